@@ -1,0 +1,28 @@
+/*
+ * audit.c: appending to the audit log. Rows carry who (session_user and the caller before rights were switched), from
+ * where and the transaction; time is the real one, since a clock held still must not date the evidence.
+ */
+#include "pg/audit.h"
+
+#include "miscadmin.h"
+#include "utils/guc.h"
+
+#include "pg/query.h"
+#include "pg/txn.h"
+
+void
+audit_append(const char *operation, const char *model_name, const char *version, const Jsonb *details)
+{
+	static query append = QUERY(
+		"INSERT INTO model_mgr.audit_log (logged_at, operation, model_name, version, user_name, caller, session_id,"
+		" application_name, client_address, txn, details)"
+		" VALUES (pg_catalog.clock_timestamp(), $1, $2, $3, $4, $5, $6, $7,"
+		" pg_catalog.host(pg_catalog.inet_client_addr()), $8, coalesce($9, '{}'))",
+		TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT8OID, JSONBOID);
+
+	/* The session id is the server log's %c, so that the two can be joined. */
+	query_run(&append, text_arg(operation), text_arg(model_name), text_arg(version), text_arg(mm_session_user_name()),
+			  text_arg(mm_caller_name()), text_arg(psprintf("%lx.%x", (long) MyStartTime, MyProcPid)),
+			  text_arg(application_name && *application_name ? application_name : NULL), int64_arg(txn_key()),
+			  jsonb_arg(details));
+}

@@ -1,0 +1,43 @@
+/*
+ * compat.h: the one place that knows differences between PostgreSQL 15, 16, 17 and 18. Every file of the shell
+ * includes it through mm.h; no other file tests PG_VERSION_NUM.
+ */
+#ifndef MM_COMPAT_H
+#define MM_COMPAT_H
+
+#include "postgres.h"
+
+#if PG_VERSION_NUM < 150000
+#error "model_mgr needs PostgreSQL 15 or later"
+#endif
+
+#include "datatype/timestamp.h"
+#include "pgtime.h"
+#include "utils/datetime.h"
+#include "utils/guc.h"
+
+/* The extra value of a setting is the server's to free: by free() until 15, in its own memory context since 16. */
+static inline void *
+compat_guc_malloc(size_t size)
+{
+#if PG_VERSION_NUM >= 160000
+	return guc_malloc(LOG, size);
+#else
+	return malloc(size);
+#endif
+}
+
+/* DecodeDateTime took an extra argument in 16. */
+static inline int
+compat_decode_datetime(char **field, int *ftype, int nf, int *dtype, struct pg_tm *tm, fsec_t *fsec, int *tz)
+{
+#if PG_VERSION_NUM >= 160000
+	DateTimeErrorExtra extra;
+
+	return DecodeDateTime(field, ftype, nf, dtype, tm, fsec, tz, &extra);
+#else
+	return DecodeDateTime(field, ftype, nf, dtype, tm, fsec, tz);
+#endif
+}
+
+#endif

@@ -1,0 +1,107 @@
+/*
+ * guc.c: the settings model_mgr.*, and the clock that one of them can hold still. Settings are read where a decision
+ * is made; what steers a rollout is copied into its row when it is created.
+ */
+#include "pg/mm.h"
+
+#include "utils/guc.h"
+
+#include "pg/guc.h"
+
+int guc_retention_days = 90;
+bool guc_enforcement = true;
+char *guc_default_deployment_strategy;
+
+static char *guc_clock;
+static TimestampTz *fixed_time; /* NULL: the clock runs */
+
+TimestampTz
+mm_now(void)
+{
+	return fixed_time ? *fixed_time : GetCurrentTimestamp();
+}
+
+bool
+mm_clock_is_fixed(void)
+{
+	return fixed_time != NULL;
+}
+
+/*
+ * check_clock: any timestamptz text, empty for the real clock. Parsed without the input function, which would throw
+ * where a hook must not; relative words (now, today) are refused since a setting would mean a new time each time it is
+ * read.
+ */
+static bool
+check_clock(char **newval, void **extra, GucSource source)
+{
+	char work[MAXDATELEN + MAXDATEFIELDS];
+	char *field[MAXDATEFIELDS];
+	int ftype[MAXDATEFIELDS];
+	int nf;
+	int dtype;
+	int tz = 0;
+	struct pg_tm tm;
+	fsec_t fsec;
+	TimestampTz time;
+
+	if (**newval == '\0')
+		return true;
+	if (strcmp(*newval, "now") == 0 || strcmp(*newval, "today") == 0 || strcmp(*newval, "tomorrow") == 0 ||
+		strcmp(*newval, "yesterday") == 0 ||
+		ParseDateTime(*newval, work, sizeof(work), field, ftype, MAXDATEFIELDS, &nf) != 0 ||
+		compat_decode_datetime(field, ftype, nf, &dtype, &tm, &fsec, &tz) != 0 || dtype != DTK_DATE ||
+		tm2timestamp(&tm, fsec, &tz, &time) != 0)
+	{
+		GUC_check_errdetail("The value is not a point in time that a timestamptz can hold.");
+		GUC_check_errhint(
+			"Write a date and time such as \"2026-01-31 12:00:00+00\", or the empty string for the real clock.");
+		return false;
+	}
+	*extra = compat_guc_malloc(sizeof(TimestampTz));
+	if (*extra == NULL)
+		return false;
+	*(TimestampTz *) *extra = time;
+	return true;
+}
+
+static void
+assign_clock(const char *newval, void *extra)
+{
+	fixed_time = extra;
+}
+
+static bool
+check_strategy(char **newval, void **extra, GucSource source)
+{
+	static const char *const known[] = {"replace", "canary", "a_b_test", "ab_test", "blue_green", "shadow"};
+
+	for (int i = 0; i < lengthof(known); i++)
+		if (strcmp(*newval, known[i]) == 0)
+			return true;
+	GUC_check_errhint("Strategies are replace, canary, a_b_test, blue_green and shadow.");
+	return false;
+}
+
+void
+guc_define(void)
+{
+	DefineCustomStringVariable("model_mgr.clock", "Holds the extension's time still, for tests and simulations.",
+							   "Any timestamptz text; empty: the real clock.", &guc_clock, "", PGC_SUSET, 0,
+							   check_clock, assign_clock, NULL);
+	DefineCustomBoolVariable("model_mgr.enforcement", "Lets recordings trigger evaluations of rollouts.", NULL,
+							 &guc_enforcement, true, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("model_mgr.retention_days", "Days that observations and hour rollups are kept.", NULL,
+							&guc_retention_days, 90, 1, 36500, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("model_mgr.default_deployment_strategy", "Strategy of deployments that name none.", NULL,
+							   &guc_default_deployment_strategy, "canary", PGC_USERSET, 0, check_strategy, NULL, NULL);
+	MarkGUCPrefixReserved("model_mgr");
+}
+
+MM_FUNCTION(mm_clock_time);
+
+Datum
+mm_clock_time(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TIMESTAMPTZ(mm_now());
+}

@@ -1,0 +1,75 @@
+/*
+ * mm.h: what every file of the shell shares: the clock, the settings, entering and leaving the owner's rights, checks
+ * of arguments. SQL-callable functions are mm_<sql name>; a module's functions are <module>_<verb>.
+ */
+#ifndef MM_H
+#define MM_H
+
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+
+#include "pg/compat.h"
+
+/* A C function that SQL may call: PG_FUNCTION_INFO_V1 plus the visibility that -fvisibility=hidden takes away. */
+#define MM_FUNCTION(name)                                                                                              \
+	extern PGDLLEXPORT Datum name(PG_FUNCTION_ARGS);                                                                   \
+	PG_FUNCTION_INFO_V1(name)
+
+/* Settings (guc.c); the names without the model_mgr. prefix. */
+extern int guc_retention_days;
+extern bool guc_enforcement;
+extern char *guc_default_deployment_strategy;
+
+/* mm_now: model_mgr.clock when set, else the clock on the wall. */
+extern TimestampTz mm_now(void);
+/* mm_clock_is_fixed: true while model_mgr.clock holds time still. */
+extern bool mm_clock_is_fixed(void);
+
+/*
+ * mm_enter: from here to mm_leave the code runs as the extension's owner with search_path pinned and SPI connected,
+ * the way foreign-key triggers do; an error restores everything through (sub)transaction abort. Results that must
+ * outlive mm_leave are made by the query_result_* functions, or copied by SPI_palloc and friends.
+ */
+typedef struct mm_scope
+{
+	Oid user; /* current_user of the caller */
+	int security_context;
+	int guc_level;
+	bool outermost;
+} mm_scope;
+
+extern mm_scope mm_enter(void);
+extern void mm_leave(mm_scope scope);
+/* mm_owner: the role that owns the extension's relations. */
+extern Oid mm_owner(void);
+/* mm_relation: OID of relation model_mgr.<name>, or error; cheap (system cache). */
+extern Oid mm_relation(const char *name);
+/* mm_session_user_name, mm_caller_name: session_user, and current_user as it was at the outermost mm_enter. */
+extern const char *mm_session_user_name(void);
+extern const char *mm_caller_name(void);
+
+/*
+ * mm_lock_model: the one advisory transaction lock that orders all writers of a model's state (deployment, routing,
+ * judging). With wait false it says whether the lock was had.
+ */
+extern bool mm_lock_model(int64 model_id, bool wait);
+
+/* Arguments. Each raises the SQLSTATE of API.md and names the argument. */
+extern void mm_require(FunctionCallInfo fcinfo, int argno, const char *name);                  /* NULL: 22004 */
+extern char *mm_text_arg(FunctionCallInfo fcinfo, int argno, const char *name, bool required); /* cstring or NULL */
+/* mm_check_name: 42602 empty or control character, 42622 over 255 bytes. `what` as in "model name". */
+extern void mm_check_name(const char *what, const char *name);
+/* mm_check_float: 22003 unless finite and low <= value <= high. */
+extern void mm_check_float(const char *name, double value, double low, double high);
+/* mm_by: the given name, or session_user when NULL (the *_by arguments). */
+extern const char *mm_by(const char *given);
+
+/* mm_not_built: 0A000 for what API.md lists and this version does not do yet; `what` names it, hint says what to use.
+ */
+extern void mm_not_built(const char *what, const char *hint) pg_attribute_noreturn();
+
+#endif

@@ -1,0 +1,29 @@
+/*
+ * registry.h: models and versions for the other modules. Called between mm_enter and mm_leave; pointers live in the
+ * SPI context of the caller.
+ */
+#ifndef MM_REGISTRY_H
+#define MM_REGISTRY_H
+
+#include "pg/mm.h"
+
+typedef struct registry_version
+{
+	int64 model_id;
+	int64 version_id;
+	char *model_name;
+	char *version;
+	char *status;
+	char *created_by;
+	Jsonb *configuration;
+} registry_version;
+
+/* registry_model_id: 0 when there is no such model and missing_ok, else 42704 with the nearest name as HINT. */
+extern int64 registry_model_id(const char *model_name, bool missing_ok);
+/* registry_find_version: a version by its text or '@alias'; false when absent and missing_ok, else 42704. */
+extern bool registry_find_version(const char *model_name, const char *version, bool missing_ok, registry_version *out);
+extern void registry_version_by_id(int64 version_id, registry_version *out);
+/* registry_set_status: one table of legal transitions; an illegal one is 55000 naming both. Audited by the caller. */
+extern void registry_set_status(int64 version_id, const char *status, const char *reason);
+
+#endif

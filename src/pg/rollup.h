@@ -1,0 +1,33 @@
+/*
+ * rollup.h: folding observations into minute rollups, and reading rollups plus the rows not folded yet. Between
+ * mm_enter and mm_leave.
+ */
+#ifndef MM_ROLLUP_H
+#define MM_ROLLUP_H
+
+#include "pg/mm.h"
+
+/* Counts and sums of one side of a rollout over some time. A mean is sum / count. */
+typedef struct rollup_counts
+{
+	int64 requests;
+	int64 known; /* outcomes whose success is known */
+	int64 successes;
+	int64 errors;
+	int64 response_time_count;
+	double response_time_sum;
+} rollup_counts;
+
+/* rollup_fold: folds what has been committed and not folded yet; returns rows folded, -1 when somebody else is at it
+ * or more than max_rows wait (0: no limit). Never waits for a lock. */
+extern int64 rollup_fold(int64 max_rows);
+
+/*
+ * rollup_side: outcomes of one version in one rollout, requests routed since it began (warm-up excluded), own rows of
+ * this transaction included.
+ *   window: arrived in minutes that begin at `since` or later; step: routed in that step or a later one.
+ */
+extern void rollup_side(int64 deployment_id, int64 version_id, TimestampTz since, int32 step, rollup_counts *window,
+						rollup_counts *from_step);
+
+#endif

@@ -1,0 +1,61 @@
+/*
+ * routing.h: the stored routing of a model (routing_store.c) and the backend-local cache of it (routing_cache.c).
+ */
+#ifndef MM_ROUTING_H
+#define MM_ROUTING_H
+
+#include "pg/mm.h"
+
+/* What a deployment wants a model's routing to be; pins, segments and the model's salt stay as they are. */
+typedef struct routing_change
+{
+	int64 model_id;
+	int64 stable_version_id; /* 0: nothing active */
+	int64 deployment_id;     /* 0: none; else the one requests are credited to (below 100 % or baking) */
+	int32 step;
+	int64 candidate_version_id; /* 0: none (also while baking: then stable is the new version) */
+	int32 candidate_weight;     /* 1/10000 */
+	const char *bucket_key;     /* NULL without a candidate */
+	bool watched;               /* an automatic limit looks on */
+} routing_change;
+
+/* routing_create: the first row of a new model: nothing active, a fresh random salt. Between mm_enter and mm_leave. */
+extern void routing_create(int64 model_id, const char *model_name);
+/* routing_set: applies a change, raises the revision and appends to the history. Caller holds mm_lock_model. */
+extern void routing_set(const routing_change *change);
+/* routing_get: the present row in the same terms (bucket_key copied); false when there is none. */
+extern bool routing_get(int64 model_id, routing_change *out);
+/* routing_salt: the model's own salt, copied. */
+extern char *routing_salt(int64 model_id);
+
+/*
+ * The cache. An entry is what a backend knows of one model; pointers stay valid until the next call of a cache
+ * function. No SPI, no lock and no rights of the caller are needed; usable anywhere in a transaction, standbys
+ * included.
+ */
+typedef struct routing_entry
+{
+	int64 model_id;
+	const char *model_name;
+	int64 stable_version_id; /* 0: nothing active */
+	const char *stable_version;
+	int64 deployment_id;
+	int32 step;
+	int64 candidate_version_id;
+	const char *candidate_version;
+	int32 candidate_weight;
+	bool watched;
+} routing_entry;
+
+/* routing_lookup: the model's entry, or NULL when there is no such model. */
+extern const routing_entry *routing_lookup(const char *model_name, int length);
+/* routing_lookup_version: version id of a model's version text, 0 when unknown; cached too. For recording. */
+extern int64 routing_version_id(const char *model_name, int model_length, const char *version, int version_length);
+/* routing_watched: whether the model that owns this version has an automatic limit looking on; *model_id is set when
+ * so. */
+extern bool routing_watched(int64 version_id, int64 *model_id);
+
+/* unit_hash_of: keyed 64-bit hash of a unit id (SipHash-2-4, key of this installation). */
+extern int64 unit_hash_of(const char *unit, int length);
+
+#endif

@@ -1,0 +1,189 @@
+/*
+ * session.c: who calls, whose rights are used, and the checks that every argument passes. Functions that write run as
+ * the extension's owner between mm_enter and mm_leave, so that no other role needs rights on any relation; SQL-level
+ * SECURITY DEFINER would hide the caller and cost more.
+ */
+#include "pg/mm.h"
+
+#include <math.h>
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#define MM_ADVISORY_KEY 0x6d6d6772 /* "mmgr" */
+
+/* The outermost scope in force, for audit rows: who called before rights were switched. */
+static Oid outer_user = InvalidOid;
+static int outer_nest_level;
+static bool callbacks_registered;
+
+/* forget_outer: an error left a scope without mm_leave; the server has restored user and settings, this forgets too. */
+static void
+forget_outer_xact(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE)
+		outer_user = InvalidOid;
+}
+
+static void
+forget_outer_subxact(SubXactEvent event, SubTransactionId my, SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB && outer_nest_level >= GetCurrentTransactionNestLevel())
+		outer_user = InvalidOid;
+}
+
+Oid
+mm_relation(const char *name)
+{
+	Oid space = get_namespace_oid("model_mgr", true);
+	Oid relation = OidIsValid(space) ? get_relname_relid(name, space) : InvalidOid;
+
+	if (!OidIsValid(relation))
+		ereport(ERROR, errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation \"model_mgr.%s\" does not exist", name),
+				errhint("Create the extension in this database with CREATE EXTENSION model_mgr."));
+	return relation;
+}
+
+Oid
+mm_owner(void)
+{
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(mm_relation("model")));
+	Oid owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation model_mgr.model");
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+mm_scope
+mm_enter(void)
+{
+	mm_scope scope;
+	Oid owner = mm_owner();
+
+	if (!callbacks_registered)
+	{
+		RegisterXactCallback(forget_outer_xact, NULL);
+		RegisterSubXactCallback(forget_outer_subxact, NULL);
+		callbacks_registered = true;
+	}
+	GetUserIdAndSecContext(&scope.user, &scope.security_context);
+	scope.outermost = !OidIsValid(outer_user);
+	if (scope.outermost)
+	{
+		outer_user = scope.user;
+		outer_nest_level = GetCurrentTransactionNestLevel();
+	}
+	scope.guc_level = NewGUCNestLevel();
+	SetUserIdAndSecContext(owner, scope.security_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+							 false);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	return scope;
+}
+
+void
+mm_leave(mm_scope scope)
+{
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "SPI_finish failed");
+	AtEOXact_GUC(false, scope.guc_level);
+	SetUserIdAndSecContext(scope.user, scope.security_context);
+	if (scope.outermost)
+		outer_user = InvalidOid;
+}
+
+const char *
+mm_session_user_name(void)
+{
+	return GetUserNameFromId(GetSessionUserId(), false);
+}
+
+const char *
+mm_caller_name(void)
+{
+	return GetUserNameFromId(OidIsValid(outer_user) ? outer_user : GetUserId(), false);
+}
+
+const char *
+mm_by(const char *given)
+{
+	return given ? given : mm_session_user_name();
+}
+
+bool
+mm_lock_model(int64 model_id, bool wait)
+{
+	LOCKTAG tag;
+
+	/* Class 2 of the advisory space is the two-key form; the extension's own number keeps clear of users' keys. */
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (MM_ADVISORY_KEY ^ (uint32) (model_id >> 32)), (uint32) model_id,
+						 2);
+	return LockAcquire(&tag, ExclusiveLock, false, !wait) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+void
+mm_require(FunctionCallInfo fcinfo, int argno, const char *name)
+{
+	if (PG_ARGISNULL(argno))
+		ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("argument \"%s\" must not be null", name),
+				errdetail("The argument has no default."), errhint("Pass a value: %s => ...", name));
+}
+
+char *
+mm_text_arg(FunctionCallInfo fcinfo, int argno, const char *name, bool required)
+{
+	if (required)
+		mm_require(fcinfo, argno, name);
+	return PG_ARGISNULL(argno) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(argno));
+}
+
+void
+mm_check_name(const char *what, const char *name)
+{
+	size_t length = strlen(name);
+
+	if (length == 0)
+		ereport(ERROR, errcode(ERRCODE_INVALID_NAME), errmsg("%s must not be empty", what),
+				errdetail("Names have 1 to 255 bytes."), errhint("Choose a name."));
+	if (length > 255)
+		ereport(ERROR, errcode(ERRCODE_NAME_TOO_LONG), errmsg("%s is too long", what),
+				errdetail("It has %zu bytes; names have 1 to 255.", length), errhint("Choose a shorter name."));
+	for (const char *c = name; *c; c++)
+		if ((unsigned char) *c < 0x20 || *c == 0x7f)
+			ereport(ERROR, errcode(ERRCODE_INVALID_NAME), errmsg("%s must not contain control characters", what),
+					errdetail("Byte %d is 0x%02x.", (int) (c - name) + 1, (unsigned char) *c),
+					errhint("Remove the character."));
+}
+
+void
+mm_check_float(const char *name, double value, double low, double high)
+{
+	if (isnan(value) || isinf(value))
+		ereport(ERROR, errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("\"%s\" must be a finite number", name),
+				errdetail("The value is %s.", isnan(value) ? "NaN"
+											  : value > 0  ? "Infinity"
+														   : "-Infinity"),
+				errhint("Pass NULL where the value is not known."));
+	if (value < low || value > high)
+		ereport(ERROR, errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("\"%s\" is out of range", name),
+				errdetail("The value %g is outside %g to %g.", value, low, high),
+				errhint("Pass a value in that range."));
+}
+
+void
+mm_not_built(const char *what, const char *hint)
+{
+	ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("%s is not built yet in this version", what),
+			errdetail("This is model_mgr %s.", MODEL_MGR_VERSION), errhint("%s", hint));
+}
