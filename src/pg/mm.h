@@ -70,6 +70,6 @@ extern const char *mm_by(const char *given);
 
 /* mm_not_built: 0A000 for what API.md lists and this version does not do yet; `what` names it, hint says what to use.
  */
-extern void mm_not_built(const char *what, const char *hint) pg_attribute_noreturn();
+extern void mm_not_built(const char *what, const char *hint) __attribute__((noreturn));
 
 #endif
