@@ -1,4 +1,4 @@
-# model_mgr: PGXS build. `make help` lists the targets.
+# model_mgr: a PGXS build, and the targets of this project beside it. `make help` lists them.
 EXTENSION  = model_mgr
 EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" model_mgr.control)
 
@@ -17,7 +17,7 @@ REGRESS_OPTS  = --inputdir=test
 ISOLATION     = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec)))
 ISOLATION_OPTS = --inputdir=test --outputdir=.
 
-EXTRA_CLEAN = $(SCRIPT) results output_iso tmp_check
+EXTRA_CLEAN = $(SCRIPT) build results output_iso tmp_check
 
 # No machine-dependent flags and no contraction: the same numbers everywhere.
 # Hidden symbols: the server loads libraries with global names. PostgreSQL 15 leaves PGDLLEXPORT empty here, 16 defines it so.
@@ -26,11 +26,54 @@ PG_CFLAGS   = -std=gnu11 -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -
               -ffp-contract=off -fvisibility=hidden $(WERROR)
 SHLIB_LINK  = -lm
 
+# Without the server's development files only the targets that fetch them (setup, test, demo, ...) work; the first
+# goal stays `all` either way.
+all:
 PG_CONFIG ?= pg_config
-PGXS := $(shell $(PG_CONFIG) --pgxs)
+PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
+ifneq ($(PGXS),)
 include $(PGXS)
+
+# The server's flags and headers are made for the compiler that built it (gnu_printf is gcc's word).
+ifneq ($(findstring clang,$(CC)),)
+override CFLAGS += -Wno-ignored-optimization-argument -Wno-ignored-attributes -Wno-unknown-warning-option
+endif
 
 $(SCRIPT): $(sort $(wildcard sql/[0-9]*.sql)) model_mgr.control
 	{ printf '%s\n' '\echo Use "CREATE EXTENSION model_mgr" to load this file. \quit'; cat $(sort $(wildcard sql/[0-9]*.sql)); } > $@
 
 $(OBJS): $(wildcard src/core/*.h src/pg/*.h) model_mgr.control
+else
+all install installcheck clean:
+	@echo "The server's development files are missing ($(PG_CONFIG) --pgxs finds nothing):"; \
+	echo "run 'make setup' (Debian), or set PG_CONFIG=/path/to/pg_config."; exit 1
+endif
+
+# Everything below sets up what it needs by itself; see the head of each script.
+help:
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | awk -F '|' 'BEGIN { \
+	    print "  make                 builds\n  make install         installs (root or sudo)\n  make installcheck    regression and isolation tests on a running server"} \
+	    {printf "%-23s%s\n", $$1, $$2}'
+
+setup: ## installs missing Debian packages (root or sudo)
+	@scripts/setup all
+demo: ## the story on 4,601 real e-mails, in a throw-away cluster; DEMO_KEEP=1 leaves it up
+	@scripts/demo
+test: ## set-up and every test; the last line is the sum. STAGES="unit regress" for some
+	@scripts/test $(STAGES)
+soak: ## the long runs: hours of fuzzing, the cluster tests' long forms
+	@scripts/soak
+bench: ## each promised ratio with its baseline, as a table
+	@scripts/bench
+lint: ## formatter, cppcheck, shellcheck, plpgsql_check, catalogue
+	@scripts/setup lint && scripts/lint
+check-layers: ## src/core needs no server
+	@scripts/check-layers
+format: ## formats the C files in place
+	clang-format-14 -i src/*/*.[ch] $(wildcard test/unit/*.[ch] test/fuzz/*.[ch])
+results: ## takes results/ of the last test run as the expected output; read the diff
+	@scripts/results
+dist: ## the release as a zip file (of what is committed)
+	git archive --format=zip --prefix=model_mgr-$(EXTVERSION)/ -o model_mgr-$(EXTVERSION).zip HEAD
+
+.PHONY: help setup demo test soak bench lint check-layers format results dist
