@@ -1,0 +1,149 @@
+# ModelMgr: what the cluster tests share: clusters with the extension, a clock of one's own, the sums that must agree.
+package ModelMgr;
+
+use strict;
+use warnings;
+use Exporter 'import';
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+our @EXPORT = qw(new_node settings at soak canary serve routes totals_agree table_checksums error_of poll_start);
+
+# soak: true in the long forms.
+sub soak { return $ENV{MODEL_MGR_SOAK} ? 1 : 0; }
+
+# settings: what every cluster of the tests runs with. No statement log: it would be most of the load.
+sub settings
+{
+	return "log_statement = none\nautovacuum = off\nmax_connections = 40\nmax_prepared_transactions = 0\n";
+}
+
+# new_node: a running cluster with the extension in its database postgres. Options: those of init, and conf (text),
+# extension => 0 leaves it out, start => 0 leaves it down.
+sub new_node
+{
+	my ($name, %options) = @_;
+	my $conf = delete $options{conf} // '';
+	my $extension = delete $options{extension} // 1;
+	my $start = delete $options{start} // 1;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+
+	$node->init(%options);
+	$node->append_conf('postgresql.conf', settings() . $conf);
+	$node->start if $start;
+	$node->safe_psql('postgres', 'CREATE EXTENSION model_mgr') if $start && $extension;
+	return $node;
+}
+
+# at: the SQL with the extension's clock held at a time (minutes after the tests' epoch).
+sub at
+{
+	my ($minutes, $sql) = @_;
+	return "SET model_mgr.clock = '"
+	  . sprintf('2026-03-01 %02d:%02d:00+00', int($minutes / 60), $minutes % 60) . "'; $sql";
+}
+
+# canary: model with version 1 active since minute 0 and version 2 rolled out by canary since minute 1, ten percent
+# more every ten minutes, at least 20 outcomes a step.
+sub canary
+{
+	my ($node, $model, %options) = @_;
+	my $dbname = $options{dbname} // 'postgres';
+	my $rollout = $options{rollout} // '{"min_requests": 20}';
+
+	$node->safe_psql($dbname, at(0, qq{
+		SELECT version FROM model_mgr.create_model_version('$model', v, '{"provider": "test", "model_name": "m"}')
+		FROM unnest(ARRAY['1.0.0', '2.0.0']) v;
+		SELECT status FROM model_mgr.deploy_model_version('$model', '1.0.0');}));
+	return $node->safe_psql($dbname, at(1, qq{
+		SELECT deployment_id FROM model_mgr.deploy_model_version('$model', '2.0.0', 'canary', rollout => '$rollout');}));
+}
+
+# routes: which version each of the units 1..n gets, as one text that is compared whole.
+sub routes
+{
+	my ($node, $model, $n, $dbname) = @_;
+	return $node->safe_psql($dbname // 'postgres', qq{
+		SELECT count(*) || ' ' || count(DISTINCT v) || ' ' || md5(string_agg(coalesce(v, '-'), ',' ORDER BY i))
+		FROM (SELECT i, model_mgr.route_version('$model', 'unit ' || i) v FROM generate_series(1, $n) i) r});
+}
+
+# totals_agree: the rollups with their tail say exactly what a plain GROUP BY of the observations says, in one snapshot:
+# every row by minute and version, and rows that carry route()'s word also by rollout, step and arm (the others are
+# attributed when folded).
+our $totals_query = q{
+	WITH plain AS (
+		SELECT date_trunc('minute', recorded_at) AS bucket, version_id,
+			CASE WHEN arm IS NULL THEN 'any' ELSE concat_ws('/', deployment_id, step, arm) END AS side,
+			count(*) FILTER (WHERE NOT feedback) AS requests, count(success) AS known,
+			count(*) FILTER (WHERE success) AS successes, count(error_type) FILTER (WHERE NOT feedback) AS errors,
+			count(response_time) AS times, sum(response_time::numeric) AS seconds
+		FROM model_mgr.observation GROUP BY 1, 2, 3),
+	rolled AS (
+		SELECT bucket, version_id,
+			CASE WHEN arm = -1 THEN 'any' ELSE concat_ws('/', deployment_id, step, arm) END AS side,
+			sum(requests) AS requests, sum(known) AS known, sum(successes) AS successes, sum(errors) AS errors,
+			sum(response_time_count) AS times, sum(response_time_sum::numeric) AS seconds
+		FROM model_mgr.rollup_now GROUP BY 1, 2, 3)
+	SELECT count(*) || coalesce(' ' || min(bucket || ' version ' || version_id || ' ' || side || ': ' || plain || rolled), '')
+	FROM plain FULL JOIN rolled USING (bucket, version_id, side)
+	WHERE (plain.requests, plain.known, plain.successes, plain.errors, plain.times, round(coalesce(plain.seconds, 0), 4))
+		IS DISTINCT FROM
+		(rolled.requests, rolled.known, rolled.successes, rolled.errors, rolled.times, round(rolled.seconds, 4))};
+
+sub totals_agree
+{
+	my ($node, $name, $dbname) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return is($node->safe_psql($dbname // 'postgres', $totals_query), '0', $name);
+}
+
+# table_checksums: one line a table of the schema (partitions are read through their parents): rows and a checksum of
+# their contents. Tables that a restore rightly changes may be left out.
+sub table_checksums
+{
+	my ($node, $dbname, %options) = @_;
+	my %leave = map { $_ => 1 } @{ $options{without} // [] };
+	my @tables = grep { !$leave{$_} } split /\n/, $node->safe_psql($dbname, q{
+		SELECT relname FROM pg_class WHERE relnamespace = 'model_mgr'::regnamespace AND relkind IN ('r', 'p')
+		AND NOT relispartition ORDER BY 1});
+	my $sql = join ' UNION ALL ',
+	  map { "SELECT '$_ ' || count(*) || ' ' || coalesce(md5(string_agg(t::text, E'\\n' ORDER BY t::text)), '') FROM model_mgr.$_ t" }
+	  @tables;
+	return join "\n", sort split /\n/, $node->safe_psql($dbname, $sql);
+}
+
+# serve: units first..last of a model are routed, and their outcomes recorded, at the session's "now".
+sub serve
+{
+	my ($model, $first, $last, $success) = @_;
+	$success //= 'true';
+	return qq{SELECT count(*) FROM (SELECT model_mgr.record_outcome(r.decision, $success, 0.25)
+		FROM generate_series($first, $last) i, LATERAL model_mgr.route('$model', 'unit ' || i) r OFFSET 0) o;};
+}
+
+# poll_start: starts a cluster whose postmaster was killed, as soon as its orphans have let go of it.
+sub poll_start
+{
+	my ($node) = @_;
+	for my $attempt (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		return 1 if $node->start(fail_ok => 1);
+		select undef, undef, undef, 0.1;
+	}
+	return $node->start;
+}
+
+# error_of: the SQLSTATE that a statement ends with, '' when it succeeds.
+sub error_of
+{
+	my ($node, $sql, %options) = @_;
+	my $dbname = delete $options{dbname} // 'postgres';
+	my ($status, $out, $err) = $node->psql($dbname, $sql,
+		extra_params => [ '-v', 'VERBOSITY=verbose', @{ $options{extra_params} // [] } ], on_error_stop => 1);
+	return $1 if $err =~ /(?:ERROR|FATAL):\s+([0-9A-Z]{5}):/;
+	return $status == 0 ? '' : $err;
+}
+
+1;
