@@ -20,10 +20,23 @@ typedef struct registry_version
 
 /* registry_model_id: 0 when there is no such model and missing_ok, else 42704 with the nearest name as HINT. */
 extern int64 registry_model_id(const char *model_name, bool missing_ok);
+/* registry_lock_model: the model's id (42704 when unknown) with mm_lock_model held until the transaction ends. Every
+ * writer of a model starts here, so that what it reads afterwards stays true. */
+extern int64 registry_lock_model(const char *model_name);
 /* registry_find_version: a version by its text or '@alias'; false when absent and missing_ok, else 42704. */
 extern bool registry_find_version(const char *model_name, const char *version, bool missing_ok, registry_version *out);
 extern void registry_version_by_id(int64 version_id, registry_version *out);
-/* registry_set_status: one table of legal transitions; an illegal one is 55000 naming both. Audited by the caller. */
+/* registry_set_status: one table of legal transitions; an illegal one is 55000 naming both. The same status again is
+ * legal and sets the reason only. Audited by the caller. */
 extern void registry_set_status(int64 version_id, const char *status, const char *reason);
+/* registry_version_row: the version as a value of type model_version that outlives mm_leave. */
+extern Datum registry_version_row(int64 version_id);
+
+/* registry_check_version_name: mm_check_name, and 42939 for what resolves to a version: latest, stable, previous and
+ * names that begin with @. Aliases obey the same; `what` as in "alias". */
+extern void registry_check_version_name(const char *what, const char *name);
+/* registry_tags: the array as a text[] without duplicates, first come first kept. NULL elements 22004, bad names as
+ * mm_check_name, more than one dimension 22023. */
+extern Datum registry_tags(Datum array);
 
 #endif

@@ -7,10 +7,6 @@
 #define STUB __attribute__((weak))
 #define MISSING elog(ERROR, "%s is not written yet", __func__)
 
-STUB int64 registry_model_id(const char *a, bool b) { MISSING; return 0; }
-STUB bool registry_find_version(const char *a, const char *b, bool c, registry_version *d) { MISSING; return false; }
-STUB void registry_version_by_id(int64 a, registry_version *b) { MISSING; }
-STUB void registry_set_status(int64 a, const char *b, const char *c) { MISSING; }
 STUB void routing_create(int64 a, const char *b) { }
 STUB void routing_set(const routing_change *a) { MISSING; }
 STUB bool routing_get(int64 a, routing_change *b) { MISSING; return false; }
