@@ -33,19 +33,26 @@ CREATE TABLE model_mgr.observation (
     success boolean,                        -- NULL: not known yet
     response_time float8,                   -- seconds
     confidence float8,                      -- 0..1
-    cost float8,
+    cost float8,                            -- the caller's own unit of money
     input_tokens bigint,
     output_tokens bigint,
     error_type text,
     feedback boolean NOT NULL DEFAULT false,    -- late truth of a request recorded before: no further request
     metrics jsonb,
-    CHECK (version_id IS NOT NULL OR (test_no IS NOT NULL AND arm IS NOT NULL))
+    CONSTRAINT observation_credited CHECK (version_id IS NOT NULL OR (test_no IS NOT NULL AND arm IS NOT NULL)),
+    -- Sums must stay sums: no NaN and no infinity gets in (NaN sorts above infinity).
+    CONSTRAINT observation_values CHECK (isfinite(recorded_at) AND response_time >= 0 AND response_time < 'Infinity'
+        AND confidence >= 0 AND confidence <= 1 AND cost >= 0 AND cost < 'Infinity'
+        AND input_tokens >= 0 AND output_tokens >= 0)
 ) PARTITION BY RANGE (recorded_at);
 COMMENT ON TABLE model_mgr.observation IS 'One row a request outcome or late feedback; append-only; INSERT and COPY are the bulk path.';
-CREATE INDEX observation_recorded_index ON model_mgr.observation USING brin (recorded_at) WITH (autosummarize = on);
-CREATE INDEX observation_txn_index ON model_mgr.observation USING brin (txn) WITH (autosummarize = on);
+
 CREATE TABLE model_mgr.observation_default PARTITION OF model_mgr.observation DEFAULT;
 COMMENT ON TABLE model_mgr.observation_default IS 'Safety net for days without a partition; drained by maintain().';
+-- Indexes belong to the partitions, not to the parent: a dump could not attach those of partitions made at run time to
+-- indexes that CREATE EXTENSION made and the restored ATTACH has already filled in.
+CREATE INDEX observation_default_recorded_index ON model_mgr.observation_default USING brin (recorded_at) WITH (autosummarize = on);
+CREATE INDEX observation_default_txn_index ON model_mgr.observation_default USING brin (txn) WITH (autosummarize = on);
 
 -- Counts and sums a minute of arrival, version, rollout step and arm. 0 stands for none in the key.
 CREATE TABLE model_mgr.rollup_minute (
@@ -70,7 +77,7 @@ CREATE TABLE model_mgr.rollup_minute (
     output_tokens_count bigint NOT NULL,
     output_tokens_sum float8 NOT NULL,
     PRIMARY KEY (version_id, bucket, deployment_id, step, test_no, arm)
-);
+) WITH (fillfactor = 70);                   -- the present minute's rows are updated in place
 COMMENT ON TABLE model_mgr.rollup_minute IS 'Outcomes folded by minute of arrival; read together with the rows not folded yet.';
 
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.rollup_state',
@@ -80,3 +87,83 @@ SELECT pg_catalog.pg_extension_config_dump('model_mgr.rollup_minute', '');
 
 INSERT INTO model_mgr.rollup_state (installed_at, era, system_identifier, next_txn)
 SELECT pg_catalog.clock_timestamp(), 0, c.system_identifier, 0 FROM pg_catalog.pg_control_system() c;
+
+-- The rollout and step that a row is credited to, as deployment_id << 16 | step. What route() noted in the decision
+-- stays; without it the version and the time of routing decide. One call a row, one key to group by.
+CREATE FUNCTION model_mgr.attribution(version_id bigint, deployment_id bigint, step integer, at timestamptz) RETURNS bigint
+AS 'MODULE_PATHNAME', 'mm_attribution' LANGUAGE C STABLE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION model_mgr.attribution(bigint, bigint, integer, timestamptz) IS
+    'Rollout and step that an outcome is credited to, as deployment_id << 16 | step; 0: none, step 0: warming up.';
+
+CREATE FUNCTION model_mgr.own_txn() RETURNS bigint
+AS 'MODULE_PATHNAME', 'mm_own_txn' LANGUAGE C STABLE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION model_mgr.own_txn() IS 'Like current_txn() without assigning a transaction id: -1 while there is none.';
+
+-- Rows outside the stored watermark. The second bound makes a range of the first, which the planner takes for a narrow one.
+CREATE VIEW model_mgr.observation_pending AS
+SELECT o.* FROM model_mgr.observation o
+WHERE (o.txn >= (SELECT s.next_txn FROM model_mgr.rollup_state s ORDER BY s.installed_at LIMIT 1) AND o.txn < 9223372036854775807)
+   OR o.txn = ANY ((SELECT s.in_progress FROM model_mgr.rollup_state s ORDER BY s.installed_at LIMIT 1)::bigint[]);
+COMMENT ON VIEW model_mgr.observation_pending IS 'Observations that the rollups do not hold yet.';
+
+-- The one definition of what a rollup row is: folding inserts from here, reading adds it to what is folded.
+CREATE VIEW model_mgr.rollup_pending AS
+SELECT g.bucket, g.version_id, g.attribution >> 16 AS deployment_id, (g.attribution & 65535)::integer AS step, g.test_no, g.arm,
+       g.requests, g.known, g.successes, g.errors, g.response_time_count, g.response_time_sum, g.confidence_count, g.confidence_sum,
+       g.cost_count, g.cost_sum, g.input_tokens_count, g.input_tokens_sum, g.output_tokens_count, g.output_tokens_sum, g.own, g.rows
+FROM (SELECT pg_catalog.date_bin('1 minute', o.recorded_at, '2000-01-01 00:00:00+00') AS bucket,
+             coalesce(o.version_id, 0) AS version_id,
+             model_mgr.attribution(o.version_id, o.deployment_id, o.step, coalesce(o.routed_at, o.recorded_at)) AS attribution,
+             coalesce(o.test_no, 0) AS test_no,
+             coalesce(o.arm, -1::smallint) AS arm,
+             o.txn = model_mgr.own_txn() AS own,
+             pg_catalog.count(*) AS rows,
+             pg_catalog.count(*) FILTER (WHERE NOT o.feedback) AS requests,
+             pg_catalog.count(o.success) AS known,
+             pg_catalog.count(*) FILTER (WHERE o.success) AS successes,
+             pg_catalog.count(o.error_type) FILTER (WHERE NOT o.feedback) AS errors,
+             pg_catalog.count(o.response_time) AS response_time_count,
+             coalesce(pg_catalog.sum(o.response_time), 0) AS response_time_sum,
+             pg_catalog.count(o.confidence) AS confidence_count,
+             coalesce(pg_catalog.sum(o.confidence), 0) AS confidence_sum,
+             pg_catalog.count(o.cost) AS cost_count,
+             coalesce(pg_catalog.sum(o.cost), 0) AS cost_sum,
+             pg_catalog.count(o.input_tokens) AS input_tokens_count,
+             coalesce(pg_catalog.sum(o.input_tokens::float8), 0) AS input_tokens_sum,
+             pg_catalog.count(o.output_tokens) AS output_tokens_count,
+             coalesce(pg_catalog.sum(o.output_tokens::float8), 0) AS output_tokens_sum
+      FROM model_mgr.observation_pending o
+      GROUP BY 1, 2, 3, 4, 5, 6) g;
+COMMENT ON VIEW model_mgr.rollup_pending IS 'Rows not folded yet, summed like rollup_minute; own: written by the present transaction.';
+
+CREATE VIEW model_mgr.rollup_tail AS
+SELECT p.bucket, p.version_id, p.deployment_id, p.step, p.test_no, p.arm, p.requests, p.known, p.successes, p.errors,
+       p.response_time_count, p.response_time_sum, p.confidence_count, p.confidence_sum, p.cost_count, p.cost_sum,
+       p.input_tokens_count, p.input_tokens_sum, p.output_tokens_count, p.output_tokens_sum
+FROM model_mgr.rollup_pending p;
+COMMENT ON VIEW model_mgr.rollup_tail IS 'Rows not folded yet in the form of rollup_minute.';
+
+CREATE VIEW model_mgr.rollup_now AS
+SELECT * FROM model_mgr.rollup_minute UNION ALL SELECT * FROM model_mgr.rollup_tail;
+COMMENT ON VIEW model_mgr.rollup_now IS 'Minute rollups up to this very statement: what is folded and what is not yet. Read it in one statement.';
+
+CREATE FUNCTION model_mgr.update_model_metrics(model_name text, version text, response_time float8 DEFAULT NULL,
+    success boolean DEFAULT NULL, confidence float8 DEFAULT NULL, cost float8 DEFAULT NULL, input_tokens bigint DEFAULT NULL,
+    output_tokens bigint DEFAULT NULL, error_type text DEFAULT NULL, unit_id text DEFAULT NULL, recorded_at timestamptz DEFAULT NULL,
+    metrics jsonb DEFAULT '{}', routed_at timestamptz DEFAULT NULL) RETURNS void
+AS 'MODULE_PATHNAME', 'mm_update_model_metrics' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.update_model_metrics(text, text, float8, boolean, float8, float8, bigint, bigint, text, text, timestamptz, jsonb, timestamptz) IS
+    'Records one request that a version served. response_time in seconds (0 and up), confidence 0 to 1, cost and tokens 0 and up, metrics an object of numbers; NULL: not known (yet). recorded_at lies within retention_days back and a day ahead (22003). 42704: unknown model or version.';
+
+CREATE FUNCTION model_mgr.record_outcome(decision text, success boolean DEFAULT NULL, response_time float8 DEFAULT NULL,
+    confidence float8 DEFAULT NULL, cost float8 DEFAULT NULL, input_tokens bigint DEFAULT NULL, output_tokens bigint DEFAULT NULL,
+    error_type text DEFAULT NULL, metrics jsonb DEFAULT '{}', recorded_at timestamptz DEFAULT NULL) RETURNS void
+AS 'MODULE_PATHNAME', 'mm_record_outcome' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.record_outcome(text, boolean, float8, float8, float8, bigint, bigint, text, jsonb, timestamptz) IS
+    'Records the outcome of one routed request, credited to what its decision (from route()) says served it. success NULL: the truth comes later by record_feedback(). Ranges as update_model_metrics(); 22P02: damaged or foreign decision.';
+
+CREATE FUNCTION model_mgr.record_feedback(decision text, success boolean DEFAULT NULL, metrics jsonb DEFAULT '{}',
+    recorded_at timestamptz DEFAULT NULL) RETURNS void
+AS 'MODULE_PATHNAME', 'mm_record_feedback' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.record_feedback(text, boolean, jsonb, timestamptz) IS
+    'Records the late truth of a request whose outcome was recorded with success NULL; counts no further request. 22P02: damaged or foreign decision.';

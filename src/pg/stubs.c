@@ -1,7 +1,6 @@
 /* stubs.c: weak stand-ins while modules are being written side by side; deleted when the last one lands. */
 #include "pg/deployment.h"
 #include "pg/registry.h"
-#include "pg/rollup.h"
 #include "pg/routing.h"
 
 #define STUB __attribute__((weak))
@@ -15,7 +14,5 @@ STUB const routing_entry *routing_lookup(const char *a, int b) { MISSING; return
 STUB int64 routing_version_id(const char *a, int b, const char *c, int d) { MISSING; return 0; }
 STUB bool routing_watched(int64 a, int64 *b) { return false; }
 STUB int64 unit_hash_of(const char *a, int b) { MISSING; return 0; }
-STUB int64 rollup_fold(int64 a) { return 0; }
-STUB void rollup_side(int64 a, int64 b, TimestampTz c, int32 d, rollup_counts *e, rollup_counts *f) { MISSING; }
 STUB bool deployment_judge(int64 a) { return false; }
 STUB bool deployment_advance(int64 a) { return false; }

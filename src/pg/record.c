@@ -1,0 +1,270 @@
+/*
+ * record.c: the recording functions: arguments are checked, credited to a version (or to what a decision says) and
+ * handed to record_insert(). A recording is refused for bad values only, never because a version is archived or a
+ * rollout has ended.
+ */
+#include "pg/record.h"
+
+#include <math.h>
+
+#include "utils/numeric.h"
+
+#include "pg/registry.h"
+#include "pg/routing.h"
+
+#define ERROR_TYPE_LIMIT 255
+
+void
+record_clear(record_row *row)
+{
+	memset(row->values, 0, sizeof(row->values));
+	memset(row->nulls, true, sizeof(row->nulls));
+	record_set(row, RECORD_FEEDBACK, BoolGetDatum(false));
+}
+
+void
+record_set(record_row *row, record_column column, Datum value)
+{
+	row->values[column] = value;
+	row->nulls[column] = false;
+}
+
+/* check_float: finite and within low..high, when given. */
+static void
+check_float(const record_row *row, record_column column, const char *name, double high)
+{
+	if (!row->nulls[column])
+		mm_check_float(name, DatumGetFloat8(row->values[column]), 0, high);
+}
+
+static void
+check_tokens(const record_row *row, record_column column, const char *name)
+{
+	if (!row->nulls[column] && DatumGetInt64(row->values[column]) < 0)
+		ereport(ERROR, errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("\"%s\" is out of range", name),
+				errdetail("The value %lld is below 0.", (long long) DatumGetInt64(row->values[column])),
+				errhint("Pass the number of tokens, or NULL where it is not known."));
+}
+
+/* check_routed: no request is routed after its outcome may be recorded. */
+static void
+check_routed(const record_row *row)
+{
+	TimestampTz routed;
+
+	if (row->nulls[RECORD_ROUTED_AT])
+		return;
+	routed = DatumGetTimestampTz(row->values[RECORD_ROUTED_AT]);
+	if (TIMESTAMP_NOT_FINITE(routed) || routed > mm_now() + USECS_PER_DAY)
+		ereport(
+			ERROR, errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("\"routed_at\" is out of range"),
+			errdetail("The value is %s; now is %s.", timestamptz_to_str(routed), pstrdup(timestamptz_to_str(mm_now()))),
+			errhint("Pass when the request was routed, or NULL for when it was recorded."));
+}
+
+void
+record_check_time(record_row *row)
+{
+	TimestampTz now = mm_now();
+	TimestampTz at;
+
+	if (row->nulls[RECORD_RECORDED_AT])
+	{
+		record_set(row, RECORD_RECORDED_AT, TimestampTzGetDatum(now));
+		return;
+	}
+	at = DatumGetTimestampTz(row->values[RECORD_RECORDED_AT]);
+	if (at < now - guc_retention_days * USECS_PER_DAY || at > now + USECS_PER_DAY)
+	{
+		char *given = pstrdup(timestamptz_to_str(at));
+		char *low = pstrdup(timestamptz_to_str(now - guc_retention_days * USECS_PER_DAY));
+		char *high = pstrdup(timestamptz_to_str(now + USECS_PER_DAY));
+
+		ereport(
+			ERROR, errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("\"recorded_at\" is out of range"),
+			errdetail("The value %s is outside %s to %s.", given, low, high),
+			errhint("Observations are kept for model_mgr.retention_days (%d); a day ahead is allowed for clocks that "
+					"differ.",
+					guc_retention_days));
+	}
+}
+
+void
+record_check_row(record_row *row)
+{
+	check_float(row, RECORD_RESPONSE_TIME, "response_time", DBL_MAX);
+	check_float(row, RECORD_CONFIDENCE, "confidence", 1);
+	check_float(row, RECORD_COST, "cost", DBL_MAX);
+	check_tokens(row, RECORD_INPUT_TOKENS, "input_tokens");
+	check_tokens(row, RECORD_OUTPUT_TOKENS, "output_tokens");
+	if (!row->nulls[RECORD_ERROR_TYPE])
+	{
+		text *type = DatumGetTextPP(row->values[RECORD_ERROR_TYPE]);
+
+		if (VARSIZE_ANY_EXHDR(type) > ERROR_TYPE_LIMIT || VARSIZE_ANY_EXHDR(type) == 0)
+			mm_check_name("error_type", text_to_cstring(type));
+	}
+	record_check_time(row);
+	check_routed(row);
+}
+
+void
+record_set_metrics(record_row *row, Jsonb *metrics)
+{
+	JsonbIterator *it;
+	JsonbValue key;
+	JsonbValue value;
+
+	if (metrics == NULL)
+		return;
+	if (!JB_ROOT_IS_OBJECT(metrics))
+		ereport(ERROR, errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("\"metrics\" must be a JSON object"),
+				errdetail("The value is %s.", JsonbToCString(NULL, &metrics->root, VARSIZE(metrics))),
+				errhint("Pass an object of numbers: {\"name\": 1.5}."));
+	if (JB_ROOT_COUNT(metrics) == 0)
+		return;
+	it = JsonbIteratorInit(&metrics->root);
+	(void) JsonbIteratorNext(&it, &key, true);
+	while (JsonbIteratorNext(&it, &key, true) == WJB_KEY)
+	{
+		char *name = pnstrdup(key.val.string.val, key.val.string.len);
+
+		(void) JsonbIteratorNext(&it, &value, true);
+		mm_check_name("metric name", name);
+		if (value.type != jbvNumeric)
+			ereport(ERROR, errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("metric \"%s\" is not a number", name),
+					errdetail("Every value of \"metrics\" is a JSON number."),
+					errhint("Leave the key out where the value is not known."));
+		/* JSON numbers may be larger than any float8; the sums could not hold them. */
+		mm_check_float(
+			name, DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(value.val.numeric))),
+			-DBL_MAX, DBL_MAX);
+		pfree(name);
+	}
+	record_set(row, RECORD_METRICS, JsonbPGetDatum(metrics));
+}
+
+void
+record_set_version(record_row *row, const char *model, int model_length, const char *version, int version_length)
+{
+	int64 version_id = 0;
+
+	if (version_length == 0 || version[0] != '@')
+		version_id = routing_version_id(model, model_length, version, version_length);
+	if (version_id == 0)
+	{
+		/* An alias, or an error that says which name is unknown. */
+		registry_version found;
+		mm_scope scope = mm_enter();
+
+		(void) registry_find_version(pnstrdup(model, model_length), pnstrdup(version, version_length), false, &found);
+		version_id = found.version_id;
+		mm_leave(scope);
+	}
+	record_set(row, RECORD_VERSION_ID, Int64GetDatum(version_id));
+}
+
+void
+record_set_unit(record_row *row, const char *unit, int length)
+{
+	if (length > 0) /* an empty unit id is no unit */
+		record_set(row, RECORD_UNIT_HASH, Int64GetDatum(unit_hash_of(unit, length)));
+}
+
+/* set_argument: argument argno into a column, NULL stays NULL. */
+static void
+set_argument(record_row *row, record_column column, FunctionCallInfo fcinfo, int argno)
+{
+	if (!PG_ARGISNULL(argno))
+		record_set(row, column, PG_GETARG_DATUM(argno));
+}
+
+MM_FUNCTION(mm_update_model_metrics);
+
+/* mm_update_model_metrics: records one request of the version named. */
+Datum
+mm_update_model_metrics(PG_FUNCTION_ARGS)
+{
+	record_row row;
+	text *model;
+	text *version;
+
+	mm_require(fcinfo, 0, "model_name");
+	mm_require(fcinfo, 1, "version");
+	model = PG_GETARG_TEXT_PP(0);
+	version = PG_GETARG_TEXT_PP(1);
+	record_clear(&row);
+	set_argument(&row, RECORD_RESPONSE_TIME, fcinfo, 2);
+	set_argument(&row, RECORD_SUCCESS, fcinfo, 3);
+	set_argument(&row, RECORD_CONFIDENCE, fcinfo, 4);
+	set_argument(&row, RECORD_COST, fcinfo, 5);
+	set_argument(&row, RECORD_INPUT_TOKENS, fcinfo, 6);
+	set_argument(&row, RECORD_OUTPUT_TOKENS, fcinfo, 7);
+	set_argument(&row, RECORD_ERROR_TYPE, fcinfo, 8);
+	set_argument(&row, RECORD_RECORDED_AT, fcinfo, 10);
+	set_argument(&row, RECORD_ROUTED_AT, fcinfo, 12);
+	record_check_row(&row);
+	if (!PG_ARGISNULL(11))
+		record_set_metrics(&row, PG_GETARG_JSONB_P(11));
+	record_set_version(&row, VARDATA_ANY(model), VARSIZE_ANY_EXHDR(model), VARDATA_ANY(version),
+					   VARSIZE_ANY_EXHDR(version));
+	if (!PG_ARGISNULL(9))
+	{
+		text *unit = PG_GETARG_TEXT_PP(9);
+
+		record_set_unit(&row, VARDATA_ANY(unit), VARSIZE_ANY_EXHDR(unit));
+	}
+	record_insert("update_model_metrics", &row, 1);
+	PG_RETURN_VOID();
+}
+
+MM_FUNCTION(mm_record_outcome);
+
+/* mm_record_outcome: records the outcome of a routed request. */
+Datum
+mm_record_outcome(PG_FUNCTION_ARGS)
+{
+	record_row row;
+	text *decision;
+
+	mm_require(fcinfo, 0, "decision");
+	decision = PG_GETARG_TEXT_PP(0);
+	record_clear(&row);
+	set_argument(&row, RECORD_SUCCESS, fcinfo, 1);
+	set_argument(&row, RECORD_RESPONSE_TIME, fcinfo, 2);
+	set_argument(&row, RECORD_CONFIDENCE, fcinfo, 3);
+	set_argument(&row, RECORD_COST, fcinfo, 4);
+	set_argument(&row, RECORD_INPUT_TOKENS, fcinfo, 5);
+	set_argument(&row, RECORD_OUTPUT_TOKENS, fcinfo, 6);
+	set_argument(&row, RECORD_ERROR_TYPE, fcinfo, 7);
+	set_argument(&row, RECORD_RECORDED_AT, fcinfo, 9);
+	record_check_row(&row);
+	if (!PG_ARGISNULL(8))
+		record_set_metrics(&row, PG_GETARG_JSONB_P(8));
+	record_set_decision(&row, VARDATA_ANY(decision), VARSIZE_ANY_EXHDR(decision));
+	record_insert("record_outcome", &row, 1);
+	PG_RETURN_VOID();
+}
+
+MM_FUNCTION(mm_record_feedback);
+
+/* mm_record_feedback: records the truth about a request recorded before. */
+Datum
+mm_record_feedback(PG_FUNCTION_ARGS)
+{
+	record_row row;
+	text *decision;
+
+	mm_require(fcinfo, 0, "decision");
+	decision = PG_GETARG_TEXT_PP(0);
+	record_clear(&row);
+	set_argument(&row, RECORD_SUCCESS, fcinfo, 1);
+	set_argument(&row, RECORD_RECORDED_AT, fcinfo, 3);
+	record_set(&row, RECORD_FEEDBACK, BoolGetDatum(true));
+	record_check_row(&row);
+	if (!PG_ARGISNULL(2))
+		record_set_metrics(&row, PG_GETARG_JSONB_P(2));
+	record_set_decision(&row, VARDATA_ANY(decision), VARSIZE_ANY_EXHDR(decision));
+	record_insert("record_feedback", &row, 1);
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,152 @@
+/*
+ * rollup.c: folds observations into minute rollups, each row exactly once, and reads what a rollout's sides did.
+ *
+ * rollup_state holds a watermark: the snapshot (next_txn, in_progress) as of which every visible row is folded. A fold
+ * is one statement, so the rows it reads, the snapshot it stores and the rollups it writes belong together:
+ *
+ *   pending  rows visible to this statement and not visible to the watermark: txn at or above the old next_txn, or
+ *            among the transactions that were in progress then;
+ *   stored   this statement's own snapshot: next_txn = its xmax, in_progress = its xip plus the present transaction,
+ *            whose rows are left out: it may still write more (POSTGRES.md T33).
+ *
+ * So a late commit is neither lost nor counted twice, and a long transaction delays only its own rows. Keys hold an era
+ * in the high bits (txn.c): the first fold after a restore into another cluster takes what the dump held pending and
+ * stores the new era with this cluster's identifier.
+ *
+ * Reading is rollups + pending rows in one statement: one snapshot, nothing missing, nothing twice.
+ */
+#include "pg/rollup.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "utils/guc.h"
+
+#include "pg/query.h"
+#include "pg/txn.h"
+
+/* Orders folds; models have positive ids. */
+#define ROLLUP_LOCK (-1)
+
+/*
+ * plan_for_history: a new settings level in which the block-range indexes are used whatever the statistics say (a
+ * table filled in bulk and not analysed yet must not be read whole), and the big cost that a forbidden scan is given
+ * does not start the compiler.
+ */
+static int
+plan_for_history(void)
+{
+	int level = NewGUCNestLevel();
+
+	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	return level;
+}
+
+/* pending_rows: rows that wait for a fold, counted up to `limit`. */
+static int64
+pending_rows(int64 limit)
+{
+	static query count =
+		QUERY("SELECT pg_catalog.count(*) FROM (SELECT FROM model_mgr.observation_pending LIMIT $1) w", INT8OID);
+
+	query_run(&count, int64_arg(limit));
+	return query_int64(0, 0);
+}
+
+int64
+rollup_fold(int64 max_rows)
+{
+	static query fold = QUERY(
+		"WITH pending AS MATERIALIZED (SELECT * FROM model_mgr.rollup_pending p WHERE NOT p.own),"
+		" folded AS (INSERT INTO model_mgr.rollup_minute AS r (bucket, version_id, deployment_id, step, test_no, arm,"
+		"  requests, known, successes, errors, response_time_count, response_time_sum, confidence_count, "
+		"confidence_sum,"
+		"  cost_count, cost_sum, input_tokens_count, input_tokens_sum, output_tokens_count, output_tokens_sum)"
+		" SELECT bucket, version_id, deployment_id, step, test_no, arm,"
+		"  requests, known, successes, errors, response_time_count, response_time_sum, confidence_count, "
+		"confidence_sum,"
+		"  cost_count, cost_sum, input_tokens_count, input_tokens_sum, output_tokens_count, output_tokens_sum"
+		" FROM pending ON CONFLICT (version_id, bucket, deployment_id, step, test_no, arm) DO UPDATE SET"
+		"  requests = r.requests + excluded.requests, known = r.known + excluded.known,"
+		"  successes = r.successes + excluded.successes, errors = r.errors + excluded.errors,"
+		"  response_time_count = r.response_time_count + excluded.response_time_count,"
+		"  response_time_sum = r.response_time_sum + excluded.response_time_sum,"
+		"  confidence_count = r.confidence_count + excluded.confidence_count,"
+		"  confidence_sum = r.confidence_sum + excluded.confidence_sum,"
+		"  cost_count = r.cost_count + excluded.cost_count, cost_sum = r.cost_sum + excluded.cost_sum,"
+		"  input_tokens_count = r.input_tokens_count + excluded.input_tokens_count,"
+		"  input_tokens_sum = r.input_tokens_sum + excluded.input_tokens_sum,"
+		"  output_tokens_count = r.output_tokens_count + excluded.output_tokens_count,"
+		"  output_tokens_sum = r.output_tokens_sum + excluded.output_tokens_sum),"
+		" stored AS (UPDATE model_mgr.rollup_state s SET era = ($1 >> 48)::integer, system_identifier = $2,"
+		"  next_txn = ($1 >> 48) << 48 | pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint,"
+		"  in_progress = ARRAY(SELECT ($1 >> 48) << 48 | x::text::bigint"
+		"   FROM pg_catalog.pg_snapshot_xip(pg_catalog.pg_current_snapshot()) x) || $1,"
+		"  folded_at = pg_catalog.clock_timestamp()"
+		" WHERE s.installed_at = (SELECT pg_catalog.min(t.installed_at) FROM model_mgr.rollup_state t))"
+		" SELECT coalesce(pg_catalog.sum(p.rows), 0)::bigint FROM pending p",
+		INT8OID, INT8OID);
+	int64 folded = -1;
+	int level;
+
+	/* Above READ COMMITTED the snapshot may be older than the watermark that another fold has stored since. */
+	if (IsolationUsesXactSnapshot() || !mm_lock_model(ROLLUP_LOCK, false))
+		return -1;
+	level = plan_for_history();
+	if (max_rows <= 0 || pending_rows(max_rows + 1) <= max_rows)
+	{
+		query_run(&fold, int64_arg(txn_key()), int64_arg((int64) GetSystemIdentifier()));
+		folded = query_int64(0, 0);
+	}
+	AtEOXact_GUC(true, level);
+	return folded;
+}
+
+/* read_counts: six columns from `column` on. */
+static void
+read_counts(int column, rollup_counts *out)
+{
+	out->requests = query_int64(0, column);
+	out->known = query_int64(0, column + 1);
+	out->successes = query_int64(0, column + 2);
+	out->errors = query_int64(0, column + 3);
+	out->response_time_count = query_int64(0, column + 4);
+	out->response_time_sum = out->response_time_count > 0 ? query_float8(0, column + 5) : 0;
+}
+
+#define SIDE_SUMS(condition)                                                                                           \
+	"pg_catalog.sum(r.requests) FILTER (WHERE " condition ")::bigint,"                                                 \
+	" pg_catalog.sum(r.known) FILTER (WHERE " condition ")::bigint,"                                                   \
+	" pg_catalog.sum(r.successes) FILTER (WHERE " condition ")::bigint,"                                               \
+	" pg_catalog.sum(r.errors) FILTER (WHERE " condition ")::bigint,"                                                  \
+	" pg_catalog.sum(r.response_time_count) FILTER (WHERE " condition ")::bigint,"                                     \
+	" pg_catalog.sum(r.response_time_sum) FILTER (WHERE " condition ")"
+
+void
+rollup_side(int64 deployment_id, int64 version_id, TimestampTz since, int32 step, rollup_counts *window,
+			rollup_counts *from_step)
+{
+	/* Nothing that counts arrived before the rollout began, so the minutes before are not looked at. */
+	static query sums = QUERY(
+		"SELECT " SIDE_SUMS("r.bucket >= $3") ", " SIDE_SUMS(
+			"r.step >= $4") " FROM model_mgr.rollup_now r WHERE r.version_id = $2 AND r.deployment_id = $1"
+							" AND r.step > 0 AND r.bucket >= (SELECT pg_catalog.date_bin('1 minute', p.started_at,"
+							" '2000-01-01 00:00:00+00') FROM model_mgr.deployment_plan p WHERE p.deployment_id = $1)",
+		INT8OID, INT8OID, TIMESTAMPTZOID, INT4OID);
+	int level = plan_for_history();
+
+	query_run(&sums, int64_arg(deployment_id), int64_arg(version_id), time_arg(since), int32_arg(step));
+	if (window)
+		read_counts(0, window);
+	if (from_step)
+		read_counts(6, from_step);
+	AtEOXact_GUC(true, level);
+}
+
+MM_FUNCTION(mm_own_txn);
+
+Datum
+mm_own_txn(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(FullTransactionIdIsValid(GetTopFullTransactionIdIfAny()) ? txn_key() : -1);
+}
