@@ -5,7 +5,7 @@
  */
 #include "pg/record.h"
 
-#include <math.h>
+#include <float.h>
 
 #include "utils/numeric.h"
 
