@@ -1,4 +1,107 @@
--- 99_rights: nothing for PUBLIC but USAGE of the schema; setup_roles() grants the rest.
+-- 99_rights: who may do what. Nothing is granted by this script but USAGE of the schema to PUBLIC; setup_roles()
+-- makes the four roles and grants them what the one list below says.
+
+-- Every function and procedure has a row, and every relation somebody other than the owner may touch. Kinds: reader
+-- (looks), app (routes and records), operator (deploys; has the rights of reader and app too), admin (everything but
+-- what is the owner's), owner (nobody else: triggers). A new function is not finished without its row.
+CREATE VIEW model_mgr.role_grant AS
+WITH routine (routine_name, kinds) AS (VALUES
+    -- 20_registry
+    ('model_configuration', 'reader'),
+    ('create_model_version', 'operator'),
+    ('get_model_version', 'reader'),
+    ('get_active_model', 'reader'),
+    ('list_model_versions', 'reader'),
+    ('list_all_models', 'reader'),
+    ('set_alias', 'operator'),
+    ('delete_alias', 'operator'),
+    ('resolve_version', 'reader'),
+    ('tag_model_version', 'operator'),
+    ('update_model_version', 'operator'),
+    ('archive_model_version', 'operator'),
+    ('mark_version_ready', 'operator'),
+    ('set_model', 'operator'),
+    ('delete_model_version', 'operator'),
+    ('delete_model', 'operator'),
+    ('lineage', 'reader'),
+    ('diff_configuration', 'reader'),
+    ('configuration_digest', 'reader'),
+    ('get_model_statistics', 'reader'),
+    ('get_model_statistics_json', 'reader'),
+    -- 30_deployment
+    ('deploy_model_version', 'operator'),
+    ('promote_deployment', 'operator'),
+    ('pause_deployment', 'operator'),
+    ('resume_deployment', 'operator'),
+    ('abort_deployment', 'operator'),
+    ('adjust_deployment', 'operator'),
+    ('open_deployment', 'reader'),
+    ('rollback_model', 'operator'),
+    ('get_deployment', 'reader'),
+    ('list_deployments', 'reader'),
+    ('explain_deployment', 'reader'),
+    -- 40_routing; a decision carries the unit's hash, which who reads observation must not be able to make
+    ('route', 'app'),
+    ('route_version', 'reader app'),
+    ('bucket', 'reader app'),
+    ('route_at', 'reader app'),
+    ('explain_route', 'reader app'),
+    ('unit_hash', 'app'),
+    ('pin_unit', 'operator'),
+    ('unpin_unit', 'operator'),
+    ('set_segment', 'operator'),
+    ('drop_segment', 'operator'),
+    -- 50_observation; clock_time and current_txn are column defaults
+    ('clock_time', 'reader app'),
+    ('current_txn', 'app'),
+    ('update_model_metrics', 'app'),
+    ('record_outcome', 'app'),
+    ('record_outcomes', 'app'),
+    ('record_feedback', 'app'),
+    -- 70_operation
+    ('tick', 'operator'),
+    ('work', 'operator'),
+    ('maintain', 'operator'),
+    ('run', 'operator'),
+    ('start', 'operator'),
+    ('stop', 'operator'),
+    ('model_mgr_version', 'reader app'),
+    ('setup_roles', 'admin'))
+SELECT kind.role_kind, 'routine'::text AS object_kind, r.routine_name::text AS object_name, 'EXECUTE'::text AS privilege
+FROM routine r JOIN (VALUES ('reader'), ('app'), ('operator'), ('admin')) kind (role_kind)
+  ON kind.role_kind = ANY (pg_catalog.string_to_array(r.kinds, ' '))
+     OR kind.role_kind = 'operator' AND r.kinds NOT IN ('owner', 'admin')
+     OR kind.role_kind = 'admin' AND r.kinds <> 'owner'
+UNION ALL
+SELECT 'owner', 'routine', r.routine_name, 'EXECUTE' FROM routine r WHERE r.kinds = 'owner'
+UNION ALL
+-- Partitions need no grants: the parent's count. Whoever has the key can find units by trying them out.
+SELECT kind.role_kind, 'relation', c.relname::text, 'SELECT'
+FROM pg_catalog.pg_class c CROSS JOIN (VALUES ('reader'), ('operator'), ('admin')) kind (role_kind)
+WHERE c.relnamespace = (SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname = 'model_mgr')
+  AND c.relkind IN ('r', 'p', 'v', 'm') AND NOT c.relispartition AND c.relname <> 'unit_key'
+UNION ALL
+-- The bulk path: every column but txn, which orders the rollups and is the default's to fill.
+SELECT kind.role_kind, 'relation', 'observation', pg_catalog.format('INSERT (%s)', pg_catalog.string_agg(a.attname::text, ', ' ORDER BY a.attnum))
+FROM pg_catalog.pg_attribute a CROSS JOIN (VALUES ('app'), ('operator'), ('admin')) kind (role_kind)
+WHERE a.attrelid = 'model_mgr.observation'::pg_catalog.regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> 'txn'
+GROUP BY kind.role_kind;
+COMMENT ON VIEW model_mgr.role_grant IS 'What setup_roles() grants: one row a kind of role, object and privilege.';
+COMMENT ON COLUMN model_mgr.role_grant.role_kind IS 'reader, app, operator or admin; owner: granted to nobody';
+COMMENT ON COLUMN model_mgr.role_grant.object_kind IS 'routine or relation';
+COMMENT ON COLUMN model_mgr.role_grant.object_name IS 'name in schema model_mgr; no function is overloaded';
+COMMENT ON COLUMN model_mgr.role_grant.privilege IS 'as GRANT spells it';
+
+CREATE FUNCTION model_mgr.setup_roles(admin_role text DEFAULT 'model_mgr_admin', operator_role text DEFAULT 'model_mgr_operator',
+    app_role text DEFAULT 'model_mgr_app', reader_role text DEFAULT 'model_mgr_reader') RETURNS void
+AS 'MODULE_PATHNAME', 'mm_setup_roles' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.setup_roles(text, text, text, text) IS
+'Makes the four roles that are missing (NOLOGIN; grant them to your users) and grants each what role_grant lists.
+Reader looks; app routes and records; operator deploys, rolls back and ticks too; admin may do everything. May be run
+again at any time, and should be after an update. Runs with the rights of the caller, who needs those of the
+extension''s owner, and CREATEROLE for roles that are missing: else 42501. 42622: a name over 63 bytes; 42939: a
+reserved one (pg_..., public, none); 42602: an empty one.';
+
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA model_mgr FROM PUBLIC;
 REVOKE EXECUTE ON ALL PROCEDURES IN SCHEMA model_mgr FROM PUBLIC;
 GRANT USAGE ON SCHEMA model_mgr TO PUBLIC;
