@@ -76,3 +76,38 @@ SELECT pg_catalog.pg_extension_config_dump('model_mgr.routing_pin', '');
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.routing_pin_routing_pin_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.unit_key',
     'WHERE installed_at = (SELECT pg_catalog.min(k.installed_at) FROM model_mgr.unit_key k)');
+
+CREATE FUNCTION model_mgr.routing_signal() RETURNS trigger
+AS 'MODULE_PATHNAME', 'mm_routing_signal' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.routing_signal() IS 'Trigger: sends the cache message that tells every backend to look at its routing again.';
+
+-- ENABLE ALWAYS: also where rows arrive by logical replication or with session_replication_role = replica, where only
+-- row triggers and TRUNCATE triggers of that kind fire. The statement triggers send one message for a bulk change.
+CREATE TRIGGER routing_signal_statement AFTER INSERT OR UPDATE OR DELETE ON model_mgr.routing
+    FOR EACH STATEMENT EXECUTE FUNCTION model_mgr.routing_signal();
+CREATE TRIGGER routing_signal_row AFTER INSERT OR UPDATE OR DELETE ON model_mgr.routing
+    FOR EACH ROW EXECUTE FUNCTION model_mgr.routing_signal();
+CREATE TRIGGER routing_signal_truncate AFTER TRUNCATE ON model_mgr.routing
+    FOR EACH STATEMENT EXECUTE FUNCTION model_mgr.routing_signal();
+ALTER TABLE model_mgr.routing ENABLE ALWAYS TRIGGER routing_signal_row;
+ALTER TABLE model_mgr.routing ENABLE ALWAYS TRIGGER routing_signal_truncate;
+
+-- A version that is deleted before it served may come back under the same name with another id.
+CREATE TRIGGER routing_signal_row AFTER DELETE ON model_mgr.model_version
+    FOR EACH ROW EXECUTE FUNCTION model_mgr.routing_signal();
+CREATE TRIGGER routing_signal_truncate AFTER TRUNCATE ON model_mgr.model_version
+    FOR EACH STATEMENT EXECUTE FUNCTION model_mgr.routing_signal();
+ALTER TABLE model_mgr.model_version ENABLE ALWAYS TRIGGER routing_signal_row;
+ALTER TABLE model_mgr.model_version ENABLE ALWAYS TRIGGER routing_signal_truncate;
+
+-- A restore brings its own key.
+CREATE TRIGGER routing_signal_row AFTER INSERT OR UPDATE OR DELETE ON model_mgr.unit_key
+    FOR EACH ROW EXECUTE FUNCTION model_mgr.routing_signal();
+CREATE TRIGGER routing_signal_truncate AFTER TRUNCATE ON model_mgr.unit_key
+    FOR EACH STATEMENT EXECUTE FUNCTION model_mgr.routing_signal();
+ALTER TABLE model_mgr.unit_key ENABLE ALWAYS TRIGGER routing_signal_row;
+ALTER TABLE model_mgr.unit_key ENABLE ALWAYS TRIGGER routing_signal_truncate;
+
+CREATE FUNCTION model_mgr.unit_hash(unit_id text) RETURNS bigint
+AS 'MODULE_PATHNAME', 'mm_unit_hash' LANGUAGE C STABLE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION model_mgr.unit_hash(text) IS 'Keyed 64-bit hash of a unit id, for direct INSERT into observation. NULL and the empty text are no unit: NULL.';

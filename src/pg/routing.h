@@ -4,6 +4,7 @@
 #ifndef MM_ROUTING_H
 #define MM_ROUTING_H
 
+#include "core/decision.h"
 #include "pg/mm.h"
 
 /* What a deployment wants a model's routing to be; pins, segments and the model's salt stay as they are. */
@@ -49,11 +50,19 @@ typedef struct routing_entry
 
 /* routing_lookup: the model's entry, or NULL when there is no such model. */
 extern const routing_entry *routing_lookup(const char *model_name, int length);
-/* routing_lookup_version: version id of a model's version text, 0 when unknown; cached too. For recording. */
+/* routing_version_id: version id of a model's version text or '@alias', 0 when unknown; cached too. For recording. */
 extern int64 routing_version_id(const char *model_name, int model_length, const char *version, int version_length);
 /* routing_watched: whether the model that owns this version has an automatic limit looking on; *model_id is set when
  * so. */
 extern bool routing_watched(int64 version_id, int64 *model_id);
+
+/*
+ * routing_encode_decision, routing_decode_decision: the text that route() gives and record_outcome() takes back
+ * (core/decision.h). The first returns a palloc'd text; the second raises 22P02 for a damaged or foreign one. `time` is
+ * a TimestampTz, `arm` -1 when the unit was not drawn (then observation.arm is NULL).
+ */
+extern text *routing_encode_decision(const decision *from);
+extern void routing_decode_decision(const char *from, int length, decision *to);
 
 /* unit_hash_of: keyed 64-bit hash of a unit id (SipHash-2-4, key of this installation). */
 extern int64 unit_hash_of(const char *unit, int length);

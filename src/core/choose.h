@@ -1,0 +1,54 @@
+/*
+ * choose.h: which version serves a unit: pin, segment, rollout split, stable, in that order. One function answers for
+ * route(), route_version(), route_at() and explain_route(), so that they cannot disagree.
+ */
+#ifndef MM_CHOOSE_H
+#define MM_CHOOSE_H
+
+#include <stdbool.h>
+
+#include "core/bucket.h"
+#include "core/siphash.h"
+
+typedef struct route_target
+{
+	int64_t version_id; /* 0: nothing */
+	const char *version;
+	size_t length;
+} route_target;
+
+/* What is in force for one model at one time. */
+typedef struct route_rules
+{
+	route_target stable;
+	route_target candidate;
+	uint32_t candidate_weight; /* of BUCKET_TOTAL */
+	bucket_key key;
+	size_t pin_count;
+	const int64_t *pin_hashes; /* ascending */
+	const route_target *pin_targets;
+} route_rules;
+
+typedef enum route_rule
+{
+	ROUTE_NOTHING,   /* nothing active */
+	ROUTE_PIN,       /* this unit was pinned */
+	ROUTE_CANDIDATE, /* drawn by its bucket */
+	ROUTE_STABLE,    /* drawn by its bucket */
+	ROUTE_NO_UNIT,   /* a split, but nothing to draw by: stable */
+	ROUTE_ALL        /* stable serves everybody */
+} route_rule;
+
+typedef struct route_choice
+{
+	route_rule rule;
+	route_target target;
+	int64_t bucket; /* -1: not looked at */
+} route_choice;
+
+/* choose_pin: the target that a unit hash is pinned to, or NULL. */
+extern const route_target *choose_pin(const route_rules *rules, int64_t unit_hash);
+/* choose: unit NULL or empty is no unit. unit_key may be NULL when there are no pins. */
+extern route_choice choose(const route_rules *rules, const char *unit, size_t length, const siphash_key *unit_key);
+
+#endif
