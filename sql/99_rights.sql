@@ -26,6 +26,9 @@ WITH routine (routine_name, kinds) AS (VALUES
     ('lineage', 'reader'),
     ('diff_configuration', 'reader'),
     ('configuration_digest', 'reader'),
+    ('version_order', 'reader'),
+    ('is_prerelease', 'reader'),
+    ('check_required', 'reader'),
     ('get_model_statistics', 'reader'),
     ('get_model_statistics_json', 'reader'),
     -- 30_deployment
@@ -54,6 +57,8 @@ WITH routine (routine_name, kinds) AS (VALUES
     -- 50_observation; clock_time and current_txn are column defaults
     ('clock_time', 'reader app'),
     ('current_txn', 'app'),
+    ('own_txn', 'reader'),
+    ('attribution', 'reader'),
     ('update_model_metrics', 'app'),
     ('record_outcome', 'app'),
     ('record_outcomes', 'app'),
