@@ -1,9 +1,9 @@
 -- 99_rights: who may do what. Nothing is granted by this script but USAGE of the schema to PUBLIC; setup_roles()
 -- makes the four roles and grants them what the one list below says.
 
--- Every function and procedure has a row, and every relation somebody other than the owner may touch. Kinds: reader
--- (looks), app (routes and records), operator (deploys; has the rights of reader and app too), admin (everything but
--- what is the owner's), owner (nobody else: triggers). A new function is not finished without its row.
+-- Every function and procedure but those of triggers has a row. Kinds: reader (looks), app (routes and records),
+-- operator (deploys; has the rights of reader and app too), admin (everything). A new function is not finished
+-- without its row.
 CREATE VIEW model_mgr.role_grant AS
 WITH routine (routine_name, kinds) AS (VALUES
     -- 20_registry
@@ -75,10 +75,8 @@ WITH routine (routine_name, kinds) AS (VALUES
 SELECT kind.role_kind, 'routine'::text AS object_kind, r.routine_name::text AS object_name, 'EXECUTE'::text AS privilege
 FROM routine r JOIN (VALUES ('reader'), ('app'), ('operator'), ('admin')) kind (role_kind)
   ON kind.role_kind = ANY (pg_catalog.string_to_array(r.kinds, ' '))
-     OR kind.role_kind = 'operator' AND r.kinds NOT IN ('owner', 'admin')
-     OR kind.role_kind = 'admin' AND r.kinds <> 'owner'
-UNION ALL
-SELECT 'owner', 'routine', r.routine_name, 'EXECUTE' FROM routine r WHERE r.kinds = 'owner'
+     OR kind.role_kind = 'operator' AND r.kinds <> 'admin'
+     OR kind.role_kind = 'admin'
 UNION ALL
 -- Partitions need no grants: the parent's count. Whoever has the key can find units by trying them out.
 SELECT kind.role_kind, 'relation', c.relname::text, 'SELECT'
@@ -92,7 +90,7 @@ FROM pg_catalog.pg_attribute a CROSS JOIN (VALUES ('app'), ('operator'), ('admin
 WHERE a.attrelid = 'model_mgr.observation'::pg_catalog.regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> 'txn'
 GROUP BY kind.role_kind;
 COMMENT ON VIEW model_mgr.role_grant IS 'What setup_roles() grants: one row a kind of role, object and privilege.';
-COMMENT ON COLUMN model_mgr.role_grant.role_kind IS 'reader, app, operator or admin; owner: granted to nobody';
+COMMENT ON COLUMN model_mgr.role_grant.role_kind IS 'reader, app, operator or admin';
 COMMENT ON COLUMN model_mgr.role_grant.object_kind IS 'routine or relation';
 COMMENT ON COLUMN model_mgr.role_grant.object_name IS 'name in schema model_mgr; no function is overloaded';
 COMMENT ON COLUMN model_mgr.role_grant.privilege IS 'as GRANT spells it';

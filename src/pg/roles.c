@@ -83,9 +83,9 @@ grant_all(const char *const *names)
 	SPITupleTable *list;
 
 	if (SPI_execute("SELECT g.role_kind, g.object_kind, g.object_name, g.privilege FROM model_mgr.role_grant g"
-					" WHERE g.role_kind <> 'owner' AND (g.object_kind = 'relation' OR EXISTS"
+					" WHERE g.object_kind = 'relation' OR EXISTS"
 					" (SELECT FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace"
-					" WHERE n.nspname = 'model_mgr' AND p.proname = g.object_name))",
+					" WHERE n.nspname = 'model_mgr' AND p.proname = g.object_name)",
 					true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read model_mgr.role_grant");
 	rows = SPI_processed;
