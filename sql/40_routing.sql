@@ -111,3 +111,21 @@ ALTER TABLE model_mgr.unit_key ENABLE ALWAYS TRIGGER routing_signal_truncate;
 CREATE FUNCTION model_mgr.unit_hash(unit_id text) RETURNS bigint
 AS 'MODULE_PATHNAME', 'mm_unit_hash' LANGUAGE C STABLE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION model_mgr.unit_hash(text) IS 'Keyed 64-bit hash of a unit id, for direct INSERT into observation. NULL and the empty text are no unit: NULL.';
+
+CREATE FUNCTION model_mgr.route(model_name text, unit_id text DEFAULT NULL, context jsonb DEFAULT NULL,
+    OUT flag_key text, OUT value text, OUT variant text, OUT reason text, OUT error_code text, OUT error_message text,
+    OUT version_id bigint, OUT deployment_id bigint, OUT test_id text, OUT configuration jsonb, OUT decision text,
+    OUT shadow_version text, OUT shadow_decision text)
+AS 'MODULE_PATHNAME', 'mm_route' LANGUAGE C VOLATILE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION model_mgr.route(text, text, jsonb) IS
+    'Which version serves this unit, always one row: pin, segment (conditions on context), rollout split, stable. value: the version; reason: STATIC, SPLIT, DEFAULT (no unit), TARGETING_MATCH (pin, segment), DISABLED (nothing active: value NULL), ERROR with error_code FLAG_NOT_FOUND (no such model: value NULL). decision: hand it back to record_outcome(). 22004: model_name NULL; 22023: context is not a JSON object.';
+
+CREATE FUNCTION model_mgr.route_version(model_name text, unit_id text DEFAULT NULL) RETURNS text
+AS 'MODULE_PATHNAME', 'mm_route_version' LANGUAGE C STABLE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION model_mgr.route_version(text, text) IS
+    'The version that route() without context names, alone; NULL for an unknown model or when nothing is active. The fastest call. 22004: model_name NULL.';
+
+CREATE FUNCTION model_mgr.bucket(key text, unit_id text, total integer DEFAULT 10000) RETURNS integer
+AS 'MODULE_PATHNAME', 'mm_bucket' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION model_mgr.bucket(text, text, integer) IS
+    'Bucket of a unit, 0 to total - 1: (MurmurHash3 x86 32-bit of key || unit_id, seed 0) * total >> 32, as flagd computes it. 22004: key or unit_id NULL; 22003: total below 1.';
