@@ -82,3 +82,105 @@ SELECT pg_catalog.pg_extension_config_dump('model_mgr.deployment_plan', '');
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.deployment_step', '');
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.deployment_event', '');
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.deployment_event_deployment_event_id_seq', '');
+
+CREATE FUNCTION model_mgr.deploy_model_version(
+    model_name text, version text, strategy text DEFAULT NULL, deployed_by text DEFAULT NULL,
+    traffic_percentage float8 DEFAULT NULL, auto_rollback_enabled boolean DEFAULT true,
+    rollback_threshold_error_rate float8 DEFAULT 0.10, rollback_threshold_response_time float8 DEFAULT 10.0,
+    rollback_min_success_rate float8 DEFAULT 0.95, rollback_evaluation_window_minutes integer DEFAULT 10,
+    health_criteria jsonb DEFAULT '{}', rollout jsonb DEFAULT '{}', idempotency_key text DEFAULT NULL,
+    supersede boolean DEFAULT false
+) RETURNS model_mgr.deployment
+AS 'MODULE_PATHNAME', 'mm_deploy_model_version' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.deploy_model_version(text, text, text, text, float8, boolean, float8, float8, float8, integer, jsonb, jsonb, text, boolean) IS
+'Begins a rollout of a version (or @alias) and returns its row. strategy: canary (steps of the traffic) or replace (all at once, then bakes); NULL: model_mgr.default_deployment_strategy. traffic_percentage: the canary''s first step, above 0 to 100, multiples of 0.01. Limits: rates 0..1, response time in seconds, window in minutes 1..10080. rollout: steps, step_seconds, min_requests, warmup_seconds, bake_seconds, guard, salt. A model''s first deployment is active at once. A repeat gives the earlier row back. Errors: 42704 unknown model or version, 55000 archived version, 55006 another rollout runs, 22003 out of range, 22023 bad word or combination, 0A000 not built yet.';
+
+CREATE FUNCTION model_mgr.promote_deployment(deployment_id bigint, all_steps boolean DEFAULT false) RETURNS model_mgr.deployment
+AS 'MODULE_PATHNAME', 'mm_promote_deployment' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.promote_deployment(bigint, boolean) IS
+'Takes a running or paused rollout''s next step now (all_steps: to 100 %), without waiting for time or requests; a limit that breaks rolls back instead. Errors: 42704 unknown deployment, 55000 wrong state.';
+
+CREATE FUNCTION model_mgr.pause_deployment(deployment_id bigint, reason text DEFAULT '') RETURNS model_mgr.deployment
+AS 'MODULE_PATHNAME', 'mm_pause_deployment' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.pause_deployment(bigint, text) IS
+'Keeps a running rollout at its share until resumed or promoted; its limits are judged on. Errors: 42704 unknown deployment, 55000 wrong state.';
+
+CREATE FUNCTION model_mgr.resume_deployment(deployment_id bigint) RETURNS model_mgr.deployment
+AS 'MODULE_PATHNAME', 'mm_resume_deployment' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.resume_deployment(bigint) IS
+'Lets a paused rollout go on; the time of its step went on meanwhile. Errors: 42704 unknown deployment, 55000 wrong state.';
+
+CREATE FUNCTION model_mgr.abort_deployment(deployment_id bigint, reason text DEFAULT '') RETURNS model_mgr.deployment
+AS 'MODULE_PATHNAME', 'mm_abort_deployment' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.abort_deployment(bigint, text) IS
+'Ends a rollout below 100 %: all traffic returns to the baseline, the version becomes inactive. Errors: 42704 unknown deployment, 55000 baking or ended (use rollback_model).';
+
+CREATE FUNCTION model_mgr.adjust_deployment(deployment_id bigint, changes jsonb, reason text DEFAULT NULL) RETURNS model_mgr.deployment
+AS 'MODULE_PATHNAME', 'mm_adjust_deployment' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.adjust_deployment(bigint, jsonb, text) IS
+'Changes limits (auto_rollback_enabled, rollback_*) and rollout keys of a rollout under way; null means the default. Steps taken already and the salt stay. Errors: 42704 unknown deployment, 55000 ended, 22003, 22023, 22P02 as in deploy_model_version.';
+
+CREATE FUNCTION model_mgr.open_deployment(model_name text) RETURNS bigint
+AS 'MODULE_PATHNAME', 'mm_open_deployment' LANGUAGE C STABLE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.open_deployment(text) IS
+'deployment_id of the model''s rollout below 100 %, else of the baking one. Errors: 42704 unknown model, 55000 none.';
+
+CREATE FUNCTION model_mgr.rollback_model(model_name text, target_version text DEFAULT NULL, reason text DEFAULT '') RETURNS boolean
+AS 'MODULE_PATHNAME', 'mm_rollback_model' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.rollback_model(text, text, text) IS
+'Takes a version back at once: without a target an open rollout returns to its baseline, else the last deployment is taken back; with one (version or @alias) that version serves. False: already there. Errors: 42704 unknown model or version, 55000 nothing to roll back to.';
+
+CREATE FUNCTION model_mgr.get_deployment(deployment_id bigint) RETURNS SETOF model_mgr.deployment
+LANGUAGE SQL STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT d.* FROM model_mgr.deployment d WHERE d.deployment_id = get_deployment.deployment_id;
+END;
+COMMENT ON FUNCTION model_mgr.get_deployment(bigint) IS 'The deployment''s row; no row when unknown.';
+
+CREATE FUNCTION model_mgr.list_deployments(model_name text DEFAULT NULL, status text DEFAULT NULL) RETURNS SETOF model_mgr.deployment
+LANGUAGE SQL STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT d.* FROM model_mgr.deployment d
+    WHERE (list_deployments.model_name IS NULL OR d.model_name = list_deployments.model_name)
+      AND (list_deployments.status IS NULL OR d.status = list_deployments.status)
+    ORDER BY d.deployment_id;
+END;
+COMMENT ON FUNCTION model_mgr.list_deployments(text, text) IS
+'Deployments in the order they began, of one model and in one status; NULL: of all.';
+
+CREATE FUNCTION model_mgr.explain_deployment(deployment_id bigint)
+RETURNS TABLE ("time" timestamptz, status text, traffic_percentage float8, what text, metric_name text, value float8,
+               limit_value float8, samples bigint, evidence jsonb)
+LANGUAGE SQL STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT e."time", e.status, e.traffic_percentage, e.what, e.metric_name, e.value, e.limit_value, e.samples, e.evidence
+    FROM model_mgr.deployment_event e WHERE e.deployment_id = explain_deployment.deployment_id
+    ORDER BY e.deployment_event_id;
+END;
+COMMENT ON FUNCTION model_mgr.explain_deployment(bigint) IS
+'What happened to a deployment and why, in order, with the numbers that each decision was made on.';
+
+CREATE FUNCTION model_mgr.rollout_status(deployment_id bigint)
+RETURNS TABLE (metric_name text, candidate_value float8, baseline_value float8, limit_value float8, verdict text,
+               samples bigint, samples_needed bigint, next_step_at timestamptz, waiting_for text, step_samples bigint)
+AS 'MODULE_PATHNAME', 'mm_rollout_status' LANGUAGE C STABLE PARALLEL UNSAFE ROWS 3;
+COMMENT ON FUNCTION model_mgr.rollout_status(bigint) IS
+'How an open or baking deployment would be judged now, one row a limit; what deployment_list and canary_status show.';
+
+CREATE VIEW model_mgr.deployment_list AS
+SELECT d.*, s.waiting_for, s.next_step_at, s.step_samples AS samples
+FROM model_mgr.deployment d
+LEFT JOIN LATERAL (
+    SELECT r.waiting_for, r.next_step_at, r.step_samples FROM model_mgr.rollout_status(d.deployment_id) r
+    WHERE d.status IN ('pending', 'running', 'paused', 'awaiting_approval', 'promoting') LIMIT 1
+) s ON true;
+COMMENT ON VIEW model_mgr.deployment_list IS
+'Deployments; of those under way also what they wait for, when time allows the next step, and the known outcomes of this step.';
+
+CREATE VIEW model_mgr.canary_status AS
+SELECT d.deployment_id, d.model_name, d.version, d.baseline_version, d.traffic_percentage, s.metric_name, s.candidate_value,
+       s.baseline_value, s.limit_value, s.verdict, s.samples, s.samples_needed, NULL::float8 AS sample_ratio_p_value,
+       s.next_step_at, s.waiting_for
+FROM model_mgr.deployment d CROSS JOIN LATERAL model_mgr.rollout_status(d.deployment_id) s
+WHERE d.status IN ('pending', 'running', 'paused', 'awaiting_approval', 'promoting');
+COMMENT ON VIEW model_mgr.canary_status IS 'Rollouts under way, one row a criterion: both sides'' values, the limit and the verdict now.';

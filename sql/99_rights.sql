@@ -43,6 +43,7 @@ WITH routine (routine_name, kinds) AS (VALUES
     ('get_deployment', 'reader'),
     ('list_deployments', 'reader'),
     ('explain_deployment', 'reader'),
+    ('rollout_status', 'reader'),
     -- 40_routing; a decision carries the unit's hash, which who reads observation must not be able to make
     ('route', 'app'),
     ('route_version', 'reader app'),

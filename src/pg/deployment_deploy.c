@@ -1,0 +1,344 @@
+/*
+ * deployment_deploy.c: deploy_model_version(): checks the call, tells a repeat from a new wish, and begins the rollout.
+ * A model's first deployment has nothing to compare with and is active at once.
+ */
+#include "pg/deployment_store.h"
+
+#include <math.h>
+
+#include "access/xact.h"
+
+#include "pg/audit.h"
+#include "pg/query.h"
+#include "pg/registry.h"
+#include "pg/routing.h"
+
+/* The arguments by position. */
+enum
+{
+	ARG_MODEL_NAME,
+	ARG_VERSION,
+	ARG_STRATEGY,
+	ARG_DEPLOYED_BY,
+	ARG_TRAFFIC_PERCENTAGE,
+	ARG_AUTO_ROLLBACK,
+	ARG_ERROR_RATE,
+	ARG_RESPONSE_TIME,
+	ARG_SUCCESS_RATE,
+	ARG_WINDOW,
+	ARG_HEALTH,
+	ARG_ROLLOUT,
+	ARG_IDEMPOTENCY_KEY,
+	ARG_SUPERSEDE
+};
+
+/* A call, checked, defaults filled in. */
+typedef struct wish
+{
+	const char *model_name;
+	const char *version;
+	const char *strategy;
+	const char *deployed_by;
+	const char *idempotency_key;
+	bool supersede;
+	int32 window_minutes;
+	Jsonb *rollout;   /* effective */
+	Jsonb *arguments; /* what makes two calls the same wish */
+	rollout_plan plan;
+} wish;
+
+static Jsonb *
+empty_object(void)
+{
+	return json_build_pairs(0, NULL);
+}
+
+/* read_strategy: the word, its default from the settings; 22023 unknown, 0A000 not built. */
+static const char *
+read_strategy(FunctionCallInfo fcinfo)
+{
+	char *word = mm_text_arg(fcinfo, ARG_STRATEGY, "strategy", false);
+
+	if (word == NULL)
+		word = pstrdup(guc_default_deployment_strategy);
+	if (strcmp(word, "ab_test") == 0)
+		word = "a_b_test";
+	if (strcmp(word, "replace") == 0 || strcmp(word, "canary") == 0)
+		return word;
+	if (strcmp(word, "a_b_test") == 0 || strcmp(word, "blue_green") == 0 || strcmp(word, "shadow") == 0)
+		mm_not_built(psprintf("strategy \"%s\"", word), "Use the strategy canary or replace.");
+	ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("unknown strategy \"%s\"", word),
+			errdetail("Strategies are replace, canary, a_b_test, blue_green and shadow."),
+			errhint("Leave it out for model_mgr.default_deployment_strategy."));
+}
+
+static double
+read_limit(FunctionCallInfo fcinfo, int argno, const char *name, double otherwise, double high)
+{
+	double value = PG_ARGISNULL(argno) ? otherwise : PG_GETARG_FLOAT8(argno);
+
+	mm_check_float(name, value, 0, high);
+	return value;
+}
+
+/* read_wish: every check that needs no table. */
+static void
+read_wish(FunctionCallInfo fcinfo, wish *w)
+{
+	double share = 0;
+	bool share_given = !PG_ARGISNULL(ARG_TRAFFIC_PERCENTAGE);
+	Jsonb *health;
+
+	w->model_name = mm_text_arg(fcinfo, ARG_MODEL_NAME, "model_name", true);
+	w->version = mm_text_arg(fcinfo, ARG_VERSION, "version", true);
+	w->strategy = read_strategy(fcinfo);
+	w->deployed_by = mm_by(mm_text_arg(fcinfo, ARG_DEPLOYED_BY, "deployed_by", false));
+	w->idempotency_key = mm_text_arg(fcinfo, ARG_IDEMPOTENCY_KEY, "idempotency_key", false);
+	w->supersede = !PG_ARGISNULL(ARG_SUPERSEDE) && PG_GETARG_BOOL(ARG_SUPERSEDE);
+	if (w->idempotency_key)
+		mm_check_name("idempotency key", w->idempotency_key);
+	if (share_given)
+		share = deployment_plan_share(PG_GETARG_FLOAT8(ARG_TRAFFIC_PERCENTAGE), "traffic_percentage");
+
+	w->plan.auto_rollback = PG_ARGISNULL(ARG_AUTO_ROLLBACK) || PG_GETARG_BOOL(ARG_AUTO_ROLLBACK);
+	w->plan.limits[ROLLOUT_ERROR_RATE] = read_limit(fcinfo, ARG_ERROR_RATE, "rollback_threshold_error_rate", 0.10, 1);
+	w->plan.limits[ROLLOUT_RESPONSE_TIME] =
+		read_limit(fcinfo, ARG_RESPONSE_TIME, "rollback_threshold_response_time", 10.0, 1e9);
+	w->plan.limits[ROLLOUT_SUCCESS_RATE] = read_limit(fcinfo, ARG_SUCCESS_RATE, "rollback_min_success_rate", 0.95, 1);
+	w->window_minutes = PG_ARGISNULL(ARG_WINDOW) ? 10 : PG_GETARG_INT32(ARG_WINDOW);
+	mm_check_float("rollback_evaluation_window_minutes", w->window_minutes, 1, DEPLOYMENT_MAX_WINDOW);
+
+	health = PG_ARGISNULL(ARG_HEALTH) ? empty_object() : PG_GETARG_JSONB_P(ARG_HEALTH);
+	deployment_check_health(health);
+	w->rollout = deployment_plan_parse(PG_ARGISNULL(ARG_ROLLOUT) ? empty_object() : PG_GETARG_JSONB_P(ARG_ROLLOUT),
+									   w->strategy, w->window_minutes, share_given ? &share : NULL, &w->plan);
+	/* Effective values: a default spelled out is no different wish. */
+	w->arguments = json_build(
+		json_text_pair("strategy", w->strategy), json_boolean_pair("auto_rollback_enabled", w->plan.auto_rollback),
+		json_number_pair("rollback_threshold_error_rate", w->plan.limits[ROLLOUT_ERROR_RATE]),
+		json_number_pair("rollback_threshold_response_time", w->plan.limits[ROLLOUT_RESPONSE_TIME]),
+		json_number_pair("rollback_min_success_rate", w->plan.limits[ROLLOUT_SUCCESS_RATE]),
+		json_integer_pair("rollback_evaluation_window_minutes", w->window_minutes),
+		json_object_pair("health_criteria", health), json_object_pair("rollout", w->rollout));
+}
+
+/* same_arguments: whether a deployment was asked for in the same words. */
+static bool
+same_arguments(int64 deployment_id, const wish *w)
+{
+	static query same =
+		QUERY("SELECT p.arguments = $2 FROM model_mgr.deployment_plan p WHERE p.deployment_id = $1", INT8OID, JSONBOID);
+
+	return query_run(&same, int64_arg(deployment_id), jsonb_arg(w->arguments)) > 0 && query_bool(0, 0);
+}
+
+/*
+ * earlier: the deployment that this call repeats; 0: none. A key that repeats decides alone; else the open rollout of
+ * the same version, else, when the version is active, its last deployment.
+ */
+static int64
+earlier(int64 model_id, const registry_version *v, const wish *w, const routing_change *now)
+{
+	static query by_key = QUERY(
+		"SELECT p.deployment_id FROM model_mgr.deployment_plan p WHERE p.model_id = $1 AND p.idempotency_key = $2",
+		INT8OID, TEXTOID);
+	static query last =
+		QUERY("SELECT p.deployment_id FROM model_mgr.deployment_plan p WHERE p.model_id = $1 AND p.version_id = $2"
+			  " ORDER BY p.deployment_id DESC LIMIT 1",
+			  INT8OID, INT8OID);
+	int64 open;
+
+	if (w->idempotency_key && query_run(&by_key, int64_arg(model_id), text_arg(w->idempotency_key)) > 0)
+		return query_int64(0, 0);
+	open = deployment_open_id(model_id, false);
+	if (open)
+	{
+		deployment d;
+
+		(void) deployment_load(open, &d);
+		if (d.version_id == v->version_id)
+		{
+			if (!same_arguments(open, w))
+				ereport(NOTICE,
+						errmsg("deployment %lld of this version runs already, with other arguments", (long long) open),
+						errhint("Change it with model_mgr.adjust_deployment(), or abort it first."));
+			return open;
+		}
+	}
+	if (now->stable_version_id != v->version_id || query_run(&last, int64_arg(model_id), int64_arg(v->version_id)) == 0)
+		return 0;
+	open = query_int64(0, 0);
+	if (!same_arguments(open, w))
+		ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("version \"%s\" of model \"%s\" is active already", v->version, v->model_name),
+				errdetail("Deployment %lld brought it with other arguments.", (long long) open),
+				errhint("Repeat those arguments, or deploy another version."));
+	return open;
+}
+
+/* make_way: what stands before a new rollout: one below 100 % blocks it or is superseded, a bake is completed. */
+static void
+make_way(int64 model_id, const registry_version *v, const wish *w)
+{
+	int64 id = deployment_open_id(model_id, true);
+	deployment d;
+
+	if (id == 0)
+		return;
+	(void) deployment_load(id, &d);
+	if (deployment_is_baking(&d))
+		deployment_complete(&d, NULL, psprintf("version %s is deployed next", v->version));
+	else if (w->supersede)
+		deployment_end(&d, "aborted", d.baseline_version_id, d.baseline_version,
+					   psprintf("superseded by version %s", v->version), NULL, false);
+	else
+		ereport(ERROR, errcode(ERRCODE_OBJECT_IN_USE), errmsg("a rollout of model \"%s\" already runs", v->model_name),
+				errdetail("Deployment %lld serves version \"%s\" to %g %% of the traffic.", (long long) id, d.version,
+						  d.traffic_percentage),
+				errhint("Wait for it, abort it with model_mgr.abort_deployment(%lld), or pass supersede => true.",
+						(long long) id));
+}
+
+/* insert: the rows of a new deployment, not serving yet. */
+static int64
+insert(const wish *w, const registry_version *v, const routing_change *now, bool first)
+{
+	static query row = QUERY("INSERT INTO model_mgr.deployment (model_name, version, strategy, status, "
+							 "traffic_percentage, step, baseline_version,"
+							 " auto_rollback_enabled, rollback_threshold_error_rate, rollback_threshold_response_time, "
+							 "rollback_min_success_rate,"
+							 " rollback_evaluation_window_minutes, health_criteria, rollout, deployed_by, created_at)"
+							 " SELECT $1, $2, $3, 'pending', 0, 0, (SELECT b.version FROM model_mgr.model_version b "
+							 "WHERE b.version_id = $4),"
+							 " $5, $6, $7, $8, $9, $10, $11, $12, $13 RETURNING deployment_id",
+							 TEXTOID, TEXTOID, TEXTOID, INT8OID, BOOLOID, FLOAT8OID, FLOAT8OID, FLOAT8OID, INT4OID,
+							 JSONBOID, JSONBOID, TEXTOID, TIMESTAMPTZOID);
+	static query plan = QUERY(
+		"INSERT INTO model_mgr.deployment_plan (deployment_id, model_id, version_id, baseline_version_id, arguments,"
+		" idempotency_key, bucket_key, started_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+		INT8OID, INT8OID, INT8OID, INT8OID, JSONBOID, TEXTOID, TEXTOID, TIMESTAMPTZOID);
+	query_arg baseline = first ? null_arg() : int64_arg(now->stable_version_id);
+	TimestampTz at = mm_now();
+	char *salt = routing_salt(v->model_id);
+	int64 id;
+
+	query_run(&row, text_arg(v->model_name), text_arg(v->version), text_arg(w->strategy), baseline,
+			  bool_arg(w->plan.auto_rollback), float8_arg(w->plan.limits[ROLLOUT_ERROR_RATE]),
+			  float8_arg(w->plan.limits[ROLLOUT_RESPONSE_TIME]), float8_arg(w->plan.limits[ROLLOUT_SUCCESS_RATE]),
+			  int32_arg(w->window_minutes), jsonb_arg(empty_object()), jsonb_arg(w->rollout), text_arg(w->deployed_by),
+			  time_arg(at));
+	id = query_int64(0, 0);
+	/* A fresh key for each rollout: no unit is every canary's guinea pig. */
+	query_run(&plan, int64_arg(id), int64_arg(v->model_id), int64_arg(v->version_id), baseline, jsonb_arg(w->arguments),
+			  text_arg(w->idempotency_key),
+			  text_arg(deployment_plan_sticky(w->rollout) ? salt : psprintf("%s%lld", salt, (long long) id)),
+			  time_arg(at));
+	return id;
+}
+
+/* begin_first: a model's first version is active at once, completed. */
+static void
+begin_first(deployment *d)
+{
+	d->step = d->plan.step_count;
+	d->traffic_percentage = 100;
+	d->step_started_at = mm_now();
+	d->status = "completed";
+	deployment_update(d, "the model's first deployment");
+	registry_set_status(d->version_id, "active", NULL);
+	deployment_route(d);
+	deployment_note(d, "first deployment of the model: 100 % at once", NULL, ROLLOUT_METRICS);
+}
+
+/* warn_of_baseline: a limit that the present version breaks today would take the new one back as well. */
+static void
+warn_of_baseline(const deployment *d)
+{
+	deployment_look look;
+
+	if (!deployment_look_at_baseline(d, &look))
+		return;
+	for (int m = 0; m < ROLLOUT_METRICS; m++)
+	{
+		const rollout_verdict *v = &look.decision.verdicts[m];
+
+		if (v->outcome == ROLLOUT_FAIL)
+			ereport(NOTICE,
+					errmsg("the present version \"%s\" breaks the limit of %s today", d->baseline_version,
+						   rollout_metric_name((rollout_metric) m)),
+					errdetail("Its value over the last %d minutes is %.4g, the limit %g (%lld requests).",
+							  d->window_minutes, v->value, v->limit, (long long) v->samples),
+					errhint("Adjust the limit, or the new version may be rolled back for being no better."));
+	}
+}
+
+/* begin: a new deployment of a version, under the model's lock. */
+static int64
+begin(const wish *w, const registry_version *v, const routing_change *now)
+{
+	bool first = now->stable_version_id == 0;
+	deployment d;
+	int64 id = insert(w, v, now, first);
+
+	(void) deployment_load(id, &d);
+	if (first)
+		begin_first(&d);
+	else
+	{
+		deployment_note(&d, psprintf("%s deployment of %s beside %s", d.strategy, d.version, d.baseline_version), NULL,
+						ROLLOUT_METRICS);
+		deployment_note_evidence(
+			&d,
+			deployment_plan_guarded(d.rollout)
+				? "the sequential guard is accepted but not judged yet in this version: the limits decide alone"
+				: "the guard is off: the limits decide alone",
+			"guard", NULL);
+		deployment_enter_step(&d, 1, NULL, NULL);
+		warn_of_baseline(&d);
+	}
+	audit_append("deploy", v->model_name, v->version,
+				 json_build(json_integer_pair("deployment_id", id),
+							json_text_pair("baseline_version", d.baseline_version),
+							json_text_pair("deployed_by", w->deployed_by),
+							json_number_pair("traffic_percentage", d.traffic_percentage),
+							json_object_pair("arguments", w->arguments)));
+	return id;
+}
+
+MM_FUNCTION(mm_deploy_model_version);
+
+/* mm_deploy_model_version(...): the deployment's row, new or the one that this call repeats. */
+Datum
+mm_deploy_model_version(PG_FUNCTION_ARGS)
+{
+	wish w = {0};
+	mm_scope scope;
+	registry_version v;
+	routing_change now = {0};
+	int64 model_id;
+	int64 id;
+	Datum row;
+
+	read_wish(fcinfo, &w);
+	scope = mm_enter();
+	model_id = registry_model_id(w.model_name, false);
+	(void) mm_lock_model(model_id, true);
+	deployment_fresh(model_id);
+	(void) registry_find_version(w.model_name, w.version, false, &v);
+	(void) routing_get(model_id, &now);
+
+	id = earlier(model_id, &v, &w, &now);
+	if (id == 0)
+	{
+		if (strcmp(v.status, "archived") == 0)
+			ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					errmsg("version \"%s\" of model \"%s\" is archived", v.version, v.model_name),
+					errdetail("Archived versions do not deploy."),
+					errhint("Revive it with model_mgr.mark_version_ready() first."));
+		make_way(model_id, &v, &w);
+		id = begin(&w, &v, &now);
+	}
+	row = deployment_row(id);
+	mm_leave(scope);
+	PG_RETURN_DATUM(row);
+}

@@ -1,0 +1,222 @@
+/*
+ * deployment_rollback.c: taking a version back. deployment_end() is the one way a rollout ends early, by a person or by
+ * a limit; rollback_model() finds what there is to take back and where to go.
+ */
+#include "pg/deployment_store.h"
+
+#include "pg/audit.h"
+#include "pg/query.h"
+#include "pg/registry.h"
+#include "pg/routing.h"
+
+void
+deployment_end(deployment *d, const char *status, int64 target_version_id, const char *target_version,
+			   const char *reason, deployment_look *look, bool automatic)
+{
+	bool taken_back = strcmp(status, "rolled_back") == 0;
+	bool was_open = deployment_is_open(d);
+	double share = d->traffic_percentage;
+	/* Before the state changes: evidence shows what was judged. */
+	Jsonb *evidence = look ? deployment_evidence(d, look) : NULL;
+	routing_change change = {.model_id = d->model_id, .stable_version_id = target_version_id};
+	char *what;
+
+	d->status = (char *) status;
+	d->traffic_percentage = 0;
+	deployment_update(d, reason);
+	registry_set_status(d->version_id, taken_back ? "rolled_back" : "inactive", reason);
+	if (target_version_id && (!was_open || target_version_id != d->baseline_version_id))
+	{
+		/* Below 100 % the baseline still serves and steps down only for another target. */
+		if (was_open && d->baseline_version_id)
+			registry_set_status(d->baseline_version_id, "inactive", psprintf("replaced by %s", target_version));
+		registry_set_status(target_version_id, "active", NULL);
+	}
+	routing_set(&change);
+
+	what = psprintf("%s%s from %g %%: %s", automatic ? "automatically " : "", taken_back ? "rolled back" : "aborted",
+					share, *reason ? reason : "no reason given");
+	if (look)
+		deployment_note(d, what, look, look->decision.broken);
+	else
+		deployment_note(d, what, NULL, ROLLOUT_METRICS);
+	audit_append(taken_back ? "rollback" : "abort", d->model_name, d->version,
+				 json_build(json_integer_pair("deployment_id", d->deployment_id), json_text_pair("reason", reason),
+							json_text_pair("target_version", target_version), json_boolean_pair("automatic", automatic),
+							json_number_pair("from_percentage", share), json_object_pair("evidence", evidence)));
+}
+
+/* nothing_to_return_to: 55000. */
+static void
+nothing_to_return_to(const char *model_name, const char *detail)
+{
+	ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			errmsg("model \"%s\" has nothing to roll back to", model_name), errdetail("%s", detail),
+			errhint("Name a version: model_mgr.rollback_model(model_name, target_version => ...)."));
+}
+
+/* may_return: a version that rollback may choose by itself. */
+static bool
+may_return(int64 version_id, registry_version *out)
+{
+	registry_version_by_id(version_id, out);
+	return strcmp(out->status, "rolled_back") != 0 && strcmp(out->status, "failed") != 0 &&
+		   strcmp(out->status, "archived") != 0;
+}
+
+/*
+ * last_stable: where the last deployment d came from, or, when that version has been taken back itself, the last one
+ * that completed before it and may serve again.
+ */
+static void
+last_stable(const deployment *d, registry_version *out)
+{
+	static query earlier =
+		QUERY("SELECT p.version_id FROM model_mgr.deployment_plan p JOIN model_mgr.deployment e ON e.deployment_id = "
+			  "p.deployment_id"
+			  " JOIN model_mgr.model_version v ON v.version_id = p.version_id"
+			  " WHERE p.model_id = $1 AND p.deployment_id < $2 AND e.status = 'completed' AND p.version_id <> $3"
+			  " AND v.status <> ALL ('{rolled_back,failed,archived}'::pg_catalog.text[])"
+			  " ORDER BY p.deployment_id DESC LIMIT 1",
+			  INT8OID, INT8OID, INT8OID);
+
+	if (d->baseline_version_id && may_return(d->baseline_version_id, out))
+		return;
+	if (query_run(&earlier, int64_arg(d->model_id), int64_arg(d->deployment_id), int64_arg(d->version_id)) == 0)
+		nothing_to_return_to(d->model_name,
+							 d->baseline_version
+								 ? psprintf("Version \"%s\" replaced \"%s\", which has been taken back itself.",
+											d->version, d->baseline_version)
+								 : psprintf("Version \"%s\" was the first to serve.", d->version));
+	registry_version_by_id(query_int64(0, 0), out);
+}
+
+/* newest: the model's last deployment that changed traffic for good, and whether it has been taken back. */
+static int64
+newest(int64 model_id)
+{
+	static query find = QUERY("SELECT p.deployment_id FROM model_mgr.deployment_plan p JOIN model_mgr.deployment d ON "
+							  "d.deployment_id = p.deployment_id"
+							  " WHERE p.model_id = $1 AND d.status <> ALL ('{aborted,failed}'::pg_catalog.text[])"
+							  " ORDER BY p.deployment_id DESC LIMIT 1",
+							  INT8OID);
+
+	return query_run(&find, int64_arg(model_id)) > 0 ? query_int64(0, 0) : 0;
+}
+
+/* serving: the deployment that brought the version that serves now; 0: none. */
+static int64
+serving(int64 model_id, int64 version_id)
+{
+	static query find = QUERY(
+		"SELECT p.deployment_id FROM model_mgr.deployment_plan p JOIN model_mgr.deployment d ON d.deployment_id = "
+		"p.deployment_id"
+		" WHERE p.model_id = $1 AND p.version_id = $2 AND d.status = ANY ('{completed,promoting}'::pg_catalog.text[])"
+		" ORDER BY p.deployment_id DESC LIMIT 1",
+		INT8OID, INT8OID);
+
+	return query_run(&find, int64_arg(model_id), int64_arg(version_id)) > 0 ? query_int64(0, 0) : 0;
+}
+
+/* switch_to: all traffic to a version when no deployment stands behind the one that serves now. */
+static void
+switch_to(const routing_change *now, const registry_version *target, const char *reason)
+{
+	routing_change change = {.model_id = target->model_id, .stable_version_id = target->version_id};
+
+	if (now->stable_version_id)
+		registry_set_status(now->stable_version_id, "rolled_back", reason);
+	registry_set_status(target->version_id, "active", NULL);
+	routing_set(&change);
+	audit_append("rollback", target->model_name, target->version,
+				 json_build(json_text_pair("reason", reason), json_text_pair("target_version", target->version),
+							json_boolean_pair("automatic", false)));
+}
+
+/* roll_back_to: the named version gets all traffic. */
+static bool
+roll_back_to(int64 model_id, const registry_version *target, const char *reason)
+{
+	routing_change now = {0};
+	deployment d;
+	int64 id = deployment_open_id(model_id, false);
+
+	(void) routing_get(model_id, &now);
+	if (strcmp(target->status, "archived") == 0)
+		ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("version \"%s\" of model \"%s\" is archived", target->version, target->model_name),
+				errdetail("Archived versions do not serve."),
+				errhint("Revive it with model_mgr.mark_version_ready() first, or name another version."));
+	if (id == 0 && now.stable_version_id == target->version_id)
+		return false;
+	if (id == 0)
+		id = serving(model_id, now.stable_version_id);
+	if (id == 0)
+	{
+		switch_to(&now, target, reason);
+		return true;
+	}
+	(void) deployment_load(id, &d);
+	if (deployment_is_open(&d) && target->version_id == d.version_id)
+		ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("version \"%s\" of model \"%s\" is being rolled out", d.version, d.model_name),
+				errdetail("Deployment %lld serves it to %g %% of the traffic.", (long long) d.deployment_id,
+						  d.traffic_percentage),
+				errhint("Use model_mgr.promote_deployment() to go forward, or roll back without a target."));
+	deployment_end(&d, "rolled_back", target->version_id, target->version, reason, NULL, false);
+	return true;
+}
+
+/* roll_back_last: an open rollout returns to its baseline, else the last deployment is taken back. */
+static bool
+roll_back_last(int64 model_id, const char *model_name, const char *reason)
+{
+	deployment d;
+	registry_version target;
+	int64 id = deployment_open_id(model_id, false);
+
+	if (id)
+	{
+		(void) deployment_load(id, &d);
+		deployment_end(&d, "rolled_back", d.baseline_version_id, d.baseline_version, reason, NULL, false);
+		return true;
+	}
+	id = newest(model_id);
+	if (id == 0)
+		nothing_to_return_to(model_name, "It has no deployment.");
+	(void) deployment_load(id, &d);
+	/* Two people who press the button go back one version, not two. */
+	if (strcmp(d.status, "rolled_back") == 0)
+		return false;
+	last_stable(&d, &target);
+	deployment_end(&d, "rolled_back", target.version_id, target.version, reason, NULL, false);
+	return true;
+}
+
+MM_FUNCTION(mm_rollback_model);
+
+/* mm_rollback_model(model_name text, target_version text, reason text): true when traffic moved. */
+Datum
+mm_rollback_model(PG_FUNCTION_ARGS)
+{
+	char *model_name = mm_text_arg(fcinfo, 0, "model_name", true);
+	char *target_version = mm_text_arg(fcinfo, 1, "target_version", false);
+	char *reason = mm_text_arg(fcinfo, 2, "reason", false);
+	mm_scope scope = mm_enter();
+	int64 model_id = registry_model_id(model_name, false);
+	bool moved;
+
+	(void) mm_lock_model(model_id, true);
+	deployment_fresh(model_id);
+	if (target_version)
+	{
+		registry_version target;
+
+		(void) registry_find_version(model_name, target_version, false, &target);
+		moved = roll_back_to(model_id, &target, reason ? reason : "");
+	}
+	else
+		moved = roll_back_last(model_id, model_name, reason ? reason : "");
+	mm_leave(scope);
+	PG_RETURN_BOOL(moved);
+}

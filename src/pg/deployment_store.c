@@ -1,0 +1,285 @@
+/*
+ * deployment_store.c: rollouts in their tables: reading one, storing its transitions, its diary (deployment_event)
+ * with the evidence, and telling the routing. Decisions are made elsewhere. The public row is model_mgr.deployment,
+ * the machinery's side of it model_mgr.deployment_plan.
+ */
+#include "pg/deployment_store.h"
+
+#include <math.h>
+
+#include "access/xact.h"
+
+#include "pg/query.h"
+#include "pg/routing.h"
+
+static bool
+is(const char *a, const char *b)
+{
+	return strcmp(a, b) == 0;
+}
+
+bool
+deployment_is_open(const deployment *d)
+{
+	return is(d->status, "pending") || is(d->status, "running") || is(d->status, "paused") ||
+		   is(d->status, "awaiting_approval");
+}
+
+bool
+deployment_is_baking(const deployment *d)
+{
+	return is(d->status, "promoting");
+}
+
+bool
+deployment_load(int64 deployment_id, deployment *out)
+{
+	static query find = QUERY(
+		"SELECT d.deployment_id, p.model_id, p.version_id, p.baseline_version_id, d.model_name, d.version,"
+		" d.baseline_version, d.strategy, d.status, d.traffic_percentage, d.step, d.rollback_evaluation_window_minutes,"
+		" p.bucket_key, p.waiting_for, d.deployed_by, d.rollout, d.step_started_at, p.started_at, p.bake_until,"
+		" d.auto_rollback_enabled, d.rollback_min_success_rate, d.rollback_threshold_error_rate,"
+		" d.rollback_threshold_response_time"
+		" FROM model_mgr.deployment d JOIN model_mgr.deployment_plan p ON p.deployment_id = d.deployment_id"
+		" WHERE d.deployment_id = $1",
+		INT8OID);
+
+	if (query_run(&find, int64_arg(deployment_id)) == 0)
+		return false;
+	memset(out, 0, sizeof(*out));
+	out->deployment_id = query_int64(0, 0);
+	out->model_id = query_int64(0, 1);
+	out->version_id = query_int64(0, 2);
+	out->baseline_version_id = query_int64(0, 3);
+	out->model_name = query_text(0, 4);
+	out->version = query_text(0, 5);
+	out->baseline_version = query_text(0, 6);
+	out->strategy = query_text(0, 7);
+	out->status = query_text(0, 8);
+	out->traffic_percentage = query_float8(0, 9);
+	out->step = query_int32(0, 10);
+	out->window_minutes = query_int32(0, 11);
+	out->bucket_key = query_text(0, 12);
+	out->waiting_for = query_text(0, 13);
+	out->deployed_by = query_text(0, 14);
+	out->rollout = query_jsonb(0, 15);
+	out->step_started_at = query_time(0, 16);
+	out->started_at = query_time(0, 17);
+	out->bake_until = query_time(0, 18);
+	deployment_plan_read(out->rollout, &out->plan);
+	out->plan.auto_rollback = query_bool(0, 19);
+	out->plan.limits[ROLLOUT_SUCCESS_RATE] = query_float8(0, 20);
+	out->plan.limits[ROLLOUT_ERROR_RATE] = query_float8(0, 21);
+	out->plan.limits[ROLLOUT_RESPONSE_TIME] = query_float8(0, 22);
+	return true;
+}
+
+void
+deployment_load_locked(int64 deployment_id, deployment *out)
+{
+	bool found = deployment_load(deployment_id, out);
+
+	if (found)
+	{
+		(void) mm_lock_model(out->model_id, true);
+		deployment_fresh(out->model_id);
+		/* It may have changed, or gone with its model, while we waited. */
+		found = deployment_load(deployment_id, out);
+	}
+	if (!found)
+		ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT),
+				errmsg("deployment %lld does not exist", (long long) deployment_id),
+				errdetail("No deployment has this id."),
+				errhint("SELECT * FROM model_mgr.list_deployments() shows all; model_mgr.open_deployment(model_name) "
+						"finds the running one."));
+}
+
+void
+deployment_fresh(int64 model_id)
+{
+	static query lock = QUERY("SELECT 1 FROM model_mgr.routing r WHERE r.model_id = $1 FOR NO KEY UPDATE", INT8OID);
+
+	/* The lock of a row that changed since the snapshot was taken fails with the server's own 40001. */
+	if (IsolationUsesXactSnapshot())
+		(void) query_run(&lock, int64_arg(model_id));
+}
+
+int64
+deployment_open_id(int64 model_id, bool baking_too)
+{
+	static query find = QUERY(
+		"SELECT d.deployment_id FROM model_mgr.model m JOIN model_mgr.deployment d ON d.model_name = m.model_name"
+		" WHERE m.model_id = $1 AND (d.status = ANY ('{pending,running,paused,awaiting_approval}'::pg_catalog.text[])"
+		" OR $2 AND d.status = 'promoting')"
+		" ORDER BY d.status = 'promoting', d.deployment_id DESC LIMIT 1",
+		INT8OID, BOOLOID);
+
+	return query_run(&find, int64_arg(model_id), bool_arg(baking_too)) > 0 ? query_int64(0, 0) : 0;
+}
+
+void
+deployment_update(const deployment *d, const char *reason)
+{
+	static query row =
+		QUERY("UPDATE model_mgr.deployment SET status = $2, status_reason = $3, traffic_percentage = $4, step = $5,"
+			  " step_started_at = $6, finished_at = $7 WHERE deployment_id = $1",
+			  INT8OID, TEXTOID, TEXTOID, FLOAT8OID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID);
+	/* Requests routed until the first end are credited to it; a later rollback of a completed one changes none. */
+	static query plan = QUERY("UPDATE model_mgr.deployment_plan SET bake_until = $2, ended_at = coalesce(ended_at, $3),"
+							  " waiting_for = CASE WHEN $3 IS NULL THEN waiting_for END, next_step_at = CASE WHEN $3 "
+							  "IS NULL THEN next_step_at END"
+							  " WHERE deployment_id = $1",
+							  INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID);
+	bool ended = !deployment_is_open(d) && !deployment_is_baking(d);
+	query_arg finished = ended ? time_arg(mm_now()) : null_arg();
+
+	query_run(&row, int64_arg(d->deployment_id), text_arg(d->status), text_arg(reason),
+			  float8_arg(d->traffic_percentage), int32_arg(d->step),
+			  d->step_started_at ? time_arg(d->step_started_at) : null_arg(), finished);
+	query_run(&plan, int64_arg(d->deployment_id), d->bake_until ? time_arg(d->bake_until) : null_arg(), finished);
+}
+
+bool
+deployment_wait(deployment *d, const char *waiting_for, TimestampTz next_at)
+{
+	static query set =
+		QUERY("UPDATE model_mgr.deployment_plan SET waiting_for = $2, next_step_at = $3 WHERE deployment_id = $1"
+			  " AND (waiting_for, next_step_at) IS DISTINCT FROM ($2, $3)",
+			  INT8OID, TEXTOID, TIMESTAMPTZOID);
+	bool changed =
+		(d->waiting_for == NULL) != (waiting_for == NULL) || (waiting_for && !is(d->waiting_for, waiting_for));
+
+	(void) query_run(&set, int64_arg(d->deployment_id), text_arg(waiting_for), time_arg(next_at));
+	d->waiting_for = waiting_for ? pstrdup(waiting_for) : NULL;
+	return changed;
+}
+
+void
+deployment_store_bake(const deployment *d)
+{
+	static query set =
+		QUERY("UPDATE model_mgr.deployment_plan SET bake_until = $2 WHERE deployment_id = $1", INT8OID, TIMESTAMPTZOID);
+
+	query_run(&set, int64_arg(d->deployment_id), d->bake_until ? time_arg(d->bake_until) : null_arg());
+}
+
+/* tally_json: the counts of one side, as the core took them. */
+static Jsonb *
+tally_json(const rollout_tally *t)
+{
+	return json_build(json_integer_pair("requests", t->requests), json_integer_pair("known", t->known),
+					  json_integer_pair("successes", t->successes), json_integer_pair("errors", t->errors),
+					  json_integer_pair("response_time_count", t->response_time_count),
+					  json_number_pair("response_time_sum", t->response_time_sum));
+}
+
+static Jsonb *
+verdict_json(const rollout_verdict *v)
+{
+	Jsonb *interval = isnan(v->low) ? NULL
+									: json_build(json_number_pair("low", v->low), json_number_pair("high", v->high),
+												 json_number_pair("level", 0.95), json_text_pair("method", "wilson"));
+
+	return json_build(json_text_pair("verdict", rollout_outcome_name(v->outcome)), json_number_pair("value", v->value),
+					  json_number_pair("limit", v->limit), json_integer_pair("samples", v->samples),
+					  json_integer_pair("samples_needed", v->samples_needed),
+					  json_text_pair("counted", v->stretched ? "since the step began" : "in the window"),
+					  json_object_pair("interval", interval));
+}
+
+/* deployment_evidence: everything a decision was made on: feeding it to rollout_decide again gives the same answer. */
+Jsonb *
+deployment_evidence(const deployment *d, deployment_look *look)
+{
+	const rollout_verdict *v = look->decision.verdicts;
+	Jsonb *verdicts;
+	Jsonb *window;
+	Jsonb *candidate;
+	Jsonb *baseline;
+
+	if (look->evidence)
+		return look->evidence;
+	verdicts = json_build(json_object_pair("success_rate", verdict_json(&v[ROLLOUT_SUCCESS_RATE])),
+						  json_object_pair("error_rate", verdict_json(&v[ROLLOUT_ERROR_RATE])),
+						  json_object_pair("response_time", verdict_json(&v[ROLLOUT_RESPONSE_TIME])));
+	window = json_build(json_time_pair("from", look->window_start), json_time_pair("to", look->now),
+						json_integer_pair("minutes", d->window_minutes));
+	candidate = json_build(json_object_pair("window", tally_json(&look->window)),
+						   json_object_pair("step", tally_json(&look->step)));
+	baseline = json_build(json_object_pair("window", tally_json(&look->baseline_window)),
+						  json_object_pair("step", tally_json(&look->baseline_step)));
+
+	look->evidence = json_build(
+		json_object_pair("window", window), json_object_pair("verdicts", verdicts),
+		json_object_pair("candidate", candidate), json_object_pair("baseline", baseline),
+		json_integer_pair("step", d->step), json_text_pair("status", d->status),
+		json_time_pair("started_at", d->started_at), json_time_pair("step_started_at", d->step_started_at),
+		d->bake_until ? json_time_pair("bake_until", d->bake_until) : json_text_pair("bake_until", NULL),
+		json_boolean_pair("auto_rollback_enabled", d->plan.auto_rollback), json_object_pair("rollout", d->rollout));
+	return look->evidence;
+}
+
+/* append: one row of the diary. */
+static void
+append(const deployment *d, const char *what, const char *metric_name, const rollout_verdict *v, const Jsonb *evidence)
+{
+	static query add = QUERY(
+		"INSERT INTO model_mgr.deployment_event (deployment_id, \"time\", status, traffic_percentage, what, "
+		"metric_name,"
+		" value, limit_value, samples, evidence) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce($10, '{}'))",
+		INT8OID, TIMESTAMPTZOID, TEXTOID, FLOAT8OID, TEXTOID, TEXTOID, FLOAT8OID, FLOAT8OID, INT8OID, JSONBOID);
+
+	query_run(&add, int64_arg(d->deployment_id), time_arg(mm_now()), text_arg(d->status),
+			  float8_arg(d->traffic_percentage), text_arg(what), text_arg(metric_name),
+			  v && !isnan(v->value) ? float8_arg(v->value) : null_arg(), v ? float8_arg(v->limit) : null_arg(),
+			  v ? int64_arg(v->samples) : null_arg(), jsonb_arg(evidence));
+}
+
+void
+deployment_note(const deployment *d, const char *what, deployment_look *look, rollout_metric metric)
+{
+	const rollout_verdict *v = look && metric != ROLLOUT_METRICS ? &look->decision.verdicts[metric] : NULL;
+
+	append(d, what, v ? rollout_metric_name(metric) : NULL, v, look ? deployment_evidence(d, look) : NULL);
+}
+
+void
+deployment_note_evidence(const deployment *d, const char *what, const char *metric_name, const Jsonb *evidence)
+{
+	append(d, what, metric_name, NULL, evidence);
+}
+
+void
+deployment_route(const deployment *d)
+{
+	bool open = deployment_is_open(d);
+	bool baking = deployment_is_baking(d);
+	routing_change change = {
+		.model_id = d->model_id,
+		.stable_version_id = open ? d->baseline_version_id : d->version_id,
+		.watched = (open || baking) && d->plan.auto_rollback,
+	};
+
+	if (open || baking)
+	{
+		change.deployment_id = d->deployment_id;
+		change.step = d->step;
+	}
+	if (open)
+	{
+		change.candidate_version_id = d->version_id;
+		change.candidate_weight = rollout_share_weight(d->traffic_percentage);
+		change.bucket_key = d->bucket_key;
+	}
+	routing_set(&change);
+}
+
+Datum
+deployment_row(int64 deployment_id)
+{
+	static query find = QUERY("SELECT d FROM model_mgr.deployment d WHERE d.deployment_id = $1", INT8OID);
+
+	if (query_run(&find, int64_arg(deployment_id)) == 0)
+		elog(ERROR, "deployment %lld is gone", (long long) deployment_id);
+	return query_result_row();
+}

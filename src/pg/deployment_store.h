@@ -1,0 +1,112 @@
+/*
+ * deployment_store.h: what the files deployment*.c share: a rollout in memory, its transitions and its diary. Between
+ * mm_enter and mm_leave, under mm_lock_model.
+ */
+#ifndef MM_DEPLOYMENT_STORE_H
+#define MM_DEPLOYMENT_STORE_H
+
+#include "pg/mm.h"
+
+#include "core/rollout.h"
+
+/* Minutes of an evaluation window: not longer than minute rollups are kept. */
+#define DEPLOYMENT_MAX_WINDOW 10080
+
+/* One deployment with its plan, as read last; transitions keep it current. */
+typedef struct deployment
+{
+	int64 deployment_id;
+	int64 model_id;
+	int64 version_id;
+	int64 baseline_version_id; /* 0: none */
+	char *model_name;
+	char *version;
+	char *baseline_version;
+	char *strategy;
+	char *status;
+	double traffic_percentage;
+	int32 step;
+	int32 window_minutes;
+	char *bucket_key;
+	char *waiting_for;
+	char *deployed_by;
+	Jsonb *rollout;
+	TimestampTz step_started_at;
+	TimestampTz started_at;
+	TimestampTz bake_until;
+	rollout_plan plan;
+} deployment;
+
+/* A look at a rollout: the numbers of both sides and what the core says of them. */
+typedef struct deployment_look
+{
+	TimestampTz now;
+	TimestampTz window_start;
+	rollout_tally window;
+	rollout_tally step;
+	rollout_tally baseline_window;
+	rollout_tally baseline_step;
+	rollout_decision decision;
+	Jsonb *evidence; /* made on first use, before the state changes */
+} deployment_look;
+
+/* deployment_store.c */
+extern bool deployment_load(int64 deployment_id, deployment *out);
+/* deployment_load_locked: takes the model's lock, then reads; 42704 when there is no such deployment. */
+extern void deployment_load_locked(int64 deployment_id, deployment *out);
+/* deployment_fresh: above READ COMMITTED, 40001 when the model's routing changed after our snapshot. */
+extern void deployment_fresh(int64 model_id);
+/* deployment_open_id: the model's rollout below 100 %, else (when baking too) the baking one; 0: none. */
+extern int64 deployment_open_id(int64 model_id, bool baking_too);
+extern bool deployment_is_open(const deployment *d);   /* below 100 % */
+extern bool deployment_is_baking(const deployment *d); /* at 100 %, promoting */
+/* deployment_update: stores status, share and step as they are in *d; reason may be NULL. Ended ones get their end. */
+extern void deployment_update(const deployment *d, const char *reason);
+/* deployment_wait: stores what a rollout waits for; true when that changed. */
+extern bool deployment_wait(deployment *d, const char *waiting_for, TimestampTz next_at);
+/* deployment_store_bake: stores bake_until alone. */
+extern void deployment_store_bake(const deployment *d);
+/* deployment_note: appends to the diary. look may be NULL; verdict metric ROLLOUT_METRICS: no number of its own. */
+extern void deployment_note(const deployment *d, const char *what, deployment_look *look, rollout_metric metric);
+/* deployment_note_evidence: the same with evidence of the caller's. */
+extern void deployment_note_evidence(const deployment *d, const char *what, const char *metric_name,
+									 const Jsonb *evidence);
+/* deployment_route: makes the model's routing what the rollout's state says. */
+extern void deployment_route(const deployment *d);
+/* deployment_row: the public row as a composite that outlives mm_leave. */
+extern Datum deployment_row(int64 deployment_id);
+/* deployment_evidence: everything the decision was made on; made once a look. */
+extern Jsonb *deployment_evidence(const deployment *d, deployment_look *look);
+
+/* deployment_plan.c: the rollout keys and the limits. */
+extern Jsonb *deployment_plan_parse(const Jsonb *rollout, const char *strategy, int32 window_minutes,
+									const double *traffic_percentage, rollout_plan *plan);
+/* deployment_plan_read: the effective plan back from the stored row. */
+extern void deployment_plan_read(const Jsonb *rollout, rollout_plan *plan);
+extern double deployment_plan_share(double share, const char *name);
+/* deployment_plan_number, _boolean: a key's value, checked, or `otherwise` when it is absent or null. */
+extern double deployment_plan_number(const Jsonb *object, const char *key, double otherwise, double low, double high);
+extern bool deployment_plan_boolean(const Jsonb *object, const char *key, bool otherwise);
+extern void deployment_plan_no_health(const Jsonb *changes);
+extern bool deployment_plan_sticky(const Jsonb *rollout);
+extern bool deployment_plan_guarded(const Jsonb *rollout);
+/* deployment_check_health: 0A000 for criteria, 22P02 when it is no object. */
+extern void deployment_check_health(const Jsonb *health);
+
+/* deployment_judge.c */
+extern void deployment_look_at(const deployment *d, deployment_look *look);
+/* deployment_look_at_baseline: the baseline's own window against the limits; false when nothing is recorded. */
+extern bool deployment_look_at_baseline(const deployment *d, deployment_look *look);
+/* deployment_enter_step: takes step number `step` now: share, routing, statuses, diary, audit. */
+extern void deployment_enter_step(deployment *d, int32 step, deployment_look *look, const char *by_whom);
+/* deployment_roll_back: what a broken limit leads to. */
+extern void deployment_roll_back(deployment *d, deployment_look *look);
+/* deployment_complete: the bake is over. */
+extern void deployment_complete(deployment *d, deployment_look *look, const char *why);
+
+/* deployment_rollback.c */
+/* deployment_end: ends a rollout as rolled_back or aborted and gives all traffic to `target`. */
+extern void deployment_end(deployment *d, const char *status, int64 target_version_id, const char *target_version,
+						   const char *reason, deployment_look *look, bool automatic);
+
+#endif
