@@ -64,6 +64,84 @@ CREATE TABLE model_mgr.model_alias (
 CREATE INDEX model_alias_version_index ON model_mgr.model_alias (version_id);
 COMMENT ON TABLE model_mgr.model_alias IS 'Movable names of versions: champion, fallback, ...';
 
+-- What a version is never changes; see mm_model_version_guard in src/pg/registry_write.c.
+CREATE FUNCTION model_mgr.model_version_guard() RETURNS trigger
+AS 'MODULE_PATHNAME', 'mm_model_version_guard' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.model_version_guard() IS
+'Row trigger of model_version: refuses with 55000 any change of what a version is (names, configuration, artifact, parent, origin).';
+CREATE TRIGGER model_version_guard BEFORE UPDATE ON model_mgr.model_version
+    FOR EACH ROW EXECUTE FUNCTION model_mgr.model_version_guard();
+COMMENT ON TRIGGER model_version_guard ON model_mgr.model_version IS 'A version stays what it was declared as.';
+
+CREATE FUNCTION model_mgr.configuration_digest(configuration jsonb) RETURNS text
+AS 'MODULE_PATHNAME', 'mm_configuration_digest' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION model_mgr.configuration_digest(jsonb) IS
+'"sha256:" and the SHA-256, in hex, of the configuration''s jsonb text in UTF-8. The audit row of a version''s creation holds it.';
+
+CREATE FUNCTION model_mgr.model_configuration(provider text, model_name text, model_version text DEFAULT NULL,
+    temperature float8 DEFAULT NULL, max_tokens integer DEFAULT NULL, custom_parameters jsonb DEFAULT '{}',
+    resource_requirements jsonb DEFAULT '{}') RETURNS jsonb
+AS 'MODULE_PATHNAME', 'mm_model_configuration' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION model_mgr.model_configuration(text, text, text, float8, integer, jsonb, jsonb) IS
+'A checked configuration for create_model_version(). provider and model_name (the provider''s name of the model) are required, 1 to 255 bytes; temperature 0 to 2; max_tokens from 1; the last two are objects. What is null is left out. Errors: 22004, 22003 out of range, 22P02 wrong JSON type, 22023 a key that looks like a secret, 42602 and 42622 bad names.';
+
+CREATE FUNCTION model_mgr.create_model_version(model_name text, version text, configuration jsonb,
+    description text DEFAULT NULL, tags text[] DEFAULT '{}', parent_version text DEFAULT NULL,
+    labels jsonb DEFAULT '{}', artifact_uri text DEFAULT NULL, artifact_digest text DEFAULT NULL,
+    created_by text DEFAULT NULL) RETURNS model_mgr.model_version
+AS 'MODULE_PATHNAME', 'mm_create_model_version' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.create_model_version(text, text, jsonb, text, text[], text, jsonb, text, text, text) IS
+'Registers a version, status pending, and the model when it is new. Names have 1 to 255 bytes and no control characters. configuration: provider and model_name are required; temperature 0 to 2, top_p and min_p 0 to 1, top_k from -1, max_tokens from 1, frequency_ and presence_penalty -2 to 2, timeout_seconds 0 to 86400; other keys are kept; keys that look like secrets are refused at any depth. Duplicate tags are dropped. Declaring again gives the same row back. Errors: 42710 when configuration, artifact or parent differ; 23503 parent not of this model; 23514 its own parent; 42939 latest, stable, previous or a leading @; 42602, 42622 bad names; 22004, 22003, 22P02, 22023 bad values.';
+
+CREATE FUNCTION model_mgr.update_model_version(model_name text, version text, description text DEFAULT NULL,
+    labels jsonb DEFAULT NULL) RETURNS model_mgr.model_version
+AS 'MODULE_PATHNAME', 'mm_update_model_version' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.update_model_version(text, text, text, jsonb) IS
+'Sets the description and replaces the labels (an object) of a version; what is null stays. Takes @alias. Errors: 42704, 22004, 22P02.';
+
+CREATE FUNCTION model_mgr.tag_model_version(model_name text, version text, tags text[], replace boolean DEFAULT false)
+RETURNS model_mgr.model_version
+AS 'MODULE_PATHNAME', 'mm_tag_model_version' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.tag_model_version(text, text, text[], boolean) IS
+'Adds tags behind those there are, or with replace sets exactly these; duplicates are dropped. Tags have 1 to 255 bytes and no control characters. Takes @alias. Errors: 42704, 22004 (also a null tag), 42602, 42622, 22023 more than one dimension.';
+
+CREATE FUNCTION model_mgr.archive_model_version(model_name text, version text, reason text DEFAULT '')
+RETURNS model_mgr.model_version
+AS 'MODULE_PATHNAME', 'mm_archive_model_version' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.archive_model_version(text, text, text) IS
+'Puts a version away: archived versions never deploy until mark_version_ready() revives them. The active version can be archived only as the last one of its model, which then serves nobody. Takes @alias. Errors: 55000 while a rollout, pin or segment uses it, 42704, 22004.';
+
+CREATE FUNCTION model_mgr.mark_version_ready(model_name text, version text) RETURNS model_mgr.model_version
+AS 'MODULE_PATHNAME', 'mm_mark_version_ready' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.mark_version_ready(text, text) IS
+'Says that a version may be deployed; also revives an archived, failed or rolled back one. Takes @alias. Errors: 55000 while it is deploying or active, 42704, 22004.';
+
+CREATE FUNCTION model_mgr.set_model(model_name text, description text DEFAULT NULL, owner text DEFAULT NULL,
+    labels jsonb DEFAULT NULL) RETURNS model_mgr.model
+AS 'MODULE_PATHNAME', 'mm_set_model' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.set_model(text, text, text, jsonb) IS
+'Sets description and owner (free text) and replaces the labels (an object) of a model; what is null stays. Models are made by create_model_version(). Errors: 42704, 22004, 22P02.';
+
+CREATE FUNCTION model_mgr.set_alias(model_name text, alias text, version text) RETURNS void
+AS 'MODULE_PATHNAME', 'mm_set_alias' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.set_alias(text, text, text) IS
+'Makes the alias name this version (or what another @alias names now), moving it when it exists. Use it as @alias wherever a version is expected. Errors: 42939 latest, stable, previous or a leading @; 42602, 42622 bad names; 42704, 22004.';
+
+CREATE FUNCTION model_mgr.delete_alias(model_name text, alias text) RETURNS boolean
+AS 'MODULE_PATHNAME', 'mm_delete_alias' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.delete_alias(text, text) IS
+'Removes an alias (without @); false when the model has none of that name. Errors: 42704 unknown model, 22004.';
+
+CREATE FUNCTION model_mgr.delete_model_version(model_name text, version text) RETURNS boolean
+AS 'MODULE_PATHNAME', 'mm_delete_model_version' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.delete_model_version(text, text) IS
+'Deletes a version that never served; false when the model has none of that name. Takes @alias. Errors: 55006 when it was ever deployed, routed or pinned to, is a parent or has an alias; 42704 unknown model, 22004.';
+
+CREATE FUNCTION model_mgr.delete_model(model_name text) RETURNS boolean
+AS 'MODULE_PATHNAME', 'mm_delete_model' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.delete_model(text) IS
+'Deletes a model with all its versions, aliases, deployments and routing, when each version is archived or never served; false when there is no such model. Observations stay until retention drops them, the audit log for good. Errors: 55006 a version that served is not archived, 22004.';
+
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.model', '');
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.model_model_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.model_version', '');
