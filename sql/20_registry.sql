@@ -25,6 +25,13 @@ CREATE TABLE model_mgr.model (
     created_at timestamptz NOT NULL
 );
 COMMENT ON TABLE model_mgr.model IS 'One row a model: the name that callers route by.';
+COMMENT ON COLUMN model_mgr.model.model_id IS 'Id of the model.';
+COMMENT ON COLUMN model_mgr.model.model_name IS 'The name that callers route by; 1 to 255 bytes.';
+COMMENT ON COLUMN model_mgr.model.description IS 'Free text.';
+COMMENT ON COLUMN model_mgr.model.owner IS 'Who answers for it: free text, no role.';
+COMMENT ON COLUMN model_mgr.model.labels IS 'Keys and values, free.';
+COMMENT ON COLUMN model_mgr.model.created_by IS 'Who registered its first version.';
+COMMENT ON COLUMN model_mgr.model.created_at IS 'When that was.';
 
 CREATE TABLE model_mgr.model_version (
     model_id bigint NOT NULL REFERENCES model_mgr.model ON DELETE CASCADE,

@@ -98,7 +98,7 @@ LANGUAGE sql STABLE PARALLEL SAFE ROWS 20 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT model_mgr.check_required($1, 'model_name'), model_mgr.check_required($2, 'version_a'),
            model_mgr.check_required($3, 'version_b');
-    -- objects are opened down to their leaves; arrays and empty objects are leaves
+    -- objects are opened down to their leaves; arrays are leaves, and objects that are empty where the other has none
     WITH RECURSIVE pair AS MATERIALIZED (
         SELECT a.configuration AS a, b.configuration AS b
         FROM model_mgr.get_model_version($1, $2) a, model_mgr.get_model_version($1, $3) b),
@@ -115,7 +115,11 @@ BEGIN ATOMIC
         WHERE pg_catalog.jsonb_typeof(n.value) = 'object'),
     leaf AS (
         SELECT n.side, n.path, n.value FROM node n
-        WHERE n.path IS NOT NULL AND (pg_catalog.jsonb_typeof(n.value) <> 'object' OR n.value = '{}'))
+        WHERE n.path IS NOT NULL
+          AND (pg_catalog.jsonb_typeof(n.value) <> 'object'
+               OR n.value = '{}' AND NOT EXISTS (
+                   SELECT FROM node o WHERE o.path = n.path AND o.side <> n.side
+                   AND pg_catalog.jsonb_typeof(o.value) = 'object')))
     SELECT coalesce(x.path, y.path),
            CASE WHEN x.value #>> '{}' IS DISTINCT FROM y.value #>> '{}'
                 THEN coalesce(x.value #>> '{}', x.value::text) ELSE x.value::text END,
@@ -140,9 +144,16 @@ BEGIN ATOMIC
                count(*) FILTER (WHERE d.status = ANY
                    ('{pending,running,paused,awaiting_approval,promoting}'::text[])) AS open
         FROM model_mgr.deployment d),
+    -- folded minutes by index, version by version: their number must not grow with history
     requested AS (
-        SELECT coalesce(pg_catalog.sum(r.requests), 0) AS requests FROM model_mgr.rollup_minute r
-        WHERE r.bucket >= model_mgr.clock_time() - '24:00:00'::interval AND r.bucket <= model_mgr.clock_time())
+        SELECT coalesce(pg_catalog.sum(f.requests), 0)
+               + (SELECT coalesce(pg_catalog.sum(t.requests), 0) FROM model_mgr.rollup_tail t
+                  WHERE t.bucket >= model_mgr.clock_time() - '24:00:00'::interval
+                    AND t.bucket <= model_mgr.clock_time()) AS requests
+        FROM model_mgr.model_version v, LATERAL (
+            SELECT pg_catalog.sum(m.requests) AS requests FROM model_mgr.rollup_minute m
+            WHERE m.version_id = v.version_id AND m.bucket >= model_mgr.clock_time() - '24:00:00'::interval
+              AND m.bucket <= model_mgr.clock_time()) f)
     SELECT k.metric_name, k.value::float8
     FROM registered v, rolled_out d, requested q,
          LATERAL (VALUES (1, 'models', (SELECT count(*) FROM model_mgr.model)), (2, 'versions', v.versions),

@@ -10,19 +10,32 @@ SELECT v.model_id, v.version_id, v.model_name, v.version, v.description, v.confi
             WHEN r.stable_version_id = v.version_id THEN 100.0::float8 - r.candidate_weight / 100.0::float8
             ELSE 0.0::float8 END AS traffic_percentage,
        (SELECT count(*) FROM model_mgr.deployment_plan p WHERE p.version_id = v.version_id) AS deployments,
-       coalesce(c.requests, 0) AS requests,
-       c.successes / nullif(c.known, 0)::float8 AS success_rate,
-       c.response_time_sum / nullif(c.response_time_count, 0) AS avg_response_time,
-       CASE WHEN c.cost_count > 0 THEN c.cost_sum END AS cost
+       n.requests, n.successes / nullif(n.known, 0)::float8 AS success_rate,
+       n.response_time_sum / nullif(n.response_time_count, 0) AS avg_response_time,
+       CASE WHEN n.cost_count > 0 THEN n.cost_sum END AS cost
 FROM model_mgr.model_version v
 LEFT JOIN model_mgr.routing r ON r.model_id = v.model_id
+-- what is folded, by index for the versions that are asked for; what is not folded yet, once
 LEFT JOIN LATERAL (
-    SELECT pg_catalog.sum(m.requests)::bigint AS requests, pg_catalog.sum(m.known)::bigint AS known,
-           pg_catalog.sum(m.successes)::bigint AS successes,
-           pg_catalog.sum(m.response_time_count)::bigint AS response_time_count,
-           pg_catalog.sum(m.response_time_sum) AS response_time_sum,
-           pg_catalog.sum(m.cost_count)::bigint AS cost_count, pg_catalog.sum(m.cost_sum) AS cost_sum
-    FROM model_mgr.rollup_minute m WHERE m.version_id = v.version_id) c ON true;
+    SELECT pg_catalog.sum(m.requests) AS requests, pg_catalog.sum(m.known) AS known,
+           pg_catalog.sum(m.successes) AS successes, pg_catalog.sum(m.response_time_count) AS response_time_count,
+           pg_catalog.sum(m.response_time_sum) AS response_time_sum, pg_catalog.sum(m.cost_count) AS cost_count,
+           pg_catalog.sum(m.cost_sum) AS cost_sum
+    FROM model_mgr.rollup_minute m WHERE m.version_id = v.version_id) f ON true
+LEFT JOIN (
+    SELECT m.version_id, pg_catalog.sum(m.requests) AS requests, pg_catalog.sum(m.known) AS known,
+           pg_catalog.sum(m.successes) AS successes, pg_catalog.sum(m.response_time_count) AS response_time_count,
+           pg_catalog.sum(m.response_time_sum) AS response_time_sum, pg_catalog.sum(m.cost_count) AS cost_count,
+           pg_catalog.sum(m.cost_sum) AS cost_sum
+    FROM model_mgr.rollup_tail m GROUP BY m.version_id) t ON t.version_id = v.version_id
+CROSS JOIN LATERAL (
+    SELECT (coalesce(f.requests, 0) + coalesce(t.requests, 0))::bigint AS requests,
+           (coalesce(f.known, 0) + coalesce(t.known, 0))::bigint AS known,
+           (coalesce(f.successes, 0) + coalesce(t.successes, 0))::bigint AS successes,
+           (coalesce(f.response_time_count, 0) + coalesce(t.response_time_count, 0))::bigint AS response_time_count,
+           coalesce(f.response_time_sum, 0.0) + coalesce(t.response_time_sum, 0.0) AS response_time_sum,
+           (coalesce(f.cost_count, 0) + coalesce(t.cost_count, 0))::bigint AS cost_count,
+           coalesce(f.cost_sum, 0.0) + coalesce(t.cost_sum, 0.0) AS cost_sum) n;
 COMMENT ON VIEW model_mgr.model_version_list IS
 'One row a version, with what it serves and has done. Filter by model_name or version_id: both are indexed.';
 COMMENT ON COLUMN model_mgr.model_version_list.model_id IS 'Id of the model.';
