@@ -8,3 +8,67 @@ CREATE FUNCTION model_mgr.tick() RETURNS TABLE (task text, items bigint, seconds
 AS 'MODULE_PATHNAME', 'mm_tick' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 2;
 COMMENT ON FUNCTION model_mgr.tick() IS
 'Does what is due: folds the rollups, judges and steps every rollout. Waits for no lock, starts nothing after 2 s; safe twice and concurrently. items: what changed. Errors: 25000 above READ COMMITTED.';
+
+-- Commits an item; it has no search_path of its own, so that every name in it is written in full.
+CREATE PROCEDURE model_mgr.work() LANGUAGE plpgsql AS $work$
+BEGIN
+    -- User code (validators, callbacks, metric sources) is run here, one commit an item, once it can be registered.
+    -- The commit comes first: inside a transaction the server refuses it (2D000) before anything has run.
+    COMMIT;
+END
+$work$;
+COMMENT ON PROCEDURE model_mgr.work() IS
+'Runs registered user code, one commit an item; none can be registered in this version. Errors: 2D000 inside a transaction.';
+
+CREATE PROCEDURE model_mgr.run(seconds float8) LANGUAGE plpgsql AS $run$
+DECLARE
+    ends timestamptz;
+    next_work timestamptz := pg_catalog.clock_timestamp();
+    next_maintain timestamptz := pg_catalog.clock_timestamp();
+BEGIN
+    -- A path set for the transaction is gone after its commit; each one sets it again before an operator is used.
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    IF seconds IS NULL THEN
+        RAISE EXCEPTION USING errcode = '22004', message = 'argument "seconds" must not be null',
+            detail = 'The argument has no default.', hint = 'CALL model_mgr.run(3600) runs for an hour.';
+    END IF;
+    IF seconds = 'NaN' OR seconds < 0 OR seconds > 315360000 THEN
+        RAISE EXCEPTION USING errcode = '22003', message = '"seconds" is out of range',
+            detail = pg_catalog.format('The value %s is outside 0 to 315360000.', seconds), hint = 'Pass a value in that range.';
+    END IF;
+    ends := pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => seconds);
+    COMMIT;
+    LOOP
+        -- tick() must see what others commit, whatever the session's default is.
+        SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+        PERFORM model_mgr.tick();
+        COMMIT;
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        IF pg_catalog.clock_timestamp() >= next_work THEN
+            next_work := pg_catalog.clock_timestamp() + pg_catalog.make_interval(mins => 1);
+            CALL model_mgr.work();
+            PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        END IF;
+        IF pg_catalog.clock_timestamp() >= next_maintain THEN
+            next_maintain := pg_catalog.clock_timestamp() + pg_catalog.make_interval(hours => 1);
+            CALL model_mgr.maintain();
+            PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        END IF;
+        EXIT WHEN pg_catalog.clock_timestamp() >= ends;
+        PERFORM pg_catalog.pg_sleep(least(1.0, extract(epoch FROM ends - pg_catalog.clock_timestamp())));
+        COMMIT;
+    END LOOP;
+END
+$run$;
+COMMENT ON PROCEDURE model_mgr.run(float8) IS
+'Drives tick() each second, work() each minute and maintain() each hour for so many seconds (0 to 315360000; 0: one round), in place of pg_cron. Errors: 2D000 inside a transaction, 22003 out of range.';
+
+CREATE FUNCTION model_mgr.start(tick_schedule text DEFAULT '* * * * *')
+RETURNS TABLE (job_name text, schedule text, database text, note text)
+AS 'MODULE_PATHNAME', 'mm_start' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 3;
+COMMENT ON FUNCTION model_mgr.start(text) IS
+'Makes the pg_cron jobs that drive this database (tick, work each minute, maintain hourly), owned by and run as the caller; again is harmless and shows how the last runs went. Errors: 0A000 no pg_cron here, 22023 bad schedule, 42501 missing rights.';
+
+CREATE FUNCTION model_mgr.stop() RETURNS integer
+AS 'MODULE_PATHNAME', 'mm_stop' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.stop() IS 'Removes the jobs that start() made; how many there were. Errors: 0A000 no pg_cron here.';

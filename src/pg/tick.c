@@ -137,7 +137,7 @@ mm_tick(PG_FUNCTION_ARGS)
 	mm_scope scope;
 
 	if (IsolationUsesXactSnapshot())
-		ereport(ERROR, errcode(ERRCODE_ACTIVE_SQL_TRANSACTION), errmsg("tick() must run at READ COMMITTED"),
+		ereport(ERROR, errcode(ERRCODE_INVALID_TRANSACTION_STATE), errmsg("tick() must run at READ COMMITTED"),
 				errdetail("The transaction's isolation level is %s.",
 						  GetConfigOption("transaction_isolation", false, false)),
 				errhint("It must see what others commit while it works: BEGIN ISOLATION LEVEL READ COMMITTED, or call "
