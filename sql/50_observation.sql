@@ -19,6 +19,14 @@ CREATE TABLE model_mgr.rollup_state (
 );
 COMMENT ON TABLE model_mgr.rollup_state IS 'Era and watermark of the rollups: one row that counts, the oldest.';
 
+CREATE FUNCTION model_mgr.rollup_state_changed() RETURNS trigger
+AS 'MODULE_PATHNAME', 'mm_rollup_state_changed' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.rollup_state_changed() IS 'Trigger: makes every session read the era again.';
+-- Folds update neither of the two columns; restores and adoption do.
+CREATE TRIGGER rollup_state_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE OF era, system_identifier
+    ON model_mgr.rollup_state FOR EACH STATEMENT EXECUTE FUNCTION model_mgr.rollup_state_changed();
+ALTER TABLE model_mgr.rollup_state ENABLE ALWAYS TRIGGER rollup_state_changed;
+
 CREATE TABLE model_mgr.observation (
     recorded_at timestamptz NOT NULL DEFAULT model_mgr.clock_time(),
     routed_at timestamptz,                  -- NULL: when it was recorded

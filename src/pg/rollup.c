@@ -78,14 +78,20 @@ rollup_fold(int64 max_rows)
 		"  input_tokens_sum = r.input_tokens_sum + excluded.input_tokens_sum,"
 		"  output_tokens_count = r.output_tokens_count + excluded.output_tokens_count,"
 		"  output_tokens_sum = r.output_tokens_sum + excluded.output_tokens_sum),"
-		" stored AS (UPDATE model_mgr.rollup_state s SET era = ($1 >> 48)::integer, system_identifier = $2,"
+		" stored AS (UPDATE model_mgr.rollup_state s SET"
 		"  next_txn = ($1 >> 48) << 48 | pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint,"
 		"  in_progress = ARRAY(SELECT ($1 >> 48) << 48 | x::text::bigint"
 		"   FROM pg_catalog.pg_snapshot_xip(pg_catalog.pg_current_snapshot()) x) || $1,"
 		"  folded_at = pg_catalog.clock_timestamp()"
 		" WHERE s.installed_at = (SELECT pg_catalog.min(t.installed_at) FROM model_mgr.rollup_state t))"
 		" SELECT coalesce(pg_catalog.sum(p.rows), 0)::bigint FROM pending p",
-		INT8OID, INT8OID);
+		INT8OID);
+	/* Apart, since a change of these columns makes every session read its era again. */
+	static query adopt =
+		QUERY("UPDATE model_mgr.rollup_state s SET era = ($1 >> 48)::integer, system_identifier = $2"
+			  " WHERE s.installed_at = (SELECT pg_catalog.min(t.installed_at) FROM model_mgr.rollup_state t)"
+			  " AND s.system_identifier <> $2",
+			  INT8OID, INT8OID);
 	int64 folded = -1;
 	int level;
 
@@ -95,8 +101,9 @@ rollup_fold(int64 max_rows)
 	level = plan_for_history();
 	if (max_rows <= 0 || pending_rows(max_rows + 1) <= max_rows)
 	{
-		query_run(&fold, int64_arg(txn_key()), int64_arg((int64) GetSystemIdentifier()));
+		query_run(&fold, int64_arg(txn_key()));
 		folded = query_int64(0, 0);
+		query_run(&adopt, int64_arg(txn_key()), int64_arg((int64) GetSystemIdentifier()));
 	}
 	AtEOXact_GUC(true, level);
 	return folded;
@@ -141,12 +148,4 @@ rollup_side(int64 deployment_id, int64 version_id, TimestampTz since, int32 step
 	if (from_step)
 		read_counts(6, from_step);
 	AtEOXact_GUC(true, level);
-}
-
-MM_FUNCTION(mm_own_txn);
-
-Datum
-mm_own_txn(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_INT64(FullTransactionIdIsValid(GetTopFullTransactionIdIfAny()) ? txn_key() : -1);
 }

@@ -1,0 +1,181 @@
+/*
+ * observation.c: finding the partition of a row without opening the partitioned table: the bounds are kept in backend
+ * memory and forgotten when a relation cache message names the parent (ATTACH, DETACH and DROP of a partition send
+ * one). The partition is locked first and the bounds are looked at again afterwards, so that a row never lands in the
+ * default partition while a partition for its day is being attached.
+ */
+#include "pg/observation.h"
+
+#include "access/table.h"
+#include "access/tupconvert.h"
+#include "catalog/pg_class.h"
+#include "partitioning/partbounds.h"
+#include "partitioning/partdesc.h"
+#include "storage/lmgr.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+
+typedef struct day
+{
+	TimestampTz lower; /* inclusive */
+	TimestampTz upper; /* exclusive */
+	Oid partition;
+	enum
+	{
+		SHAPE_UNKNOWN,
+		SHAPE_PLAIN,
+		SHAPE_OTHER
+	} shape;
+} day;
+
+static struct
+{
+	bool registered;
+	bool valid;
+	Oid parent;
+	int count;
+	int last; /* the day of the last row: mostly the day of the next */
+	day *days;
+	MemoryContext context;
+} known;
+
+static void
+forget_partitions(Datum arg, Oid relation)
+{
+	if (!OidIsValid(relation) || relation == known.parent)
+		known.valid = false;
+}
+
+/* bound: a range bound as a time; the ends of time stand for MINVALUE and MAXVALUE. */
+static TimestampTz
+bound(PartitionBoundInfo info, int i)
+{
+	if (info->kind[i][0] == PARTITION_RANGE_DATUM_VALUE)
+		return DatumGetTimestampTz(info->datums[i][0]);
+	return info->kind[i][0] == PARTITION_RANGE_DATUM_MINVALUE ? DT_NOBEGIN : DT_NOEND;
+}
+
+/* learn_partitions: reads the bounds of all partitions, the gaps between them belong to the default. */
+static void
+learn_partitions(void)
+{
+	Relation parent;
+	PartitionDesc descriptor;
+	PartitionBoundInfo info;
+
+	if (!known.registered)
+	{
+		CacheRegisterRelcacheCallback(forget_partitions, (Datum) 0);
+		known.context = AllocSetContextCreate(TopMemoryContext, "model_mgr partitions", ALLOCSET_SMALL_SIZES);
+		known.registered = true;
+	}
+	MemoryContextReset(known.context);
+	known.count = 0;
+	known.last = 0;
+	known.parent = mm_relation("observation");
+	known.valid = true; /* before reading: a message that arrives meanwhile counts */
+	parent = table_open(known.parent, AccessShareLock);
+	descriptor = RelationGetPartitionDesc(parent, true);
+	info = descriptor->boundinfo;
+	if (descriptor->nparts > 0)
+	{
+		known.days = MemoryContextAlloc(known.context, (info->ndatums + 1) * sizeof(day));
+		for (int i = 0; i <= info->ndatums; i++)
+		{
+			int index = info->indexes[i] >= 0 ? info->indexes[i] : info->default_index;
+
+			known.days[i].lower = i == 0 ? DT_NOBEGIN : bound(info, i - 1);
+			known.days[i].upper = i == info->ndatums ? DT_NOEND : bound(info, i);
+			known.days[i].partition = index >= 0 ? descriptor->oids[index] : InvalidOid;
+			known.days[i].shape = SHAPE_UNKNOWN;
+		}
+		known.count = info->ndatums + 1;
+	}
+	table_close(parent, AccessShareLock);
+}
+
+static day *
+find_day(TimestampTz at)
+{
+	int low = 0;
+	int high = known.count - 1;
+
+	if (known.count == 0)
+		return NULL;
+	if (known.days[known.last].lower <= at && at < known.days[known.last].upper)
+		return &known.days[known.last];
+	while (low < high) /* the last whose lower bound is at or before */
+	{
+		int middle = (low + high + 1) / 2;
+
+		if (known.days[middle].lower <= at)
+			low = middle;
+		else
+			high = middle - 1;
+	}
+	known.last = low;
+	return &known.days[low];
+}
+
+/* is_plain: an ordinary table whose rows look like the parent's. */
+static bool
+is_plain(Oid partition)
+{
+	Relation parent = table_open(known.parent, AccessShareLock);
+	Relation child = table_open(partition, NoLock);
+	bool plain = child->rd_rel->relkind == RELKIND_RELATION && RelationGetDescr(child)->natts == RelationGetDescr(parent)->natts;
+
+	if (plain)
+	{
+		AttrMap *map = build_attrmap_by_name_if_req(RelationGetDescr(parent), RelationGetDescr(child));
+
+		plain = map == NULL;
+	}
+	table_close(child, NoLock);
+	table_close(parent, AccessShareLock);
+	return plain;
+}
+
+Oid
+observation_partition(TimestampTz recorded_at, bool *plain)
+{
+	for (;;)
+	{
+		day *found;
+		Oid partition;
+
+		if (!known.valid)
+			learn_partitions();
+		found = find_day(recorded_at);
+		if (found == NULL || !OidIsValid(found->partition))
+			ereport(ERROR, errcode(ERRCODE_CHECK_VIOLATION),
+					errmsg("no partition of model_mgr.observation takes this row"),
+					errdetail("The time is %s and the default partition is gone.", timestamptz_to_str(recorded_at)),
+					errhint("Attach a default partition, or run CALL model_mgr.maintain()."));
+		partition = found->partition;
+		LockRelationOid(partition, RowExclusiveLock);
+		if (!known.valid) /* attached, detached or dropped while we waited */
+		{
+			UnlockRelationOid(partition, RowExclusiveLock);
+			continue;
+		}
+		if (found->shape == SHAPE_UNKNOWN)
+		{
+			int shape = is_plain(partition) ? SHAPE_PLAIN : SHAPE_OTHER;
+
+			if (!known.valid)
+				continue;
+			found->shape = shape;
+		}
+		*plain = found->shape == SHAPE_PLAIN;
+		return partition;
+	}
+}
+
+bool
+observation_partition_holds(Oid partition, TimestampTz recorded_at)
+{
+	day *found = known.valid ? find_day(recorded_at) : NULL;
+
+	return found && found->partition == partition;
+}
