@@ -62,6 +62,18 @@ COMMENT ON TABLE model_mgr.observation_default IS 'Safety net for days without a
 CREATE INDEX observation_default_recorded_index ON model_mgr.observation_default USING brin (recorded_at) WITH (autosummarize = on);
 CREATE INDEX observation_default_txn_index ON model_mgr.observation_default USING brin (txn) WITH (autosummarize = on);
 
+-- Recordings make their model's rollout be looked at, about once a second a model; the body runs at commit.
+CREATE FUNCTION model_mgr.evaluation_due(version_id bigint, recorded_at timestamptz) RETURNS boolean
+AS 'MODULE_PATHNAME', 'mm_evaluation_due' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.evaluation_due(bigint, timestamptz) IS
+    'Condition of the trigger on observation: true about once a second for a model whose rollout an automatic limit looks at.';
+CREATE FUNCTION model_mgr.enforce() RETURNS trigger
+AS 'MODULE_PATHNAME', 'mm_enforce' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.enforce() IS
+    'Trigger on observation: evaluates the rollout of the row''s model at commit and rolls a bad version back; never makes the recording fail.';
+CREATE CONSTRAINT TRIGGER observation_enforcement AFTER INSERT ON model_mgr.observation DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (model_mgr.evaluation_due(NEW.version_id, NEW.recorded_at)) EXECUTE FUNCTION model_mgr.enforce();
+
 -- Counts and sums a minute of arrival, version, rollout step and arm. 0 stands for none in the key.
 CREATE TABLE model_mgr.rollup_minute (
     bucket timestamptz NOT NULL,

@@ -58,6 +58,7 @@ WITH routine (routine_name, kinds) AS (VALUES
     -- 50_observation; clock_time and current_txn are column defaults
     ('clock_time', 'reader app'),
     ('current_txn', 'app'),
+    ('evaluation_due', 'app'),
     ('own_txn', 'reader'),
     ('attribution', 'reader'),
     ('update_model_metrics', 'app'),

@@ -12,7 +12,9 @@
 #endif
 
 #include "datatype/timestamp.h"
+#include "executor/executor.h"
 #include "pgtime.h"
+#include "storage/proc.h"
 #include "utils/datetime.h"
 #include "utils/guc.h"
 
@@ -37,6 +39,28 @@ compat_decode_datetime(char **field, int *ftype, int nf, int *dtype, struct pg_t
 	return DecodeDateTime(field, ftype, nf, dtype, tm, fsec, tz, &extra);
 #else
 	return DecodeDateTime(field, ftype, nf, dtype, tm, fsec, tz);
+#endif
+}
+
+/* ExecInsertIndexTuples learnt to make entries of summarising indexes only in 16. */
+static inline List *
+compat_insert_index_tuples(ResultRelInfo *result, TupleTableSlot *slot, EState *estate)
+{
+#if PG_VERSION_NUM >= 160000
+	return ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL, false);
+#else
+	return ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL);
+#endif
+}
+
+/* A backend's transaction number moved in 17. */
+static inline LocalTransactionId
+compat_lxid(const PGPROC *process)
+{
+#if PG_VERSION_NUM >= 170000
+	return process->vxid.lxid;
+#else
+	return process->lxid;
 #endif
 }
 

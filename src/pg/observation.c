@@ -123,7 +123,8 @@ is_plain(Oid partition)
 {
 	Relation parent = table_open(known.parent, AccessShareLock);
 	Relation child = table_open(partition, NoLock);
-	bool plain = child->rd_rel->relkind == RELKIND_RELATION && RelationGetDescr(child)->natts == RelationGetDescr(parent)->natts;
+	bool plain =
+		child->rd_rel->relkind == RELKIND_RELATION && RelationGetDescr(child)->natts == RelationGetDescr(parent)->natts;
 
 	if (plain)
 	{

@@ -147,13 +147,10 @@ record_set_metrics(record_row *row, Jsonb *metrics)
 void
 record_set_version(record_row *row, const char *model, int model_length, const char *version, int version_length)
 {
-	int64 version_id = 0;
-
-	if (version_length == 0 || version[0] != '@')
-		version_id = routing_version_id(model, model_length, version, version_length);
+	int64 version_id = routing_version_id(model, model_length, version, version_length);
 	if (version_id == 0)
 	{
-		/* An alias, or an error that says which name is unknown. */
+		/* Unknown: the registry says which name is, and what is near. */
 		registry_version found;
 		mm_scope scope = mm_enter();
 
@@ -162,6 +159,28 @@ record_set_version(record_row *row, const char *model, int model_length, const c
 		mm_leave(scope);
 	}
 	record_set(row, RECORD_VERSION_ID, Int64GetDatum(version_id));
+}
+
+void
+record_set_decision(record_row *row, const char *text, int length)
+{
+	decision from;
+
+	routing_decode_decision(text, length, &from);
+	record_set(row, RECORD_VERSION_ID, Int64GetDatum(from.version_id));
+	record_set(row, RECORD_ROUTED_AT, TimestampTzGetDatum(from.time));
+	record_set(row, RECORD_REQUEST, Int64GetDatum(from.request));
+	if (from.deployment_id != 0)
+	{
+		record_set(row, RECORD_DEPLOYMENT_ID, Int64GetDatum(from.deployment_id));
+		record_set(row, RECORD_STEP, Int32GetDatum(from.step));
+	}
+	if (from.test_no != 0)
+		record_set(row, RECORD_TEST_NO, Int64GetDatum(from.test_no));
+	if (from.arm >= 0)
+		record_set(row, RECORD_ARM, Int16GetDatum(from.arm));
+	if (from.has_unit)
+		record_set(row, RECORD_UNIT_HASH, Int64GetDatum(from.unit_hash));
 }
 
 void

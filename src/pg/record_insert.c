@@ -70,8 +70,8 @@ close_target(target *to)
 }
 
 /*
- * queue_triggers: AFTER triggers of the row just written. They are queued with the owner's rights: the role that
- * records needs no EXECUTE on what their conditions call.
+ * queue_triggers: AFTER triggers of the row just written. Ours is queued with the owner's rights: the role that records
+ * needs no EXECUTE on what its condition calls.
  */
 static void
 queue_triggers(target *to)
@@ -80,7 +80,8 @@ queue_triggers(target *to)
 	int context;
 
 	GetUserIdAndSecContext(&user, &context);
-	SetUserIdAndSecContext(mm_owner(), context | SECURITY_LOCAL_USERID_CHANGE);
+	if (to->own_trigger_only)
+		SetUserIdAndSecContext(mm_owner(), context | SECURITY_LOCAL_USERID_CHANGE);
 	AfterTriggerBeginQuery();
 	ExecARInsertTriggers(to->estate, to->result, to->slot, NIL, NULL);
 	AfterTriggerEndQuery(to->estate);
@@ -120,11 +121,11 @@ insert_plain(target *to, const record_row *row)
 static void
 insert_by_query(const record_row *row)
 {
-	static query insert = QUERY("INSERT INTO model_mgr.observation SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,"
-								" $12, $13, $14, $15, $16, $17, $18, $19",
-								TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT4OID, INT8OID, INT2OID,
-								INT8OID, INT8OID, BOOLOID, FLOAT8OID, FLOAT8OID, FLOAT8OID, INT8OID, INT8OID, TEXTOID,
-								BOOLOID, JSONBOID);
+	static query insert =
+		QUERY("INSERT INTO model_mgr.observation SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,"
+			  " $12, $13, $14, $15, $16, $17, $18, $19",
+			  TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT4OID, INT8OID, INT2OID, INT8OID, INT8OID,
+			  BOOLOID, FLOAT8OID, FLOAT8OID, FLOAT8OID, INT8OID, INT8OID, TEXTOID, BOOLOID, JSONBOID);
 	query_arg args[RECORD_COLUMNS];
 	mm_scope scope = mm_enter();
 
