@@ -129,3 +129,48 @@ CREATE FUNCTION model_mgr.bucket(key text, unit_id text, total integer DEFAULT 1
 AS 'MODULE_PATHNAME', 'mm_bucket' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION model_mgr.bucket(text, text, integer) IS
     'Bucket of a unit, 0 to total - 1: (MurmurHash3 x86 32-bit of key || unit_id, seed 0) * total >> 32, as flagd computes it. 22004: key or unit_id NULL; 22003: total below 1.';
+
+CREATE FUNCTION model_mgr.route_at(model_name text, unit_id text DEFAULT NULL, at timestamptz DEFAULT NULL) RETURNS text
+AS 'MODULE_PATHNAME', 'mm_route_at' LANGUAGE C STABLE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION model_mgr.route_at(text, text, timestamptz) IS
+    'The version that route() without context named for this unit at that time (NULL: now), from the history; NULL for an unknown model or when nothing was active. 22004: model_name NULL.';
+
+CREATE FUNCTION model_mgr.explain_route(model_name text, unit_id text DEFAULT NULL, context jsonb DEFAULT NULL)
+RETURNS TABLE ("position" integer, rule text, matched boolean, bucket integer, bucket_limit integer, version text,
+    detail text)
+AS 'MODULE_PATHNAME', 'mm_explain_route' LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 4;
+COMMENT ON FUNCTION model_mgr.explain_route(text, text, jsonb) IS
+    'One row a rule that route() looks at, in order (pin, segment, rollout, stable) up to the one that decides, with its verdict; bucket and bucket_limit in 1/10000. No row for an unknown model. 22004: model_name NULL; 22023: context is not a JSON object.';
+
+CREATE FUNCTION model_mgr.pin_unit(model_name text, unit_id text, version text) RETURNS boolean
+AS 'MODULE_PATHNAME', 'mm_pin_unit' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.pin_unit(text, text, text) IS
+    'Lets this version serve one unit whatever else is in force; true when that is a change. version: text or @alias, of any status but archived. 22004: NULL; 22023: empty unit_id; 42704: unknown model or version; 55000: archived version; 54000: the model has 1,000 pins.';
+
+CREATE FUNCTION model_mgr.unpin_unit(model_name text, unit_id text) RETURNS boolean
+AS 'MODULE_PATHNAME', 'mm_unpin_unit' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.unpin_unit(text, text) IS
+    'Takes a pin back; false when the unit was not pinned. 22004: NULL; 22023: empty unit_id; 42704: unknown model.';
+
+CREATE FUNCTION model_mgr.set_segment(model_name text, segment text, condition jsonb, version text) RETURNS boolean
+AS 'MODULE_PATHNAME', 'mm_set_segment' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.set_segment(text, text, jsonb, text) IS
+    'Lets a version serve all requests whose context meets a condition; true when that is a change. Conditions: {"country": "DE"}, {"country": {"in": ["DE", "FR"]}, "age": {">=": 18}} (keys are ANDed), {"any": [...]}, {"all": [...]}, {"not": {...}}; operators =, !=, <, <=, >, >=, in, prefix; a missing key is false. The first segment that holds decides, in order of creation. 22004: NULL; 22023: bad condition, DETAIL names the path; 42602, 42622: segment name; 42704: unknown model or version; 55000: archived version; 54000: 100 segments, or a condition of more than 1,000 tests.';
+
+CREATE FUNCTION model_mgr.drop_segment(model_name text, segment text) RETURNS boolean
+AS 'MODULE_PATHNAME', 'mm_drop_segment' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.drop_segment(text, text) IS
+    'Takes a segment back; false when there was none of that name. 22004: NULL; 42704: unknown model.';
+
+-- Rules that people set by hand. A unit shows as its keyed hash: unit_hash('...') finds it.
+CREATE VIEW model_mgr.rule_list AS
+SELECT r.model_name, 'pin'::text AS rule, NULL::text AS segment, p.unit_hash, NULL::jsonb AS condition, p.version,
+    NULL::integer AS "position", p.pinned_by AS created_by, h.changed_at AS created_at
+FROM model_mgr.routing r
+JOIN model_mgr.routing_pin p ON p.model_id = r.model_id AND p.last_revision IS NULL
+LEFT JOIN model_mgr.routing_history h ON h.model_id = p.model_id AND h.revision = p.first_revision
+UNION ALL
+SELECT r.model_name, 'segment', s.e ->> 'segment', NULL, s.e -> 'condition', s.e ->> 'version',
+    s.n::integer, s.e ->> 'set_by', (s.e ->> 'set_at')::timestamptz
+FROM model_mgr.routing r CROSS JOIN LATERAL pg_catalog.jsonb_array_elements(r.segments) WITH ORDINALITY AS s (e, n);
+COMMENT ON VIEW model_mgr.rule_list IS 'Pins and segments in force: who set which version for whom, and when.';

@@ -21,8 +21,24 @@ choose_pin(const route_rules *rules, int64_t unit_hash)
 	return low < rules->pin_count && rules->pin_hashes[low] == unit_hash ? &rules->pin_targets[low] : NULL;
 }
 
+const route_segment *
+choose_segment(const route_rules *rules, const json_value *context)
+{
+	for (size_t i = 0; i < rules->segment_count; i++)
+		if (rules->segments[i].condition && condition_holds(rules->segments[i].condition, context))
+			return &rules->segments[i];
+	return NULL;
+}
+
+void
+choose_prepare(route_rules *rules)
+{
+	rules->empty_context = choose_segment(rules, NULL);
+}
+
 route_choice
-choose(const route_rules *rules, const char *unit, size_t length, const siphash_key *unit_key)
+choose(const route_rules *rules, const char *unit, size_t length, const siphash_key *unit_key,
+	   const json_value *context)
 {
 	if (rules->pin_count > 0 && length > 0)
 	{
@@ -30,6 +46,13 @@ choose(const route_rules *rules, const char *unit, size_t length, const siphash_
 
 		if (pin)
 			return (route_choice){ROUTE_PIN, *pin, -1};
+	}
+	if (rules->segment_count > 0)
+	{
+		const route_segment *segment = context ? choose_segment(rules, context) : rules->empty_context;
+
+		if (segment)
+			return (route_choice){ROUTE_SEGMENT, segment->target, -1};
 	}
 	if (rules->stable.version_id == 0)
 		return (route_choice){ROUTE_NOTHING, rules->stable, -1};

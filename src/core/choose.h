@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "core/bucket.h"
+#include "core/condition.h"
 #include "core/siphash.h"
 
 typedef struct route_target
@@ -16,6 +17,14 @@ typedef struct route_target
 	const char *version;
 	size_t length;
 } route_target;
+
+typedef struct route_segment
+{
+	const char *name;
+	size_t name_length;
+	route_target target;
+	const condition_node *condition; /* NULL: written by a later version and not understood: never holds */
+} route_segment;
 
 /* What is in force for one model at one time. */
 typedef struct route_rules
@@ -27,12 +36,16 @@ typedef struct route_rules
 	size_t pin_count;
 	const int64_t *pin_hashes; /* ascending */
 	const route_target *pin_targets;
+	size_t segment_count;
+	const route_segment *segments;      /* in order: the first that holds decides */
+	const route_segment *empty_context; /* the one that holds for an empty context; choose_prepare finds it */
 } route_rules;
 
 typedef enum route_rule
 {
 	ROUTE_NOTHING,   /* nothing active */
 	ROUTE_PIN,       /* this unit was pinned */
+	ROUTE_SEGMENT,   /* a condition on the context holds */
 	ROUTE_CANDIDATE, /* drawn by its bucket */
 	ROUTE_STABLE,    /* drawn by its bucket */
 	ROUTE_NO_UNIT,   /* a split, but nothing to draw by: stable */
@@ -48,7 +61,12 @@ typedef struct route_choice
 
 /* choose_pin: the target that a unit hash is pinned to, or NULL. */
 extern const route_target *choose_pin(const route_rules *rules, int64_t unit_hash);
-/* choose: unit NULL or empty is no unit. unit_key may be NULL when there are no pins. */
-extern route_choice choose(const route_rules *rules, const char *unit, size_t length, const siphash_key *unit_key);
+/* choose_segment: the first segment that holds, or NULL. */
+extern const route_segment *choose_segment(const route_rules *rules, const json_value *context);
+/* choose_prepare: call once when the rules are complete. */
+extern void choose_prepare(route_rules *rules);
+/* choose: unit of length 0 is no unit; unit_key may be NULL when there are no pins, context when it is empty. */
+extern route_choice choose(const route_rules *rules, const char *unit, size_t length, const siphash_key *unit_key,
+						   const json_value *context);
 
 #endif

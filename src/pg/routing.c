@@ -8,6 +8,7 @@
 #include "common/pg_prng.h"
 #include "funcapi.h"
 
+#include "pg/json_tree.h"
 #include "pg/routing_internal.h"
 
 /* Columns of route(). */
@@ -37,9 +38,13 @@ static const struct
 	int16 arm;          /* -1: not drawn */
 	bool in_deployment; /* credited to the rollout that runs or bakes */
 } rule_words[] = {
-	[ROUTE_NOTHING] = {"DISABLED", NULL, -1, false},     [ROUTE_PIN] = {"TARGETING_MATCH", "pinned", -1, false},
-	[ROUTE_CANDIDATE] = {"SPLIT", "candidate", 1, true}, [ROUTE_STABLE] = {"SPLIT", "stable", 0, true},
-	[ROUTE_NO_UNIT] = {"DEFAULT", "stable", -1, true},   [ROUTE_ALL] = {"STATIC", "stable", -1, true},
+	[ROUTE_NOTHING] = {"DISABLED", NULL, -1, false},
+	[ROUTE_PIN] = {"TARGETING_MATCH", "pinned", -1, false},
+	[ROUTE_SEGMENT] = {"TARGETING_MATCH", "segment", -1, false},
+	[ROUTE_CANDIDATE] = {"SPLIT", "candidate", 1, true},
+	[ROUTE_STABLE] = {"SPLIT", "stable", 0, true},
+	[ROUTE_NO_UNIT] = {"DEFAULT", "stable", -1, true},
+	[ROUTE_ALL] = {"STATIC", "stable", -1, true},
 };
 
 /* configuration_of: the configuration of a version, copied; false when its row is gone. Read when it is asked for:
@@ -83,9 +88,16 @@ result_descriptor(FunctionCallInfo fcinfo)
 	return fcinfo->flinfo->fn_extra;
 }
 
-/* unit_argument: the unit's bytes; NULL and the empty text are no unit, length 0. */
-static const char *
-unit_argument(FunctionCallInfo fcinfo, int argno, int *length)
+route_choice
+routing_choose(const route_rules *rules, const char *unit, int length, const Jsonb *context)
+{
+	const json_value *tree = context && rules->segment_count > 0 ? json_tree(context) : NULL;
+
+	return choose(rules, unit, length, rules->pin_count ? routing_unit_key() : NULL, tree);
+}
+
+const char *
+routing_unit_argument(FunctionCallInfo fcinfo, int argno, int *length)
 {
 	text *unit;
 
@@ -108,12 +120,16 @@ mm_route(PG_FUNCTION_ARGS)
 	text *model_name;
 	const char *unit;
 	int unit_length;
+	const Jsonb *context;
 	const cached_model *model;
 	route_choice choice;
 
 	mm_require(fcinfo, 0, "model_name");
 	model_name = PG_GETARG_TEXT_PP(0);
-	unit = unit_argument(fcinfo, 1, &unit_length);
+	unit = routing_unit_argument(fcinfo, 1, &unit_length);
+	context = PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2);
+	if (!routing_check_context(context))
+		context = NULL;
 	memset(nulls, true, sizeof(nulls));
 #define SET(column, datum) (values[column] = (datum), nulls[column] = false)
 
@@ -128,7 +144,7 @@ mm_route(PG_FUNCTION_ARGS)
 		PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(result_descriptor(fcinfo), values, nulls)));
 	}
 
-	choice = choose(&model->rules, unit, unit_length, model->rules.pin_count ? routing_unit_key() : NULL);
+	choice = routing_choose(&model->rules, unit, unit_length, context);
 	SET(ROUTE_REASON, CStringGetTextDatum(rule_words[choice.rule].reason));
 	if (choice.rule != ROUTE_NOTHING)
 	{
@@ -177,8 +193,8 @@ mm_route_version(PG_FUNCTION_ARGS)
 	model = routing_find(VARDATA_ANY(model_name), VARSIZE_ANY_EXHDR(model_name));
 	if (model == NULL)
 		PG_RETURN_NULL();
-	unit = unit_argument(fcinfo, 1, &unit_length);
-	choice = choose(&model->rules, unit, unit_length, model->rules.pin_count ? routing_unit_key() : NULL);
+	unit = routing_unit_argument(fcinfo, 1, &unit_length);
+	choice = choose(&model->rules, unit, unit_length, model->rules.pin_count ? routing_unit_key() : NULL, NULL);
 	if (choice.rule == ROUTE_NOTHING)
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(choice.target.version, choice.target.length));

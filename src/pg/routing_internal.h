@@ -57,7 +57,7 @@ enum
 	ALIAS_VERSION_ID = 4
 };
 
-/* One model in the cache: the public part, then the rules. All of it lies in one piece of memory. */
+/* One model in the cache: the public part, then the rules. All of it but the segments lies in one piece of memory. */
 typedef struct cached_model
 {
 	routing_entry entry; /* must be first */
@@ -66,6 +66,7 @@ typedef struct cached_model
 	TransactionId xmin; /* of the row: tells a rolled-back revision from the one that took its number */
 	uint64 checked;     /* generation that this was last known to be true in */
 	route_rules rules;
+	MemoryContext segments; /* what the rules' segments lie in; NULL: none */
 } cached_model;
 
 /*
@@ -82,6 +83,15 @@ extern void routing_note_read(void);
 extern cached_model *routing_model_make(HeapTuple row, TupleDesc descriptor, MemoryContext context);
 extern bool routing_model_is(const cached_model *model, HeapTuple row, TupleDesc descriptor);
 extern void routing_model_free(cached_model *model);
+/* routing_read_segments: fills in the segments of rules from routing.segments; everything is made in the current
+ * context. */
+extern void routing_read_segments(route_rules *rules, const Jsonb *segments);
+/* routing_check_context: 22023 unless a context is an object; true when there is one to evaluate. */
+extern bool routing_check_context(const Jsonb *context);
+/* routing_choose: choose() for a context that may be NULL or need no look. */
+extern route_choice routing_choose(const route_rules *rules, const char *unit, int length, const Jsonb *context);
+/* routing_unit_argument: the unit's bytes; NULL and the empty text are no unit, length 0. */
+extern const char *routing_unit_argument(FunctionCallInfo fcinfo, int argno, int *length);
 /* routing_find: routing_lookup with the rules. */
 extern const cached_model *routing_find(const char *model_name, int length);
 

@@ -71,6 +71,7 @@ routing_model_make(HeapTuple row, TupleDesc descriptor, MemoryContext context)
 	Datum *hashes;
 	Datum *ids;
 	Datum *texts;
+	Jsonb *segments;
 	int pins;
 	Size size;
 	char *cursor;
@@ -86,9 +87,12 @@ routing_model_make(HeapTuple row, TupleDesc descriptor, MemoryContext context)
 	pins = get_array(values[ROUTING_PIN_HASHES - 1], INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &hashes);
 	if (get_array(values[ROUTING_PIN_VERSION_IDS - 1], INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &ids) != pins ||
 		get_array(values[ROUTING_PIN_VERSIONS - 1], TEXTOID, -1, false, TYPALIGN_INT, &texts) != pins)
-		ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED), errmsg("pins of model \"%s\" do not fit together", name.bytes),
+		ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("pins of model \"%.*s\" do not fit together", name.length, name.bytes),
 				errdetail("The arrays of pins in model_mgr.routing differ in length."),
 				errhint("Restore the row from a dump."));
+
+	segments = DatumGetJsonbP(values[ROUTING_SEGMENTS - 1]);
 
 	size = MAXALIGN(sizeof(cached_model)) + pins * (sizeof(int64) + sizeof(route_target)) + name.length +
 		   stable.length + candidate.length + 3;
@@ -139,6 +143,13 @@ routing_model_make(HeapTuple row, TupleDesc descriptor, MemoryContext context)
 		.candidate_weight = rules->candidate_weight,
 		.watched = DatumGetBool(values[ROUTING_WATCHED - 1]),
 	};
+	if (JB_ROOT_COUNT(segments) > 0)
+	{
+		model->segments = AllocSetContextCreate(context, "model_mgr segments", ALLOCSET_SMALL_SIZES);
+		MemoryContextSwitchTo(model->segments);
+		routing_read_segments(rules, segments);
+	}
+	choose_prepare(rules);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(scratch);
 	return model;
@@ -157,5 +168,7 @@ routing_model_is(const cached_model *model, HeapTuple row, TupleDesc descriptor)
 void
 routing_model_free(cached_model *model)
 {
+	if (model->segments)
+		MemoryContextDelete(model->segments);
 	pfree(model);
 }

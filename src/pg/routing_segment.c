@@ -1,0 +1,73 @@
+/*
+ * routing_segment.c: segments as they are stored, and contexts as they are passed, made ready for the core.
+ */
+#include "pg/mm.h"
+
+#include "pg/json_tree.h"
+#include "pg/routing_internal.h"
+
+/* compiled: a condition in the current memory context, or NULL when this version does not understand it. */
+static const condition_node *
+compiled(const json_value *condition)
+{
+	condition_node *scratch = palloc(sizeof(condition_node) * CONDITION_MAX_NODES);
+	condition_node *nodes = NULL;
+	condition_error error;
+	size_t count;
+
+	if (condition && condition_compile(condition, scratch, &count, &error) == CONDITION_OK)
+	{
+		nodes = palloc(sizeof(condition_node) * count);
+		memcpy(nodes, scratch, sizeof(condition_node) * count);
+	}
+	pfree(scratch);
+	return nodes;
+}
+
+void
+routing_read_segments(route_rules *rules, const Jsonb *segments)
+{
+	Jsonb *copy = palloc(VARSIZE(segments));
+	const json_value *list;
+	route_segment *segment;
+
+	memcpy(copy, segments, VARSIZE(segments));
+	list = json_tree(copy);
+	segment = palloc0(sizeof(route_segment) * Max(list->count, 1));
+	rules->segments = segment;
+	rules->segment_count = 0;
+	for (size_t i = 0; i < list->count; i++)
+	{
+		const json_value *name = json_member(&list->items[i], "segment");
+		const json_value *version = json_member(&list->items[i], "version");
+		const json_value *version_id = json_member(&list->items[i], "version_id");
+
+		if (name == NULL || version == NULL || version_id == NULL)
+			continue;
+		segment->name = name->text;
+		segment->name_length = name->length;
+		segment->target.version = version->text;
+		segment->target.length = version->length;
+		segment->target.version_id = strtoll(pnstrdup(version_id->text, version_id->length), NULL, 10);
+		segment->condition = compiled(json_member(&list->items[i], "condition"));
+		segment++;
+		rules->segment_count++;
+	}
+}
+
+bool
+routing_check_context(const Jsonb *context)
+{
+	JsonbValue value;
+
+	if (context == NULL)
+		return false;
+	if (JB_ROOT_IS_OBJECT(context))
+		return true;
+	if (JB_ROOT_IS_SCALAR(context) && JsonbExtractScalar((JsonbContainer *) &context->root, &value) &&
+		value.type == jbvNull)
+		return false;
+	ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"context\" must be a JSON object"),
+			errdetail("It is %s.", JB_ROOT_IS_SCALAR(context) ? "a single value" : "a list"),
+			errhint("Pass keys and values that segments can test, such as {\"country\": \"DE\"}, or NULL."));
+}
