@@ -47,8 +47,8 @@ nearest(const char *name, uint64 rows)
 	return best;
 }
 
-static void no_such_model(const char *model_name) pg_attribute_noreturn();
-static void no_such_version(const char *model_name, const char *version) pg_attribute_noreturn();
+static void no_such_model(const char *model_name) __attribute__((noreturn));
+static void no_such_version(const char *model_name, const char *version) __attribute__((noreturn));
 
 static void
 no_such_model(const char *model_name)
