@@ -134,7 +134,7 @@ COMMENT ON FUNCTION model_mgr.diff_configuration(text, text, text) IS
 'The leaves in which two configurations differ, by path (custom_parameters.cheaper_model; keys with other signs than letters, digits, _ and - are quoted). NULL: not in that version; strings without quotes unless only the JSON type differs; arrays whole. No row when they are equal or one is unknown. Takes @alias. Errors: 22004.';
 
 CREATE FUNCTION model_mgr.get_model_statistics() RETURNS TABLE (metric_name text, value float8)
-LANGUAGE sql STABLE PARALLEL SAFE ROWS 7 SET search_path = pg_catalog, pg_temp
+LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 7 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     WITH registered AS (
         SELECT count(*) AS versions, count(*) FILTER (WHERE v.status = 'active') AS active
@@ -165,7 +165,7 @@ COMMENT ON FUNCTION model_mgr.get_model_statistics() IS
 'Counts: models, versions, active_versions, deployments_open (not ended, baking included), deployments_total, rollbacks_total (deployments taken back), requests_24h (recorded in the minutes of the last 24 hours).';
 
 CREATE FUNCTION model_mgr.get_model_statistics_json() RETURNS jsonb
-LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT pg_catalog.jsonb_object_agg(s.metric_name, s.value) FROM model_mgr.get_model_statistics() s;
 END;
