@@ -2,17 +2,17 @@
 
 -- One row a model, written only by routing_set() of src/pg/routing_store.c; the hot path reads it once a change.
 CREATE TABLE model_mgr.routing (
-    model_name text COLLATE "C" PRIMARY KEY,
+    model_name text PRIMARY KEY,
     model_id bigint NOT NULL UNIQUE REFERENCES model_mgr.model ON DELETE CASCADE,
     revision bigint NOT NULL,
     changed_at timestamptz NOT NULL,
     salt text NOT NULL,                     -- this model's own, random
     stable_version_id bigint,               -- NULL: nothing active
-    stable_version text COLLATE "C",
+    stable_version text,
     deployment_id bigint,                   -- the one that requests are credited to: below 100 % or baking
     step integer NOT NULL DEFAULT 0,
     candidate_version_id bigint,            -- only below 100 %
-    candidate_version text COLLATE "C",
+    candidate_version text,
     candidate_weight integer NOT NULL DEFAULT 0 CHECK (candidate_weight BETWEEN 0 AND 10000),
     bucket_key text,                        -- salt || deployment id, or the salt alone (sticky)
     bucket_rule text NOT NULL DEFAULT 'flagd2',
@@ -29,11 +29,11 @@ CREATE TABLE model_mgr.routing_history (
     revision bigint NOT NULL,
     changed_at timestamptz NOT NULL,
     stable_version_id bigint,
-    stable_version text COLLATE "C",
+    stable_version text,
     deployment_id bigint,
     step integer NOT NULL,
     candidate_version_id bigint,
-    candidate_version text COLLATE "C",
+    candidate_version text,
     candidate_weight integer NOT NULL,
     bucket_key text,
     bucket_rule text NOT NULL,
@@ -48,7 +48,7 @@ CREATE TABLE model_mgr.routing_pin (
     model_id bigint NOT NULL REFERENCES model_mgr.model ON DELETE CASCADE,
     unit_hash bigint NOT NULL,
     version_id bigint NOT NULL REFERENCES model_mgr.model_version,
-    version text COLLATE "C" NOT NULL,
+    version text NOT NULL,
     pinned_by text NOT NULL,
     first_revision bigint NOT NULL,         -- in force from this revision of the model's routing ...
     last_revision bigint                    -- ... up to and without this one; NULL: still

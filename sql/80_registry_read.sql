@@ -43,10 +43,10 @@ CREATE FUNCTION model_mgr.list_all_models() RETURNS SETOF model_mgr.model_versio
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT v.* FROM model_mgr.model_version v
-    ORDER BY v.model_name, model_mgr.version_order(v.version), v.created_at, v.version_id;
+    ORDER BY v.model_name COLLATE "C", model_mgr.version_order(v.version), v.created_at, v.version_id;
 END;
 COMMENT ON FUNCTION model_mgr.list_all_models() IS
-'All versions of all models: by model name, then in the order of list_model_versions().';
+'All versions of all models: by model name (bytewise), then in the order of list_model_versions().';
 
 CREATE FUNCTION model_mgr.resolve_version(model_name text, version text, allow_prerelease boolean DEFAULT false) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp

@@ -42,9 +42,10 @@ routing_key_int64(ScanKey key, AttrNumber column, int64 value)
 	ScanKeyInit(key, column, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(value));
 }
 
-/* routing_key_text: the columns are of collation "C", which is also what ScanKeyInit assumes. */
+/* routing_key_text: the columns and their indexes are of the database's default collation, ScanKeyInit assumes "C". */
 void
 routing_key_text(ScanKey key, AttrNumber column, const text *value)
 {
-	ScanKeyInit(key, column, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(value));
+	ScanKeyEntryInitialize(key, 0, column, BTEqualStrategyNumber, InvalidOid, DEFAULT_COLLATION_OID, F_TEXTEQ,
+						   PointerGetDatum(value));
 }
