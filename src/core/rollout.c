@@ -57,8 +57,6 @@ rollout_wait_name(rollout_wait wait)
 			return "step_seconds";
 		case ROLLOUT_WAIT_REQUESTS:
 			return "min_requests";
-		case ROLLOUT_WAIT_VERDICT:
-			return "samples";
 		case ROLLOUT_WAIT_LIMITS:
 			return "limits";
 		case ROLLOUT_WAIT_RESUME:
@@ -108,37 +106,39 @@ rollout_verdict
 rollout_judge(const rollout_plan *plan, rollout_metric metric, const rollout_tally *window, const rollout_tally *step)
 {
 	rollout_verdict verdict = {.value = NAN, .low = NAN, .high = NAN, .limit = plan->limits[metric]};
+	int64_t needed = plan->min_requests > 0 ? plan->min_requests : 1;
+	const rollout_tally *tally = window;
 	double sum;
+	bool enough;
 
-	verdict.samples_needed = plan->min_requests > 0 ? plan->min_requests : 1;
-	verdict.samples = samples_of(metric, window, &sum);
-	if (verdict.samples < verdict.samples_needed)
+	/* A window with too few known outcomes is stretched back to the step's start. */
+	if (window->known < needed && step->known > window->known)
+		tally = step;
+	enough = tally->known >= needed;
+
+	/* Labels may be hours late, so a metric that has enough samples of its own is compared all the same. */
+	if (!enough)
 	{
-		double step_sum;
-		int64_t step_samples = samples_of(metric, step, &step_sum);
+		int64_t in_window = samples_of(metric, window, &sum);
 
-		if (step_samples > verdict.samples)
-		{
-			verdict.samples = step_samples;
-			sum = step_sum;
-			verdict.stretched = true;
-		}
+		tally = in_window < needed && samples_of(metric, step, &sum) > in_window ? step : window;
+		enough = samples_of(metric, tally, &sum) >= needed;
 	}
+	verdict.samples_needed = needed;
+	verdict.samples = samples_of(metric, tally, &sum);
+	verdict.stretched = tally == step;
 
-	if (verdict.samples == 0)
+	if (verdict.samples > 0)
 	{
-		/* A metric that nobody records breaks nothing; with enough outcomes it is known not to be recorded. */
-		bool enough = window->known >= plan->min_requests || step->known >= plan->min_requests;
-
-		verdict.outcome = enough ? ROLLOUT_PASS : ROLLOUT_WAIT;
-		return verdict;
+		verdict.value = sum / (double) verdict.samples;
+		if (metric != ROLLOUT_RESPONSE_TIME)
+			wilson(sum, (double) verdict.samples, &verdict.low, &verdict.high);
 	}
-	verdict.value = sum / (double) verdict.samples;
-	if (metric != ROLLOUT_RESPONSE_TIME)
-		wilson(sum, (double) verdict.samples, &verdict.low, &verdict.high);
-	if (verdict.samples < verdict.samples_needed)
+	/* A metric that nobody records breaks nothing. */
+	if (!enough)
 		verdict.outcome = ROLLOUT_WAIT;
-	else if (metric == ROLLOUT_SUCCESS_RATE ? verdict.value < verdict.limit : verdict.value > verdict.limit)
+	else if (verdict.samples > 0 &&
+			 (metric == ROLLOUT_SUCCESS_RATE ? verdict.value < verdict.limit : verdict.value > verdict.limit))
 		verdict.outcome = ROLLOUT_FAIL;
 	else
 		verdict.outcome = ROLLOUT_PASS;
@@ -150,15 +150,12 @@ rollout_decide(const rollout_plan *plan, const rollout_state *state, const rollo
 			   const rollout_tally *step)
 {
 	rollout_decision decision = {.action = ROLLOUT_HOLD, .broken = ROLLOUT_METRICS, .step_samples = step->known};
-	bool thin = false;
 
 	for (int m = 0; m < ROLLOUT_METRICS; m++)
 	{
 		decision.verdicts[m] = rollout_judge(plan, (rollout_metric) m, window, step);
 		if (decision.verdicts[m].outcome == ROLLOUT_FAIL && decision.broken == ROLLOUT_METRICS)
 			decision.broken = (rollout_metric) m;
-		if (decision.verdicts[m].outcome == ROLLOUT_WAIT)
-			thin = true;
 	}
 	decision.next_at = state->phase == ROLLOUT_BAKING ? state->bake_until : state->step_started_at + plan->step_time;
 
@@ -188,8 +185,6 @@ rollout_decide(const rollout_plan *plan, const rollout_state *state, const rollo
 				decision.wait = ROLLOUT_WAIT_SECONDS;
 			else if (step->known < plan->min_requests)
 				decision.wait = ROLLOUT_WAIT_REQUESTS;
-			else if (thin && plan->min_requests > 0)
-				decision.wait = ROLLOUT_WAIT_VERDICT;
 			else
 				decision.action = state->step + 1 < plan->step_count ? ROLLOUT_STEP : ROLLOUT_BAKE;
 			break;

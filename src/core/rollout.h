@@ -96,7 +96,6 @@ typedef enum rollout_wait
 	ROLLOUT_WAIT_WARMUP,
 	ROLLOUT_WAIT_SECONDS,
 	ROLLOUT_WAIT_REQUESTS,
-	ROLLOUT_WAIT_VERDICT, /* a metric that is recorded has too few samples yet */
 	ROLLOUT_WAIT_LIMITS,  /* a limit is broken and automatic rollback is off */
 	ROLLOUT_WAIT_RESUME,
 	ROLLOUT_WAIT_BAKE
@@ -117,7 +116,10 @@ extern const char *rollout_outcome_name(rollout_outcome outcome);
 /* rollout_wait_name: the rollout key or verb that is waited for; NULL for nothing. */
 extern const char *rollout_wait_name(rollout_wait wait);
 
-/* rollout_judge: one metric against its limit; window: the evaluation window, step: since the step's start. */
+/*
+ * rollout_judge: one metric against its limit; window: the evaluation window, step: since the step's start. All limits
+ * are compared once min_requests outcomes are known; a metric that has so many samples of its own is compared earlier.
+ */
 extern rollout_verdict rollout_judge(const rollout_plan *plan, rollout_metric metric, const rollout_tally *window,
 									 const rollout_tally *step);
 /* rollout_decide: the verdicts and what is due now. */

@@ -188,9 +188,6 @@ hold(deployment *d, deployment_look *look)
 			what = psprintf("holds: %lld of %lld outcomes in this step", (long long) decision->step_samples,
 							(long long) d->plan.min_requests);
 			break;
-		case ROLLOUT_WAIT_VERDICT:
-			what = "holds: a metric has too few samples yet";
-			break;
 		case ROLLOUT_WAIT_LIMITS:
 			what = psprintf("holds: %s; automatic rollback is off", broken_reason(d, look));
 			break;
