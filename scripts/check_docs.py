@@ -44,7 +44,7 @@ def check(page, number, write):
     database = "docs_%d" % number
     psql("postgres", "CREATE DATABASE %s;" % database)
     # One session a page, so that settings and transactions last; a mark tells the outputs apart.
-    script = "\\set ON_ERROR_STOP off\nSET client_min_messages = warning;\nSET TimeZone = 'UTC';\n"
+    script = "SET TimeZone = 'UTC';\n"
     for _, (_, first, last) in runs:
         script += "\n".join(lines[first:last]) + "\n\\echo '%s'\n" % MARK
     outputs = psql(database, script).split(MARK + "\n")
