@@ -52,11 +52,12 @@ typedef enum route_rule
 	ROUTE_ALL        /* stable serves everybody */
 } route_rule;
 
+/* Small enough to be returned in registers. */
 typedef struct route_choice
 {
+	const route_target *target; /* within the rules; version_id 0 for ROUTE_NOTHING */
 	route_rule rule;
-	route_target target;
-	int64_t bucket; /* -1: not looked at */
+	int32_t bucket; /* -1: not looked at */
 } route_choice;
 
 /* choose_pin: the target that a unit hash is pinned to, or NULL. */
@@ -65,8 +66,44 @@ extern const route_target *choose_pin(const route_rules *rules, int64_t unit_has
 extern const route_segment *choose_segment(const route_rules *rules, const json_value *context);
 /* choose_prepare: call once when the rules are complete. */
 extern void choose_prepare(route_rules *rules);
-/* choose: unit of length 0 is no unit; unit_key may be NULL when there are no pins, context when it is empty. */
-extern route_choice choose(const route_rules *rules, const char *unit, size_t length, const siphash_key *unit_key,
-						   const json_value *context);
+/*
+ * choose: the rules in their order; the candidate's weight comes first, so raising it only adds units. A unit of length
+ * 0 is no unit; unit_key may be NULL when there are no pins, context when it is empty. Inline: the hot path.
+ */
+static inline route_choice
+choose(const route_rules *rules, const char *unit, size_t length, const siphash_key *unit_key,
+	   const json_value *context)
+{
+	if (rules->pin_count > 0 && length > 0)
+	{
+		const route_target *pin = choose_pin(rules, (int64_t) siphash(unit_key, unit, length));
+
+		if (pin)
+			return (route_choice){pin, ROUTE_PIN, -1};
+	}
+	if (rules->segment_count > 0)
+	{
+		const route_segment *segment = context ? choose_segment(rules, context) : rules->empty_context;
+
+		if (segment)
+			return (route_choice){&segment->target, ROUTE_SEGMENT, -1};
+	}
+	if (rules->stable.version_id == 0)
+		return (route_choice){&rules->stable, ROUTE_NOTHING, -1};
+	if (rules->candidate_weight == 0)
+		return (route_choice){&rules->stable, ROUTE_ALL, -1};
+	if (length == 0)
+		return (route_choice){&rules->stable, ROUTE_NO_UNIT, -1};
+	else
+	{
+		uint32_t bucket = bucket_of(bucket_hash(&rules->key, unit, length), BUCKET_TOTAL);
+
+		bool drawn = bucket < rules->candidate_weight;
+
+		/* Without a branch, which nobody could predict. */
+		return (route_choice){drawn ? &rules->candidate : &rules->stable, drawn ? ROUTE_CANDIDATE : ROUTE_STABLE,
+							  (int32_t) bucket};
+	}
+}
 
 #endif

@@ -149,7 +149,7 @@ mm_route(PG_FUNCTION_ARGS)
 	if (choice.rule != ROUTE_NOTHING)
 	{
 		decision made = {
-			.version_id = choice.target.version_id,
+			.version_id = choice.target->version_id,
 			.arm = rule_words[choice.rule].arm,
 			.has_unit = unit_length > 0,
 			.request = (int64) pg_prng_uint64(&pg_global_prng_state),
@@ -162,7 +162,7 @@ mm_route(PG_FUNCTION_ARGS)
 			made.step = model->entry.step;
 			SET(ROUTE_DEPLOYMENT_ID, Int64GetDatum(made.deployment_id));
 		}
-		SET(ROUTE_VALUE, PointerGetDatum(cstring_to_text_with_len(choice.target.version, choice.target.length)));
+		SET(ROUTE_VALUE, PointerGetDatum(cstring_to_text_with_len(choice.target->version, choice.target->length)));
 		SET(ROUTE_VARIANT, CStringGetTextDatum(rule_words[choice.rule].variant));
 		SET(ROUTE_VERSION_ID, Int64GetDatum(made.version_id));
 
@@ -187,8 +187,10 @@ mm_route_version(PG_FUNCTION_ARGS)
 	int unit_length;
 	const cached_model *model;
 	route_choice choice;
+	text *result;
 
-	mm_require(fcinfo, 0, "model_name");
+	if (unlikely(PG_ARGISNULL(0)))
+		mm_require(fcinfo, 0, "model_name");
 	model_name = PG_GETARG_TEXT_PP(0);
 	model = routing_find(VARDATA_ANY(model_name), VARSIZE_ANY_EXHDR(model_name));
 	if (model == NULL)
@@ -197,7 +199,11 @@ mm_route_version(PG_FUNCTION_ARGS)
 	choice = choose(&model->rules, unit, unit_length, model->rules.pin_count ? routing_unit_key() : NULL, NULL);
 	if (choice.rule == ROUTE_NOTHING)
 		PG_RETURN_NULL();
-	PG_RETURN_TEXT_P(cstring_to_text_with_len(choice.target.version, choice.target.length));
+	/* Copied out: the entry may be freed while the statement still holds the result. */
+	result = palloc(VARHDRSZ + choice.target->length);
+	SET_VARSIZE(result, VARHDRSZ + choice.target->length);
+	memcpy(VARDATA(result), choice.target->version, choice.target->length);
+	PG_RETURN_TEXT_P(result);
 }
 
 MM_FUNCTION(mm_bucket);

@@ -160,7 +160,7 @@ mm_route_at(PG_FUNCTION_ARGS)
 	choice = routing_choose(&rules, unit, unit_length, NULL);
 	if (choice.rule == ROUTE_NOTHING)
 		PG_RETURN_NULL();
-	PG_RETURN_TEXT_P(cstring_to_text_with_len(choice.target.version, choice.target.length));
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(choice.target->version, choice.target->length));
 }
 
 /* ---- explain_route ---- */
