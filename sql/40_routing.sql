@@ -174,3 +174,12 @@ SELECT r.model_name, 'segment', s.e ->> 'segment', NULL, s.e -> 'condition', s.e
     s.n::integer, s.e ->> 'set_by', (s.e ->> 'set_at')::timestamptz
 FROM model_mgr.routing r CROSS JOIN LATERAL pg_catalog.jsonb_array_elements(r.segments) WITH ORDINALITY AS s (e, n);
 COMMENT ON VIEW model_mgr.rule_list IS 'Pins and segments in force: who set which version for whom, and when.';
+COMMENT ON COLUMN model_mgr.rule_list.model_name IS 'The model.';
+COMMENT ON COLUMN model_mgr.rule_list.rule IS 'pin or segment.';
+COMMENT ON COLUMN model_mgr.rule_list.segment IS 'Name of the segment; NULL for a pin.';
+COMMENT ON COLUMN model_mgr.rule_list.unit_hash IS 'Keyed hash of the pinned unit, as unit_hash() gives it; NULL for a segment.';
+COMMENT ON COLUMN model_mgr.rule_list.condition IS 'Condition of the segment on a request''s context; NULL for a pin.';
+COMMENT ON COLUMN model_mgr.rule_list.version IS 'The version that serves.';
+COMMENT ON COLUMN model_mgr.rule_list."position" IS 'Order in which segments are looked at, from 1; NULL for a pin.';
+COMMENT ON COLUMN model_mgr.rule_list.created_by IS 'Who set it.';
+COMMENT ON COLUMN model_mgr.rule_list.created_at IS 'Since when it is in force.';

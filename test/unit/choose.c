@@ -1,0 +1,134 @@
+/*
+ * choose.c: the order of the rules, and what a share means: monotone, fair, exact at its ends.
+ */
+#include "unit.h"
+
+#include <string.h>
+
+#include "core/choose.h"
+#include "json_text.h"
+
+static const siphash_key key = {1, 2};
+static const route_target v1 = {1, "1", 1};
+static const route_target v2 = {2, "2", 1};
+static const route_target v3 = {3, "3", 1};
+static const route_target v4 = {4, "4", 1};
+
+static route_rules
+rules_of(uint32_t weight)
+{
+	route_rules rules;
+
+	memset(&rules, 0, sizeof(rules));
+	rules.stable = v1;
+	if (weight > 0)
+		rules.candidate = v2;
+	rules.candidate_weight = weight;
+	bucket_prepare(&rules.key, "salt7", 5);
+	return rules;
+}
+
+static void
+check_order(void)
+{
+	route_rules rules = rules_of(BUCKET_TOTAL);
+	int64_t hash = (int64_t) siphash(&key, "u", 1);
+	int64_t hashes[3] = {INT64_MIN, hash, INT64_MAX};
+	route_target pins[3] = {v1, v3, v1};
+	json_text j;
+	json_text k;
+	json_value condition;
+	json_value context;
+	condition_node nodes[10];
+	size_t count;
+	condition_error error;
+	route_segment segment = {"s", 1, v4, nodes};
+	route_choice choice;
+
+	json_text_read(&j, "{\"a\": 1}", 8, &condition);
+	json_text_read(&k, "{\"a\": 1}", 8, &context);
+	condition_compile(&condition, nodes, &count, &error);
+	rules.pin_count = 3;
+	rules.pin_hashes = hashes;
+	rules.pin_targets = pins;
+	rules.segments = &segment;
+	rules.segment_count = 1;
+	choose_prepare(&rules);
+
+	choice = choose(&rules, "u", 1, &key, &context);
+	CHECK(choice.rule == ROUTE_PIN && choice.target->version_id == 3, "the pin comes first");
+	choice = choose(&rules, "w", 1, &key, &context);
+	CHECK(choice.rule == ROUTE_SEGMENT && choice.target->version_id == 4, "then the segment");
+	choice = choose(&rules, "w", 1, &key, NULL);
+	CHECK(choice.rule == ROUTE_CANDIDATE && choice.target->version_id == 2 && choice.bucket >= 0, "then the split");
+	choice = choose(&rules, "", 0, &key, NULL);
+	CHECK(choice.rule == ROUTE_NO_UNIT && choice.target->version_id == 1, "without a unit nobody is drawn");
+	choice = choose(&rules, "", 0, &key, &context);
+	CHECK(choice.rule == ROUTE_SEGMENT, "a segment needs no unit");
+	rules.candidate_weight = 0;
+	choice = choose(&rules, "w", 1, &key, NULL);
+	CHECK(choice.rule == ROUTE_ALL && choice.target->version_id == 1 && choice.bucket == -1, "nothing to split");
+	rules.stable.version_id = 0;
+	CHECK(choose(&rules, "w", 1, &key, NULL).rule == ROUTE_NOTHING, "nothing active");
+	CHECK(choose(&rules, "u", 1, &key, NULL).rule == ROUTE_PIN, "a pin holds even then");
+
+	/* A segment that holds for an empty context holds without one. */
+	rules = rules_of(0);
+	json_text_free(&j);
+	json_text_read(&j, "{\"not\": {\"a\": 1}}", 17, &condition);
+	condition_compile(&condition, nodes, &count, &error);
+	rules.segments = &segment;
+	rules.segment_count = 1;
+	choose_prepare(&rules);
+	CHECK(choose(&rules, "w", 1, &key, NULL).rule == ROUTE_SEGMENT, "no context is an empty one");
+	CHECK(choose(&rules, "w", 1, &key, &context).rule == ROUTE_ALL, "not so with that key");
+	segment.condition = NULL;
+	choose_prepare(&rules);
+	CHECK(choose(&rules, "w", 1, &key, NULL).rule == ROUTE_ALL, "a condition that cannot be read never holds");
+	json_text_free(&j);
+	json_text_free(&k);
+}
+
+/* check_shares: over 20,000 units: each step only adds units, shares are as promised within 5 standard deviations. */
+static void
+check_shares(void)
+{
+	enum
+	{
+		UNITS = 20000
+	};
+	static unsigned char in[UNITS];
+	static const uint32_t steps[] = {0, 1, 100, 1000, 2500, 5000, 9000, 9999, 10000};
+	int left = 0;
+
+	memset(in, 0, sizeof(in));
+	for (size_t s = 0; s < sizeof(steps) / sizeof(steps[0]); s++)
+	{
+		route_rules rules = rules_of(steps[s]);
+		double share = steps[s] / (double) BUCKET_TOTAL;
+		int count = 0;
+		double deviation;
+
+		for (int i = 0; i < UNITS; i++)
+		{
+			char unit[20];
+			int now = choose(&rules, unit, (size_t) sprintf(unit, "user-%d", i), &key, NULL).target->version_id == 2;
+
+			left += in[i] && !now;
+			in[i] = (unsigned char) now;
+			count += now;
+		}
+		deviation = count - UNITS * share;
+		CHECK(deviation * deviation <= 25 * UNITS * share * (1 - share) + 1e-9, "share %g: %d of %d", share, count,
+			  UNITS);
+	}
+	CHECK(left == 0, "%d units left the candidate while its share grew", left);
+}
+
+int
+main(void)
+{
+	check_order();
+	check_shares();
+	return unit_done();
+}
