@@ -187,3 +187,8 @@ CREATE FUNCTION model_mgr.record_feedback(decision text, success boolean DEFAULT
 AS 'MODULE_PATHNAME', 'mm_record_feedback' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION model_mgr.record_feedback(text, boolean, jsonb, timestamptz) IS
     'Records the late truth of a request whose outcome was recorded with success NULL; counts no further request. 22P02: damaged or foreign decision.';
+
+CREATE FUNCTION model_mgr.record_outcomes(outcomes jsonb, skip_bad boolean DEFAULT false) RETURNS bigint
+AS 'MODULE_PATHNAME', 'mm_record_outcomes' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.record_outcomes(jsonb, boolean) IS
+    'Records an array of objects with the keys of record_outcome() or update_model_metrics(), or of record_feedback() and "feedback": true; returns the rows written. All or nothing, unless skip_bad leaves bad elements out. 22023: unknown or missing key; 22P02: malformed value; 54000: over 256 MB.';
