@@ -120,10 +120,22 @@ AS 'MODULE_PATHNAME', 'mm_own_txn' LANGUAGE C STABLE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION model_mgr.own_txn() IS 'Like current_txn() without assigning a transaction id: -1 while there is none.';
 
 -- Rows outside the stored watermark. The second bound makes a range of the first, which the planner takes for a narrow one.
+-- Each id to be found costs a walk through every partition's index, so the ids in progress that lie close together, as
+-- they do but for long transactions, are found by one walk over their range.
+CREATE VIEW model_mgr.rollup_watermark AS
+SELECT s.next_txn, s.in_progress,
+       coalesce((SELECT pg_catalog.min(x) FROM pg_catalog.unnest(s.in_progress) x WHERE x BETWEEN s.next_txn - 20000 AND s.next_txn),
+                s.next_txn) AS low_txn,
+       ARRAY(SELECT x FROM pg_catalog.unnest(s.in_progress) x WHERE x < s.next_txn - 20000) AS long_running
+FROM model_mgr.rollup_state s ORDER BY s.installed_at LIMIT 1;
+COMMENT ON VIEW model_mgr.rollup_watermark IS 'The watermark in the terms that finding pending rows needs.';
+
 CREATE VIEW model_mgr.observation_pending AS
 SELECT o.* FROM model_mgr.observation o
-WHERE (o.txn >= (SELECT s.next_txn FROM model_mgr.rollup_state s ORDER BY s.installed_at LIMIT 1) AND o.txn < 9223372036854775807)
-   OR o.txn = ANY ((SELECT s.in_progress FROM model_mgr.rollup_state s ORDER BY s.installed_at LIMIT 1)::bigint[]);
+WHERE (o.txn >= (SELECT w.low_txn FROM model_mgr.rollup_watermark w) AND o.txn < 9223372036854775807
+       AND (o.txn >= (SELECT w.next_txn FROM model_mgr.rollup_watermark w)
+            OR o.txn = ANY ((SELECT w.in_progress FROM model_mgr.rollup_watermark w)::bigint[])))
+   OR o.txn = ANY ((SELECT w.long_running FROM model_mgr.rollup_watermark w)::bigint[]);
 COMMENT ON VIEW model_mgr.observation_pending IS 'Observations that the rollups do not hold yet.';
 
 -- The one definition of what a rollup row is: folding inserts from here, reading adds it to what is folded.
@@ -156,11 +168,19 @@ FROM (SELECT pg_catalog.date_bin('1 minute', o.recorded_at, '2000-01-01 00:00:00
       GROUP BY 1, 2, 3, 4, 5, 6) g;
 COMMENT ON VIEW model_mgr.rollup_pending IS 'Rows not folded yet, summed like rollup_minute; own: written by the present transaction.';
 
-CREATE VIEW model_mgr.rollup_tail AS
+-- A function, so that its own settings hold: the planner must not read the table whole while statistics are missing.
+CREATE FUNCTION model_mgr.rollup_tail_rows() RETURNS SETOF model_mgr.rollup_minute
+LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 100
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
+BEGIN ATOMIC
 SELECT p.bucket, p.version_id, p.deployment_id, p.step, p.test_no, p.arm, p.requests, p.known, p.successes, p.errors,
        p.response_time_count, p.response_time_sum, p.confidence_count, p.confidence_sum, p.cost_count, p.cost_sum,
        p.input_tokens_count, p.input_tokens_sum, p.output_tokens_count, p.output_tokens_sum
 FROM model_mgr.rollup_pending p;
+END;
+COMMENT ON FUNCTION model_mgr.rollup_tail_rows() IS 'Rows not folded yet in the form of rollup_minute, as the view rollup_tail shows them.';
+
+CREATE VIEW model_mgr.rollup_tail AS SELECT * FROM model_mgr.rollup_tail_rows();
 COMMENT ON VIEW model_mgr.rollup_tail IS 'Rows not folded yet in the form of rollup_minute.';
 
 CREATE VIEW model_mgr.rollup_now AS
@@ -192,3 +212,34 @@ CREATE FUNCTION model_mgr.record_outcomes(outcomes jsonb, skip_bad boolean DEFAU
 AS 'MODULE_PATHNAME', 'mm_record_outcomes' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION model_mgr.record_outcomes(jsonb, boolean) IS
     'Records an array of objects with the keys of record_outcome() or update_model_metrics(), or of record_feedback() and "feedback": true; returns the rows written. All or nothing, unless skip_bad leaves bad elements out. 22023: unknown or missing key; 22P02: malformed value; 54000: over 256 MB.';
+
+CREATE FUNCTION model_mgr.maintenance_tasks() RETURNS SETOF text
+AS 'MODULE_PATHNAME', 'mm_maintenance_tasks' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.maintenance_tasks() IS 'What maintain() would do now: one text a task, in order.';
+CREATE FUNCTION model_mgr.maintenance_run(task text) RETURNS bigint
+AS 'MODULE_PATHNAME', 'mm_maintenance_run' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.maintenance_run(text) IS
+    'Runs one task of maintenance_tasks(); returns rows, ranges or partitions dealt with. 55P03: a lock was not had within 100 ms; 55006: a partition past retention holds rows that are not rolled up.';
+
+-- No SET clause: it would forbid COMMIT. So every name and operator below is written in full.
+CREATE PROCEDURE model_mgr.maintain() LANGUAGE plpgsql AS $maintain$
+DECLARE
+    tasks pg_catalog.text[];
+    task pg_catalog.text;
+BEGIN
+    COMMIT;     -- first of all, so that a caller's transaction is refused whether there is work or not
+    tasks := ARRAY(SELECT model_mgr.maintenance_tasks());
+    COMMIT;
+    FOREACH task IN ARRAY tasks LOOP
+        BEGIN
+            PERFORM model_mgr.maintenance_run(task);
+        EXCEPTION WHEN OTHERS THEN
+            RAISE WARNING USING message = pg_catalog.format('maintain: "%s" was left for the next time', task),
+                detail = pg_catalog.format('%s (%s)', SQLERRM, SQLSTATE), errcode = SQLSTATE;
+        END;
+        COMMIT;
+    END LOOP;
+END
+$maintain$;
+COMMENT ON PROCEDURE model_mgr.maintain() IS
+    'Keeps the house: partitions of observation (7 days ahead, dropped after model_mgr.retention_days), rollups, the default partition. Commits after each task; what finds a lock taken is left for the next time. 2D000 inside a transaction.';

@@ -61,6 +61,9 @@ WITH routine (routine_name, kinds) AS (VALUES
     ('evaluation_due', 'app'),
     ('own_txn', 'reader'),
     ('attribution', 'reader'),
+    ('rollup_tail_rows', 'reader'),
+    ('maintenance_tasks', 'operator'),
+    ('maintenance_run', 'operator'),
     ('update_model_metrics', 'app'),
     ('record_outcome', 'app'),
     ('record_outcomes', 'app'),
@@ -81,13 +84,13 @@ FROM routine r JOIN (VALUES ('reader'), ('app'), ('operator'), ('admin')) kind (
      OR kind.role_kind = 'admin'
 UNION ALL
 -- Partitions need no grants: the parent's count. Whoever has the key can find units by trying them out.
-SELECT kind.role_kind, 'relation', c.relname::text, 'SELECT'
+SELECT kind.role_kind, 'relation', c.relname::text COLLATE "default", 'SELECT'
 FROM pg_catalog.pg_class c CROSS JOIN (VALUES ('reader'), ('operator'), ('admin')) kind (role_kind)
 WHERE c.relnamespace = (SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname = 'model_mgr')
   AND c.relkind IN ('r', 'p', 'v', 'm') AND NOT c.relispartition AND c.relname <> 'unit_key'
 UNION ALL
 -- The bulk path: every column but txn, which orders the rollups and is the default's to fill.
-SELECT kind.role_kind, 'relation', 'observation', pg_catalog.format('INSERT (%s)', pg_catalog.string_agg(a.attname::text, ', ' ORDER BY a.attnum))
+SELECT kind.role_kind, 'relation', 'observation', pg_catalog.format('INSERT (%s)', pg_catalog.string_agg(a.attname::text COLLATE "default", ', ' ORDER BY a.attnum))
 FROM pg_catalog.pg_attribute a CROSS JOIN (VALUES ('app'), ('operator'), ('admin')) kind (role_kind)
 WHERE a.attrelid = 'model_mgr.observation'::pg_catalog.regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> 'txn'
 GROUP BY kind.role_kind;

@@ -17,9 +17,7 @@
 
 typedef struct day
 {
-	TimestampTz lower; /* inclusive */
-	TimestampTz upper; /* exclusive */
-	Oid partition;
+	observation_range range;
 	enum
 	{
 		SHAPE_UNKNOWN,
@@ -84,9 +82,10 @@ learn_partitions(void)
 		{
 			int index = info->indexes[i] >= 0 ? info->indexes[i] : info->default_index;
 
-			known.days[i].lower = i == 0 ? DT_NOBEGIN : bound(info, i - 1);
-			known.days[i].upper = i == info->ndatums ? DT_NOEND : bound(info, i);
-			known.days[i].partition = index >= 0 ? descriptor->oids[index] : InvalidOid;
+			known.days[i].range.lower = i == 0 ? DT_NOBEGIN : bound(info, i - 1);
+			known.days[i].range.upper = i == info->ndatums ? DT_NOEND : bound(info, i);
+			known.days[i].range.partition = index >= 0 ? descriptor->oids[index] : InvalidOid;
+			known.days[i].range.is_default = index == info->default_index;
 			known.days[i].shape = SHAPE_UNKNOWN;
 		}
 		known.count = info->ndatums + 1;
@@ -102,13 +101,13 @@ find_day(TimestampTz at)
 
 	if (known.count == 0)
 		return NULL;
-	if (known.days[known.last].lower <= at && at < known.days[known.last].upper)
+	if (known.days[known.last].range.lower <= at && at < known.days[known.last].range.upper)
 		return &known.days[known.last];
 	while (low < high) /* the last whose lower bound is at or before */
 	{
 		int middle = (low + high + 1) / 2;
 
-		if (known.days[middle].lower <= at)
+		if (known.days[middle].range.lower <= at)
 			low = middle;
 		else
 			high = middle - 1;
@@ -148,12 +147,12 @@ observation_partition(TimestampTz recorded_at, bool *plain)
 		if (!known.valid)
 			learn_partitions();
 		found = find_day(recorded_at);
-		if (found == NULL || !OidIsValid(found->partition))
+		if (found == NULL || !OidIsValid(found->range.partition))
 			ereport(ERROR, errcode(ERRCODE_CHECK_VIOLATION),
 					errmsg("no partition of model_mgr.observation takes this row"),
 					errdetail("The time is %s and the default partition is gone.", timestamptz_to_str(recorded_at)),
 					errhint("Attach a default partition, or run CALL model_mgr.maintain()."));
-		partition = found->partition;
+		partition = found->range.partition;
 		LockRelationOid(partition, RowExclusiveLock);
 		if (!known.valid) /* attached, detached or dropped while we waited */
 		{
@@ -178,5 +177,15 @@ observation_partition_holds(Oid partition, TimestampTz recorded_at)
 {
 	day *found = known.valid ? find_day(recorded_at) : NULL;
 
-	return found && found->partition == partition;
+	return found && found->range.partition == partition;
+}
+
+int
+observation_ranges(observation_range **out)
+{
+	learn_partitions();
+	*out = palloc(Max(known.count, 1) * sizeof(observation_range));
+	for (int i = 0; i < known.count; i++)
+		(*out)[i] = known.days[i].range;
+	return known.count;
 }

@@ -17,4 +17,16 @@ extern Oid observation_partition(TimestampTz recorded_at, bool *plain);
 /* observation_partition_holds: whether `partition`, had from observation_partition, takes this time too. */
 extern bool observation_partition_holds(Oid partition, TimestampTz recorded_at);
 
+/* A stretch of time and the partition that takes it; a default partition has one for each gap. */
+typedef struct observation_range
+{
+	TimestampTz lower; /* inclusive; DT_NOBEGIN: none */
+	TimestampTz upper; /* exclusive; DT_NOEND: none */
+	Oid partition;
+	bool is_default;
+} observation_range;
+
+/* observation_ranges: all of them, in order of time, palloc'd; returns how many. */
+extern int observation_ranges(observation_range **out);
+
 #endif

@@ -27,13 +27,9 @@
 /* Orders folds; models have positive ids. */
 #define ROLLUP_LOCK (-1)
 
-/*
- * plan_for_history: a new settings level in which the block-range indexes are used whatever the statistics say (a
- * table filled in bulk and not analysed yet must not be read whole), and the big cost that a forbidden scan is given
- * does not start the compiler.
- */
-static int
-plan_for_history(void)
+/* The big cost that a forbidden scan is given must not start the compiler. */
+int
+rollup_plan_for_history(void)
 {
 	int level = NewGUCNestLevel();
 
@@ -98,7 +94,7 @@ rollup_fold(int64 max_rows)
 	/* Above READ COMMITTED the snapshot may be older than the watermark that another fold has stored since. */
 	if (IsolationUsesXactSnapshot() || !mm_lock_model(ROLLUP_LOCK, false))
 		return -1;
-	level = plan_for_history();
+	level = rollup_plan_for_history();
 	if (max_rows <= 0 || pending_rows(max_rows + 1) <= max_rows)
 	{
 		query_run(&fold, int64_arg(txn_key()));
@@ -140,7 +136,7 @@ rollup_side(int64 deployment_id, int64 version_id, TimestampTz since, int32 step
 							" AND r.step > 0 AND r.bucket >= (SELECT pg_catalog.date_bin('1 minute', p.started_at,"
 							" '2000-01-01 00:00:00+00') FROM model_mgr.deployment_plan p WHERE p.deployment_id = $1)",
 		INT8OID, INT8OID, TIMESTAMPTZOID, INT4OID);
-	int level = plan_for_history();
+	int level = rollup_plan_for_history();
 
 	query_run(&sums, int64_arg(deployment_id), int64_arg(version_id), time_arg(since), int32_arg(step));
 	if (window)

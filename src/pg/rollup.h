@@ -18,6 +18,10 @@ typedef struct rollup_counts
 	double response_time_sum;
 } rollup_counts;
 
+/* rollup_plan_for_history: a new settings level, to be left by AtEOXact_GUC(true, level), in which the block-range
+ * indexes are used whatever the statistics say: a table filled in bulk and not analysed yet must not be read whole. */
+extern int rollup_plan_for_history(void);
+
 /* rollup_fold: folds what has been committed and not folded yet; returns rows folded, -1 when somebody else is at it
  * or more than max_rows wait (0: no limit). Never waits for a lock. */
 extern int64 rollup_fold(int64 max_rows);
