@@ -95,9 +95,15 @@ mm_delete_model(PG_FUNCTION_ARGS)
 
 	if (model_id != 0)
 	{
+		(void) mm_lock_model(model_id, true);
+		/* somebody else may have deleted it meanwhile */
+		if (registry_model_id(model_name, true) != model_id)
+			model_id = 0;
+	}
+	if (model_id != 0)
+	{
 		Jsonb *names;
 
-		model_id = registry_lock_model(model_name);
 		if (query_run(&kept, int64_arg(model_id)) > 0)
 			ereport(ERROR, errcode(ERRCODE_OBJECT_IN_USE),
 					errmsg("model \"%s\" has served and cannot be deleted", model_name),

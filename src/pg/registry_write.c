@@ -59,10 +59,22 @@ make_model(const char *model_name, const char *created_by)
 								" ON CONFLICT (model_name) DO NOTHING RETURNING model_id",
 								TEXTOID, TEXTOID, TIMESTAMPTZOID);
 
-	if (registry_model_id(model_name, true) == 0 &&
-		query_run(&insert, text_arg(model_name), text_arg(created_by), time_arg(mm_now())) > 0)
-		routing_create(query_int64(0, 0), model_name);
-	return registry_lock_model(model_name);
+	for (;;)
+	{
+		int64 model_id = registry_model_id(model_name, true);
+
+		if (model_id == 0)
+		{
+			if (query_run(&insert, text_arg(model_name), text_arg(created_by), time_arg(mm_now())) == 0)
+				continue;
+			model_id = query_int64(0, 0);
+			routing_create(model_id, model_name);
+		}
+		/* Whoever held the lock may have deleted the model. */
+		(void) mm_lock_model(model_id, true);
+		if (registry_model_id(model_name, true) == model_id)
+			return model_id;
+	}
 }
 
 /* check_parent: the parent's text, '@alias' resolved; 23514 for the version itself, 23503 for what is not of this
