@@ -34,4 +34,7 @@ extern int64 rollup_fold(int64 max_rows);
 extern void rollup_side(int64 deployment_id, int64 version_id, TimestampTz since, int32 step, rollup_counts *window,
 						rollup_counts *from_step);
 
+/* rollup_summarize: summarises up to `limit` block ranges of the index on txn that have filled up; never waits. */
+extern void rollup_summarize(int limit);
+
 #endif
