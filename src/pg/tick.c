@@ -142,6 +142,8 @@ mm_tick(PG_FUNCTION_ARGS)
 						  GetConfigOption("transaction_isolation", false, false)),
 				errhint("It must see what others commit while it works: BEGIN ISOLATION LEVEL READ COMMITTED, or call "
 						"it by itself."));
+	/* Else each piece of work would say so in a warning of its own, and the tick would seem to have ticked. */
+	PreventCommandIfReadOnly("tick()");
 	InitMaterializedSRF(fcinfo, 0);
 	scope = mm_enter();
 

@@ -8,7 +8,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(new_node settings at soak canary serve routes totals_agree table_checksums error_of poll_start);
+our @EXPORT = qw(new_node settings at soak serving canary serve routes totals_agree table_checksums error_of poll_start);
 
 # soak: true in the long forms.
 sub soak { return $ENV{MODEL_MGR_SOAK} ? 1 : 0; }
@@ -44,6 +44,14 @@ sub at
 	  . sprintf('2026-03-01 %02d:%02d:00+00', int($minutes / 60), $minutes % 60) . "'; $sql";
 }
 
+# serving: SQL that registers versions of a model and lets the first one serve.
+sub serving
+{
+	my ($model, @versions) = @_;
+	return join('', map { "SELECT version FROM model_mgr.create_model_version('$model', '$_', '{\"provider\": \"test\", \"model_name\": \"m\"}');\n" } @versions)
+	  . "SELECT status FROM model_mgr.deploy_model_version('$model', '$versions[0]');\n";
+}
+
 # canary: model with version 1 active since minute 0 and version 2 rolled out by canary since minute 1, ten percent
 # more every ten minutes, at least 20 outcomes a step.
 sub canary
@@ -52,10 +60,7 @@ sub canary
 	my $dbname = $options{dbname} // 'postgres';
 	my $rollout = $options{rollout} // '{"min_requests": 20}';
 
-	$node->safe_psql($dbname, at(0, qq{
-		SELECT version FROM model_mgr.create_model_version('$model', v, '{"provider": "test", "model_name": "m"}')
-		FROM unnest(ARRAY['1.0.0', '2.0.0']) v;
-		SELECT status FROM model_mgr.deploy_model_version('$model', '1.0.0');}));
+	$node->safe_psql($dbname, at(0, serving($model, '1.0.0', '2.0.0')));
 	return $node->safe_psql($dbname, at(1, qq{
 		SELECT deployment_id FROM model_mgr.deploy_model_version('$model', '2.0.0', 'canary', rollout => '$rollout');}));
 }
@@ -131,6 +136,7 @@ sub poll_start
 	{
 		return 1 if $node->start(fail_ok => 1);
 		select undef, undef, undef, 0.1;
+		$node->stop('fast', fail_ok => 1);
 	}
 	return $node->start;
 }

@@ -1,0 +1,64 @@
+# Many sessions and many models: a hundred sessions see a change at their next statement; a backend that knows 10,000
+# models stays within 20 MiB, and one change makes it read one model again, not all.
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use ModelMgr;
+
+my $node = new_node('many', conf => "max_connections = 130\nsynchronous_commit = off\n");
+my $deployment = canary($node, 'spam');
+my $count = "SELECT count(*) FROM generate_series(1, 500) i WHERE model_mgr.route_version('spam', 'unit ' || i) = '2.0.0';";
+my @sessions = map { $node->background_psql('postgres') } 1 .. 100;
+
+# answers: what all sessions say, as a set.
+sub answers
+{
+	my %answers = map { scalar $_->query($count) => 1 } @sessions;
+	return join ' ', sort keys %answers;
+}
+
+my $first = $node->safe_psql('postgres', $count);
+is(answers(), $first, 'a hundred sessions answer alike');
+$node->safe_psql('postgres', at(2, "SELECT step FROM model_mgr.promote_deployment($deployment)")) for 1 .. 3;
+my $second = $node->safe_psql('postgres', $count);
+cmp_ok($second, '>', $first, 'the share has grown');
+is(answers(), $second, 'all hundred see it at their next statement');
+$node->safe_psql('postgres', at(3, "SELECT model_mgr.rollback_model('spam')"));
+is(answers(), '0', 'and the rollback, too');
+$_->quit for @sessions;
+
+# 10,000 models, registered and deployed by the functions themselves.
+my $models = soak() ? 20_000 : 10_000;
+$node->safe_psql('postgres', qq{
+	SELECT count(*) FROM (SELECT model_mgr.create_model_version('model ' || i, '1.0.0', '{"provider": "test", "model_name": "m"}')
+		FROM generate_series(1, $models) i OFFSET 0) c;
+	SELECT count(*) FROM (SELECT model_mgr.deploy_model_version('model ' || i, '1.0.0') FROM generate_series(1, $models) i OFFSET 0) d;
+	SELECT version FROM model_mgr.create_model_version('model 5', '2.0.0', '{"provider": "test", "model_name": "m"}');});
+my $session = $node->background_psql('postgres');
+my $memory = 'SELECT sum(total_bytes) FROM pg_backend_memory_contexts;';
+$session->query("SELECT model_mgr.route_version('model 1', 'u'); $memory");
+my $before = $session->query($memory);
+my $all = "SELECT count(model_mgr.route_version('model ' || i, 'u')) FROM generate_series(1, $models) i;";
+is($session->query($all), $models, "$models models are routed");
+my $grown = $session->query($memory) - $before;
+cmp_ok($grown, '<=', 20 * 1024 * 1024 * $models / 10_000, "the backend has grown by $grown bytes");
+is($session->query($all), $models, 'again');
+cmp_ok($session->query($memory) - $before, '<=', $grown * 1.01 + 65536, 'and has not grown further');
+
+# A thousand changes, each followed by a look at everything near it: right, and no growth by old decisions.
+$node->safe_psql('postgres', q{
+	SELECT model_mgr.pin_unit('model 5', 'u', CASE WHEN i % 2 = 0 THEN '1.0.0' ELSE '2.0.0' END) FROM generate_series(1, 2) i});
+my $wrong = 0;
+for my $i (1 .. (soak() ? 1000 : 100))
+{
+	my $version = $i % 2 ? '2.0.0' : '1.0.0';
+	$node->safe_psql('postgres', "SELECT model_mgr.pin_unit('model 5', 'u', '$version')");
+	$wrong++ if $session->query("SELECT model_mgr.route_version('model 5', 'u') || model_mgr.route_version('model 6', 'u');") ne "${version}1.0.0";
+}
+is($wrong, 0, 'each change is seen by the next statement');
+cmp_ok($session->query($memory) - $before, '<=', $grown * 1.01 + 131072, 'changes leave nothing behind');
+$session->quit;
+$node->stop;
+done_testing();

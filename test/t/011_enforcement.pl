@@ -1,0 +1,80 @@
+# Under load and without any scheduler a bad candidate is taken back by the recordings themselves; none of them fails,
+# waits for a lock somebody holds, or is lost.
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use ModelMgr;
+
+my $node = new_node('load', conf => "synchronous_commit = off\n");
+$node->safe_psql('postgres', serving('spam', '1', '2', '3'));
+my $dir = PostgreSQL::Test::Utils::tempdir();
+append_to_file("$dir/outcome.sql", q{\set u random(1, 100000)
+SELECT model_mgr.record_outcome(decision, value = '1', 0.2) FROM model_mgr.route('spam', 'u' || :u);
+});
+append_to_file("$dir/direct.sql", q{\set u random(1, 100)
+INSERT INTO model_mgr.observation (version_id, success, response_time)
+SELECT version_id, :u > 50, 0.2 FROM model_mgr.model_version WHERE version = '3';
+});
+
+# load: eight writers in the background, until stopped by their time.
+sub load
+{
+	my ($file, $seconds) = @_;
+	my $run = { out => '', err => '' };
+	$run->{run} = IPC::Run::start([ 'pgbench', '-n', '-c', 8, '-j', 2, '-T', $seconds, '-M', 'prepared', '-f', "$dir/$file",
+			'-h', $node->host, '-p', $node->port, 'postgres' ], '>', \$run->{out}, '2>', \$run->{err});
+	return $run;
+}
+
+# deploy: a canary of half the traffic.
+sub deploy
+{
+	my ($version) = @_;
+	return $node->safe_psql('postgres', "SELECT deployment_id FROM model_mgr.deploy_model_version('spam', '$version', 'canary',
+		rollout => '{\"steps\": [50, 100], \"min_requests\": 200}')");
+}
+
+# taken_back: waits for the rollback, however long it takes on a busy machine, and checks that it left its evidence.
+sub taken_back
+{
+	my ($deployment, $name) = @_;
+	ok($node->poll_query_until('postgres', "SELECT status = 'rolled_back' FROM model_mgr.get_deployment($deployment)"), "$name: taken back");
+	is($node->safe_psql('postgres', "SELECT count(*) > 0 FROM model_mgr.explain_deployment($deployment)
+			WHERE status = 'rolled_back' AND metric_name = 'success_rate' AND value < limit_value AND samples >= 200"), 't', "$name: with the numbers it was decided on");
+	is($node->safe_psql('postgres', "SELECT model_mgr.route_version('spam', 'anybody')"), '1', "$name: the version before serves");
+}
+
+# no_loss: the load ended well and each of its recordings is there.
+sub no_loss
+{
+	my ($run, $before, $name) = @_;
+	IPC::Run::finish($run->{run});
+	my ($done) = $run->{out} =~ /number of transactions actually processed: (\d+)/;
+	like($run->{out}, qr/number of failed transactions: 0 /, "$name: no recording failed");
+	is($run->{err} =~ /(ERROR.*|aborted.*)/ ? $1 : '', '', "$name: no writer stopped");
+	is($node->safe_psql('postgres', 'SELECT count(*) FROM model_mgr.observation') - $before, $done, "$name: all $done recordings are there");
+	totals_agree($node, "$name: rollups agree with the observations");
+}
+
+my $seconds = soak() ? 120 : 8;
+my $deployment = deploy('2');
+my $run = load('outcome.sql', $seconds);
+taken_back($deployment, 'record_outcome');
+no_loss($run, 0, 'record_outcome');
+
+# By direct INSERT, while somebody holds the model's lock for a while: recordings go on, the rollback comes after.
+$deployment = deploy('3');
+my $before = $node->safe_psql('postgres', 'SELECT count(*) FROM model_mgr.observation');
+my $holder = $node->background_psql('postgres');
+$holder->query("BEGIN; SELECT status FROM model_mgr.pause_deployment($deployment, 'looking at it');");
+$run = load('direct.sql', $seconds);
+$node->poll_query_until('postgres', "SELECT count(*) > $before + 500 FROM model_mgr.observation");
+is($node->safe_psql('postgres', "SELECT status FROM model_mgr.get_deployment($deployment)"), 'running', 'while its lock is held nothing is decided, and recording goes on');
+$holder->query_safe('COMMIT;');
+taken_back($deployment, 'direct INSERT, paused');
+no_loss($run, $before, 'direct INSERT');
+$holder->quit;
+$node->stop;
+done_testing();
