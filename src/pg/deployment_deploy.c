@@ -321,8 +321,7 @@ mm_deploy_model_version(PG_FUNCTION_ARGS)
 
 	read_wish(fcinfo, &w);
 	scope = mm_enter();
-	model_id = registry_model_id(w.model_name, false);
-	(void) mm_lock_model(model_id, true);
+	model_id = registry_lock_model(w.model_name);
 	deployment_fresh(model_id);
 	(void) registry_find_version(w.model_name, w.version, false, &v);
 	(void) routing_get(model_id, &now);

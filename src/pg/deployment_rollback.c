@@ -203,10 +203,9 @@ mm_rollback_model(PG_FUNCTION_ARGS)
 	char *target_version = mm_text_arg(fcinfo, 1, "target_version", false);
 	char *reason = mm_text_arg(fcinfo, 2, "reason", false);
 	mm_scope scope = mm_enter();
-	int64 model_id = registry_model_id(model_name, false);
+	int64 model_id = registry_lock_model(model_name);
 	bool moved;
 
-	(void) mm_lock_model(model_id, true);
 	deployment_fresh(model_id);
 	if (target_version)
 	{
