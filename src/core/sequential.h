@@ -1,0 +1,46 @@
+/*
+ * sequential.h: group-sequential boundaries (alpha spending), anytime-valid intervals, and adjustment of p-values for
+ * several hypotheses.
+ */
+#ifndef SEQUENTIAL_H
+#define SEQUENTIAL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/hypothesis.h"
+
+#define SEQUENTIAL_LOOKS_MAX 500
+
+typedef enum sequential_spending
+{
+	SEQUENTIAL_OBRIEN_FLEMING,
+	SEQUENTIAL_POCOCK
+} sequential_spending;
+
+/* What the computation needs from its caller: memory, and a chance to stop it (may be NULL; may not return). */
+typedef struct sequential_caller
+{
+	void *(*allocate)(size_t size);
+	void (*release)(void *memory);
+	void (*breathe)(void);
+} sequential_caller;
+
+/* sequential_spent: error probability a side spent up to information fraction t, of `side` = (1 - confidence) / 2. */
+extern double sequential_spent(double t, double side, sequential_spending spending);
+
+/*
+ * sequential_boundaries: for looks at ascending information fractions in (0, 1], the z beyond which to stop at each.
+ * A look that has less than 1e-300 to spend gets infinity.
+ */
+extern void sequential_boundaries(const double *fraction, int looks, double confidence_level,
+								  sequential_spending spending, double *z, const sequential_caller *caller);
+
+/* sequential_anytime: interval and p-value that stay valid whenever and however often they are looked at. */
+extern void sequential_anytime(hypothesis_arm control, hypothesis_arm treatment, double confidence_level,
+							   double *ci_low, double *ci_high, double *p_value);
+
+/* sequential_adjust: Holm's step-down (holm true) or Benjamini and Hochberg's step-up adjusted p-values, in place. */
+extern void sequential_adjust(double *p, int n, int holm, const sequential_caller *caller);
+
+#endif

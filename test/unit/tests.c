@@ -1,0 +1,328 @@
+/*
+ * tests.c: two-sample tests, design, boundaries and adjustment against reference numbers, and their symmetries.
+ */
+#include "unit.h"
+
+#include "vectors.h"
+
+#include "core/distribution.h"
+#include "core/hypothesis.h"
+#include "core/moments.h"
+#include "core/power.h"
+#include "core/sequential.h"
+
+static const sequential_caller caller = {malloc, free, NULL};
+
+/* check_interval: ends to 1e-10 of themselves or of the width. */
+static int
+check_interval(const hypothesis_result *r, vectors *v, double tolerance)
+{
+	double low = vectors_number(v, "ci_low");
+	double high = vectors_number(v, "ci_high");
+
+	return close_to(r->ci_low, low, tolerance, tolerance * (high - low)) &&
+		   close_to(r->ci_high, high, tolerance, tolerance * (high - low));
+}
+
+static void
+two_proportions(void)
+{
+	vectors *v = vectors_open("two_proportion_z");
+
+	while (vectors_next(v))
+	{
+		int64_t xc = atoll(vectors_text(v, "successes_control"));
+		int64_t nc = atoll(vectors_text(v, "trials_control"));
+		int64_t xt = atoll(vectors_text(v, "successes_treatment"));
+		int64_t nt = atoll(vectors_text(v, "trials_treatment"));
+		double level = vectors_number(v, "confidence_level");
+		hypothesis_result r = hypothesis_two_proportions(xc, nc, xt, nt, level);
+		hypothesis_result s = hypothesis_two_proportions(xt, nt, xc, nc, level);
+		hypothesis_result f = hypothesis_two_proportions(nc - xc, nc, nt - xt, nt, level);
+
+		CHECK(close_to(r.statistic, vectors_number(v, "statistic"), 1e-12, 1e-12), "line %d: statistic %.17g", v->line,
+			  r.statistic);
+		CHECK(close_to(r.p_value, vectors_number(v, "p_value"), 1e-10, 1e-300), "line %d: p %.17g", v->line, r.p_value);
+		CHECK(close_to(r.effect, vectors_number(v, "effect"), 1e-14, 1e-300), "line %d: effect %.17g", v->line,
+			  r.effect);
+		CHECK(check_interval(&r, v, 1e-12), "line %d: %.17g to %.17g", v->line, r.ci_low, r.ci_high);
+		CHECK(r.status == (*vectors_text(v, "note") == 'n' ? HYPOTHESIS_NO_VARIANCE : HYPOTHESIS_OK), "line %d",
+			  v->line);
+		/* swapping arms and swapping success with failure flip the signs */
+		CHECK(s.statistic == -r.statistic && s.p_value == r.p_value && s.effect == -r.effect &&
+				  s.ci_low == -r.ci_high && s.ci_high == -r.ci_low,
+			  "line %d: arms swapped", v->line);
+		CHECK(close_to(f.statistic, -r.statistic, 1e-13, 0) && close_to(f.ci_low, -r.ci_high, 1e-12, 1e-15),
+			  "line %d: outcomes swapped", v->line);
+	}
+}
+
+static void
+welch_summaries(void)
+{
+	vectors *v = vectors_open("welch_t_summary");
+
+	while (vectors_next(v))
+	{
+		double sc = vectors_number(v, "stddev_control");
+		double st = vectors_number(v, "stddev_treatment");
+		hypothesis_arm c = {atoll(vectors_text(v, "n_control")), {vectors_number(v, "mean_control"), 0}, sc * sc};
+		hypothesis_arm t = {atoll(vectors_text(v, "n_treatment")), {vectors_number(v, "mean_treatment"), 0}, st * st};
+		double level = vectors_number(v, "confidence_level");
+		hypothesis_result r = hypothesis_welch(c, t, level);
+		hypothesis_result s = hypothesis_welch(t, c, level);
+
+		CHECK(close_to(r.statistic, vectors_number(v, "statistic"), 1e-12, 1e-12), "line %d: statistic %.17g", v->line,
+			  r.statistic);
+		CHECK(close_to(r.df, vectors_number(v, "df"), 1e-12, 0), "line %d: df %.17g", v->line, r.df);
+		CHECK(close_to(r.p_value, vectors_number(v, "p_value"), 1e-10, 1e-300), "line %d: p %.17g", v->line, r.p_value);
+		CHECK(close_to(r.effect, vectors_number(v, "effect"), 1e-14, 0), "line %d: effect %.17g", v->line, r.effect);
+		CHECK(check_interval(&r, v, 1e-11), "line %d: %.17g to %.17g", v->line, r.ci_low, r.ci_high);
+		CHECK(r.status == (strncmp(vectors_text(v, "note"), "no v", 4) == 0 ? HYPOTHESIS_NO_VARIANCE : HYPOTHESIS_OK),
+			  "line %d", v->line);
+		CHECK(s.statistic == -r.statistic && s.p_value == r.p_value && s.ci_low == -r.ci_high, "line %d: swapped",
+			  v->line);
+	}
+}
+
+/* The raw cases: moments and ranks are formed here, values in order. */
+typedef struct raw_value
+{
+	double value;
+	int treatment;
+} raw_value;
+
+static raw_value raw[40000];
+static int raw_n;
+
+static int
+by_value(const void *a, const void *b)
+{
+	double x = ((const raw_value *) a)->value;
+	double y = ((const raw_value *) b)->value;
+
+	return (x > y) - (x < y);
+}
+
+static void
+load_raw(const char *case_id)
+{
+	vectors *v = vectors_open("two_sample_raw_values");
+
+	raw_n = 0;
+	while (vectors_next(v))
+		if (strcmp(vectors_text(v, "case_id"), case_id) == 0)
+			raw[raw_n++] = (raw_value){vectors_number(v, "value"), *vectors_text(v, "treatment") == 't'};
+}
+
+static hypothesis_arm
+arm_of(const moments *m)
+{
+	return (hypothesis_arm){m->n, moments_mean(m), moments_variance(m)};
+}
+
+static void
+raw_cases(void)
+{
+	vectors *v = vectors_open("two_sample_raw_expected");
+
+	while (vectors_next(v))
+	{
+		const char *id = vectors_text(v, "case_id");
+		double tolerance = vectors_number(v, "tolerance");
+		moments arm[2] = {{0}, {0}};
+		hypothesis_result r;
+		dd ranks = {0, 0};
+		dd ties = {0, 0};
+
+		load_raw(id);
+		for (int i = 0; i < raw_n; i++)
+			moments_add(&arm[raw[i].treatment], raw[i].value);
+		/* what the mean held in a double costs elsewhere is not lost here */
+		if (tolerance > 1e-10)
+			tolerance = 1e-9;
+		r = hypothesis_welch(arm_of(&arm[0]), arm_of(&arm[1]), 0.95);
+		CHECK(r.n_control == atoll(vectors_text(v, "n_control")) &&
+				  r.n_treatment == atoll(vectors_text(v, "n_treatment")),
+			  "%s: counts", id);
+		CHECK(close_to(r.statistic, vectors_number(v, "statistic"), tolerance, tolerance), "%s: statistic %.17g", id,
+			  r.statistic);
+		CHECK(close_to(r.df, vectors_number(v, "df"), tolerance, 0), "%s: df %.17g", id, r.df);
+		CHECK(close_to(r.p_value, vectors_number(v, "p_value"), tolerance, 1e-300), "%s: p %.17g", id, r.p_value);
+		CHECK(close_to(r.effect, vectors_number(v, "effect"), tolerance, 0), "%s: effect %.17g", id, r.effect);
+		CHECK(check_interval(&r, v, tolerance), "%s: %.17g to %.17g", id, r.ci_low, r.ci_high);
+
+		qsort(raw, raw_n, sizeof(raw_value), by_value);
+		for (int i = 0, j; i < raw_n; i = j)
+		{
+			double t;
+
+			for (j = i; j < raw_n && raw[j].value == raw[i].value; j++)
+				;
+			t = j - i;
+			ties = dd_add_double(ties, t * t * t - t);
+			for (int k = i; k < j; k++)
+				if (raw[k].treatment)
+					ranks = dd_add_double(ranks, i + 1 + j);
+		}
+		r = hypothesis_mann_whitney(arm[0].n, arm[1].n, ranks, ties, 0, 0);
+		CHECK(r.statistic == vectors_number(v, "u_statistic"), "%s: U %.17g", id, r.statistic);
+		CHECK(close_to(r.p_value, vectors_number(v, "u_p_value"), 1e-10, 1e-300), "%s: U p %.17g", id, r.p_value);
+	}
+}
+
+static void
+degenerate(void)
+{
+	hypothesis_arm none = {0, {0, 0}, 0};
+	hypothesis_arm one = {1, {3, 0}, NAN};
+	hypothesis_arm some = {10, {2, 0}, 4};
+	hypothesis_result r = hypothesis_welch(none, some, 0.95);
+	double low;
+	double high;
+	double p;
+
+	CHECK(r.status == HYPOTHESIS_EMPTY_CONTROL && isnan(r.p_value) && isnan(r.mean_control) && r.mean_treatment == 2,
+		  "%d", r.status);
+	r = hypothesis_welch(some, none, 0.95);
+	CHECK(r.status == HYPOTHESIS_EMPTY_TREATMENT && isnan(r.effect), "%d", r.status);
+	r = hypothesis_welch(none, none, 0.95);
+	CHECK(r.status == HYPOTHESIS_EMPTY_CONTROL, "%d", r.status);
+	r = hypothesis_welch(some, one, 0.95);
+	CHECK(r.status == HYPOTHESIS_TOO_FEW && r.effect == 1 && isnan(r.statistic) && isnan(r.ci_low), "%d", r.status);
+	r = hypothesis_two_proportions(0, 0, 1, 2, 0.95);
+	CHECK(r.status == HYPOTHESIS_EMPTY_CONTROL && r.mean_treatment == 0.5, "%d", r.status);
+	/* a billion billions */
+	r = hypothesis_two_proportions(4000000000000000000, 9000000000000000000, 4000000001000000000, 9000000000000000000,
+								   0.95);
+	CHECK(close_to(r.effect, 1e9 / 9e18, 1e-15, 0) && r.p_value < 1, "%.17g", r.effect);
+	r = hypothesis_mcnemar(0, 0, 0, 7, 0.95);
+	CHECK(r.status == HYPOTHESIS_NO_VARIANCE && r.p_value == 1 && r.effect == 0, "%d", r.status);
+	/* Agresti, Categorical Data Analysis, approval ratings: z^2 = 17.36 */
+	r = hypothesis_mcnemar(794, 150, 86, 570, 0.95);
+	CHECK(close_to(r.statistic * r.statistic, 17.3559322033898, 1e-12, 0) && r.statistic < 0, "%.17g", r.statistic);
+	CHECK(r.effect == -0.04 && r.ci_low < -0.04 && r.ci_high > -0.04 && r.ci_high < 0, "%g to %g", r.ci_low, r.ci_high);
+	/* Newcombe (1998), table II: 36, 12, 2, 0 gives 0.0569 to 0.3404 by method 10 (the larger rate first) */
+	r = hypothesis_mcnemar(36, 2, 12, 0, 0.95);
+	CHECK(close_to(r.ci_low, 0.0569, 0, 5e-5) && close_to(r.ci_high, 0.3404, 0, 5e-5), "%g to %g", r.ci_low, r.ci_high);
+	/* nearly all tied, and all tied */
+	r = hypothesis_mann_whitney(3, 4, (dd){32, 0}, (dd){336, 0}, 1, 1);
+	CHECK(r.status == HYPOTHESIS_NO_VARIANCE && r.p_value == 1 && r.effect == 0 && r.statistic == 6, "%.17g",
+		  r.statistic);
+	sequential_anytime(none, some, 0.95, &low, &high, &p);
+	CHECK(low == -INFINITY && high == INFINITY && p == 1, "%g", p);
+	sequential_anytime((hypothesis_arm){9, {1, 0}, 0}, (hypothesis_arm){9, {2, 0}, 0}, 0.95, &low, &high, &p);
+	CHECK(low == -INFINITY && high == INFINITY && p == 1, "%g", p);
+}
+
+/* CUPED without a covariate worth the name is Welch; with one that explains all, nothing is left. */
+static void
+cuped(void)
+{
+	hypothesis_cuped_arm c = {40, {5, 0}, {10, 0}, 0, 0, 39};
+	hypothesis_cuped_arm t = {50, {5, 0}, {11, 0}, 0, 0, 98};
+	hypothesis_result r = hypothesis_cuped(c, t, 0.95);
+	hypothesis_result w = hypothesis_welch((hypothesis_arm){40, {10, 0}, 1}, (hypothesis_arm){50, {11, 0}, 2}, 0.95);
+
+	CHECK(r.statistic == w.statistic && r.df == w.df && r.mean_control == 10, "%g", r.statistic);
+	/* y = 2 x + 1 in control, the same plus 0.5 in treatment */
+	c = (hypothesis_cuped_arm){40, {5, 0}, {11, 0}, 30, 60, 120};
+	t = (hypothesis_cuped_arm){50, {6, 0}, {13.5, 0}, 20, 40, 80};
+	r = hypothesis_cuped(c, t, 0.95);
+	CHECK(r.status == HYPOTHESIS_NO_VARIANCE && close_to(r.effect, 0.5, 1e-14, 0) && r.p_value == 0, "%g", r.effect);
+}
+
+static void
+design(void)
+{
+	vectors *v = vectors_open("required_sample_size");
+
+	while (vectors_next(v))
+	{
+		double n = power_sample_size(vectors_number(v, "baseline_rate"), vectors_number(v, "minimum_detectable_effect"),
+									 vectors_number(v, "power"), vectors_number(v, "confidence_level"));
+
+		CHECK(close_to(n, vectors_number(v, "n_raw"), 1e-10, 0) && ceil(n) == vectors_number(v, "n_per_variant"),
+			  "line %d: %.17g", v->line, n);
+	}
+	v = vectors_open("achieved_power");
+	while (vectors_next(v))
+	{
+		double p = power_achieved(vectors_number(v, "baseline_rate"), vectors_number(v, "minimum_detectable_effect"),
+								  vectors_number(v, "n_per_variant"), vectors_number(v, "confidence_level"));
+
+		CHECK(close_to(p, vectors_number(v, "power"), 1e-10, 0), "line %d: %.17g", v->line, p);
+	}
+	v = vectors_open("detectable_effect");
+	while (vectors_next(v))
+	{
+		double e = power_detectable(vectors_number(v, "baseline_rate"), vectors_number(v, "n_per_variant"),
+									vectors_number(v, "power"), vectors_number(v, "confidence_level"));
+
+		CHECK(close_to(e, vectors_number(v, "detectable_effect"), 1e-10, 0), "line %d: %.17g", v->line, e);
+	}
+	v = vectors_open("sample_ratio");
+	while (vectors_next(v))
+	{
+		double p = power_sample_ratio(atoll(vectors_text(v, "n_control")), atoll(vectors_text(v, "n_treatment")),
+									  vectors_number(v, "expected_treatment_share"));
+
+		CHECK(close_to(p, vectors_number(v, "p_value"), 1e-10, 1e-300), "line %d: %.17g", v->line, p);
+	}
+}
+
+static void
+boundaries(void)
+{
+	vectors *v = vectors_open("sequential_boundary");
+
+	while (vectors_next(v))
+	{
+		double fraction[64];
+		double expected[64];
+		double z[64];
+		int looks = vectors_array(vectors_text(v, "information_fractions"), fraction, 64);
+		int n = vectors_array(vectors_text(v, "boundaries"), expected, 64);
+
+		sequential_boundaries(fraction, looks, vectors_number(v, "confidence_level"),
+							  *vectors_text(v, "spending") == 'p' ? SEQUENTIAL_POCOCK : SEQUENTIAL_OBRIEN_FLEMING, z,
+							  &caller);
+		CHECK(looks == n, "line %d", v->line);
+		for (int i = 0; i < n; i++)
+			CHECK(close_to(z[i], expected[i], 0, 1e-8), "line %d: look %d, %.12g instead of %.12g", v->line, i + 1,
+				  z[i], expected[i]);
+	}
+}
+
+static void
+adjusted(void)
+{
+	vectors *v = vectors_open("adjust_p_values");
+
+	while (vectors_next(v))
+	{
+		static double p[5000];
+		static double expected[5000];
+		int n = vectors_array(vectors_text(v, "p"), p, 5000);
+		int m = vectors_array(vectors_text(v, "adjusted"), expected, 5000);
+
+		sequential_adjust(p, n, *vectors_text(v, "method") == 'h', &caller);
+		CHECK(n == m, "line %d", v->line);
+		for (int i = 0; i < n; i++)
+			CHECK(close_to(p[i], expected[i], 1e-14, 1e-300), "line %d: %d: %.17g", v->line, i, p[i]);
+	}
+}
+
+int
+main(void)
+{
+	two_proportions();
+	welch_summaries();
+	raw_cases();
+	degenerate();
+	cuped();
+	design();
+	boundaries();
+	adjusted();
+	return unit_done();
+}
