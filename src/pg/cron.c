@@ -135,23 +135,24 @@ explain_schedule(void *schedule)
 	errhint("Five fields: minute, hour, day of month, month, day of week; \"* * * * *\" is every minute.");
 }
 
-/* schedule_job: makes or renews one job; returns its id. */
+/* schedule_job: makes or renews one job; returns its id. One that was switched off is made anew, which needs no right
+ * on cron.alter_job. */
 static int64
 schedule_job(const char *name, const char *schedule, const char *command)
 {
+	static query drop_idle =
+		QUERY("SELECT cron.unschedule(j.jobid) FROM cron.job j WHERE j.jobname::pg_catalog.text = $1"
+			  " AND j.username = current_user::pg_catalog.text AND NOT j.active",
+			  TEXTOID);
 	static query make = QUERY("SELECT cron.schedule($1, $2, $3)", TEXTOID, TEXTOID, TEXTOID);
-	static query wake = QUERY(
-		"SELECT cron.alter_job(j.jobid, active := true) FROM cron.job j WHERE j.jobid = $1 AND NOT j.active", INT8OID);
 	ErrorContextCallback context = {
 		.previous = error_context_stack, .callback = explain_schedule, .arg = (void *) schedule};
-	int64 id;
 
+	(void) query_run(&drop_idle, text_arg(name));
 	error_context_stack = &context;
 	query_run(&make, text_arg(name), text_arg(schedule), text_arg(command));
 	error_context_stack = context.previous;
-	id = query_int64(0, 0);
-	(void) query_run(&wake, int64_arg(id));
-	return id;
+	return query_int64(0, 0);
 }
 
 /* connection_hint: how pg_cron will log in as this role, when that may fail. */
@@ -229,7 +230,7 @@ mm_start(PG_FUNCTION_ARGS)
 
 MM_FUNCTION(mm_stop);
 
-/* mm_stop(): removes the caller's jobs of this database; how many there were. */
+/* mm_stop(): removes the jobs of this database that the caller may see: one's own, a superuser everybody's. */
 Datum
 mm_stop(PG_FUNCTION_ARGS)
 {
