@@ -25,8 +25,32 @@ CREATE TABLE model_mgr.deployment (
     finished_at timestamptz
 );
 COMMENT ON TABLE model_mgr.deployment IS 'One row a rollout, as callers see it.';
+COMMENT ON COLUMN model_mgr.deployment.deployment_id IS 'Number of the deployment.';
+COMMENT ON COLUMN model_mgr.deployment.model_name IS 'The model.';
+COMMENT ON COLUMN model_mgr.deployment.version IS 'The version that is rolled out.';
+COMMENT ON COLUMN model_mgr.deployment.strategy IS 'canary or replace.';
+COMMENT ON COLUMN model_mgr.deployment.status IS 'pending, running, paused, awaiting_approval, promoting (100 %, baking), completed, rolled_back, aborted or failed.';
+COMMENT ON COLUMN model_mgr.deployment.status_reason IS 'Why it is in this status, where there is more to say.';
+COMMENT ON COLUMN model_mgr.deployment.traffic_percentage IS 'Share of the traffic now, 0..100.';
+COMMENT ON COLUMN model_mgr.deployment.step IS 'Number of the step in rollout.steps; 1 is the first.';
+COMMENT ON COLUMN model_mgr.deployment.baseline_version IS 'The version that served before; NULL for a first deployment.';
+COMMENT ON COLUMN model_mgr.deployment.test_id IS 'The A/B test behind it.';
+COMMENT ON COLUMN model_mgr.deployment.auto_rollback_enabled IS 'Whether a broken limit takes the version back by itself.';
+COMMENT ON COLUMN model_mgr.deployment.rollback_threshold_error_rate IS 'Limit: requests with an error_type / requests, 0..1.';
+COMMENT ON COLUMN model_mgr.deployment.rollback_threshold_response_time IS 'Limit: mean response time in seconds.';
+COMMENT ON COLUMN model_mgr.deployment.rollback_min_success_rate IS 'Limit: successes / outcomes whose success is known, 0..1.';
+COMMENT ON COLUMN model_mgr.deployment.rollback_evaluation_window_minutes IS 'Minutes that the limits look back.';
+COMMENT ON COLUMN model_mgr.deployment.health_criteria IS 'Further criteria.';
+COMMENT ON COLUMN model_mgr.deployment.rollout IS 'The effective plan, every key with its value.';
+COMMENT ON COLUMN model_mgr.deployment.deployed_by IS 'Who deployed it.';
+COMMENT ON COLUMN model_mgr.deployment.created_at IS 'When it was deployed.';
+COMMENT ON COLUMN model_mgr.deployment.step_started_at IS 'When the present step began.';
+COMMENT ON COLUMN model_mgr.deployment.finished_at IS 'When it reached the status that it ended in.';
 CREATE UNIQUE INDEX deployment_one_open_index ON model_mgr.deployment (model_name)
     WHERE status IN ('pending', 'running', 'paused', 'awaiting_approval');
+-- What is under way, baking included: looking for it costs the same however many have ended.
+CREATE INDEX deployment_live_index ON model_mgr.deployment (model_name)
+    WHERE status IN ('pending', 'running', 'paused', 'awaiting_approval', 'promoting');
 CREATE INDEX deployment_model_index ON model_mgr.deployment (model_name, deployment_id);
 
 -- What the machinery keeps beside the public row: ids, the call as it was made, and the clockwork's own times.

@@ -46,13 +46,20 @@ deployment_look_at(const deployment *d, deployment_look *look)
 	rollup_side(d->deployment_id, d->version_id, look->window_start, d->step, &window, &step);
 	look->window = tally_of(&window);
 	look->step = tally_of(&step);
-	if (d->baseline_version_id)
-	{
-		rollup_side(d->deployment_id, d->baseline_version_id, look->window_start, d->step, &window, &step);
-		look->baseline_window = tally_of(&window);
-		look->baseline_step = tally_of(&step);
-	}
 	look->decision = rollout_decide(&d->plan, &state, &look->window, &look->step);
+}
+
+void
+deployment_look_beside(const deployment *d, deployment_look *look)
+{
+	rollup_counts window;
+	rollup_counts step;
+
+	if (d->baseline_version_id == 0)
+		return;
+	rollup_side(d->deployment_id, d->baseline_version_id, look->window_start, d->step, &window, &step);
+	look->baseline_window = tally_of(&window);
+	look->baseline_step = tally_of(&step);
 }
 
 bool

@@ -218,10 +218,15 @@ deployment_plan_parse(const Jsonb *rollout, const char *strategy, int32 window_m
 					errmsg("strategy \"replace\" takes no traffic_percentage"),
 					errdetail("It moves all traffic at once; %g was given.", *traffic_percentage),
 					errhint("Leave traffic_percentage out, or use the strategy \"canary\"."));
+		/* What is stored for replace may be given back. */
 		if (find(rollout, "steps", &value))
-			ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("strategy \"replace\" takes no steps"),
-					errdetail("It moves all traffic at once."),
-					errhint("Leave steps out, or use the strategy \"canary\"."));
+		{
+			read_steps(&value, plan);
+			if (plan->step_count != 1)
+				ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("strategy \"replace\" takes no steps"),
+						errdetail("It moves all traffic at once; %d steps were given.", plan->step_count),
+						errhint("Leave steps out, or use the strategy \"canary\"."));
+		}
 		plan->step_count = 1;
 		plan->steps[0] = 100;
 	}

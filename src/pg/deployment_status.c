@@ -62,6 +62,7 @@ mm_rollout_status(PG_FUNCTION_ARGS)
 	if (deployment_load(PG_GETARG_INT64(0), &d) && (deployment_is_open(&d) || deployment_is_baking(&d)))
 	{
 		deployment_look_at(&d, &look);
+		deployment_look_beside(&d, &look);
 		for (int m = 0; m < ROLLOUT_METRICS; m++)
 			put(set, &d, &look, (rollout_metric) m);
 	}

@@ -107,12 +107,12 @@ deployment_fresh(int64 model_id)
 int64
 deployment_open_id(int64 model_id, bool baking_too)
 {
-	static query find = QUERY(
-		"SELECT d.deployment_id FROM model_mgr.model m JOIN model_mgr.deployment d ON d.model_name = m.model_name"
-		" WHERE m.model_id = $1 AND (d.status = ANY ('{pending,running,paused,awaiting_approval}'::pg_catalog.text[])"
-		" OR $2 AND d.status = 'promoting')"
-		" ORDER BY d.status = 'promoting', d.deployment_id DESC LIMIT 1",
-		INT8OID, BOOLOID);
+	static query find =
+		QUERY("SELECT d.deployment_id FROM model_mgr.model m JOIN model_mgr.deployment d ON d.model_name = m.model_name"
+			  " WHERE m.model_id = $1 AND ($2 OR d.status <> 'promoting')"
+			  " AND d.status = ANY ('{pending,running,paused,awaiting_approval,promoting}'::pg_catalog.text[])"
+			  " ORDER BY d.status = 'promoting', d.deployment_id DESC LIMIT 1",
+			  INT8OID, BOOLOID);
 
 	return query_run(&find, int64_arg(model_id), bool_arg(baking_too)) > 0 ? query_int64(0, 0) : 0;
 }
@@ -199,6 +199,7 @@ deployment_evidence(const deployment *d, deployment_look *look)
 
 	if (look->evidence)
 		return look->evidence;
+	deployment_look_beside(d, look);
 	verdicts = json_build(json_object_pair("success_rate", verdict_json(&v[ROLLOUT_SUCCESS_RATE])),
 						  json_object_pair("error_rate", verdict_json(&v[ROLLOUT_ERROR_RATE])),
 						  json_object_pair("response_time", verdict_json(&v[ROLLOUT_RESPONSE_TIME])));

@@ -95,6 +95,8 @@ extern void deployment_check_health(const Jsonb *health);
 
 /* deployment_judge.c */
 extern void deployment_look_at(const deployment *d, deployment_look *look);
+/* deployment_look_beside: adds the baseline's numbers, which decide nothing yet: for evidence and views only. */
+extern void deployment_look_beside(const deployment *d, deployment_look *look);
 /* deployment_look_at_baseline: the baseline's own window against the limits; false when nothing is recorded. */
 extern bool deployment_look_at_baseline(const deployment *d, deployment_look *look);
 /* deployment_enter_step: takes step number `step` now: share, routing, statuses, diary, audit. */

@@ -193,18 +193,9 @@ merge(const deployment *d, const Jsonb *changes)
 		"rollback_threshold_response_time,rollback_evaluation_window_minutes,health_criteria}'::pg_catalog.text[])"
 		" || CASE pg_catalog.jsonb_typeof($2 -> 'rollout') WHEN 'object' THEN $2 -> 'rollout' ELSE '{}' END",
 		JSONBOID, JSONBOID);
-	/* replace has one step only, and its parser takes none. */
-	static query bare = QUERY("SELECT CASE WHEN $1 -> 'steps' = '[100]' THEN $1 - 'steps' ELSE $1 END", JSONBOID);
-	Jsonb *result;
 
 	query_run(&merged, jsonb_arg(d->rollout), jsonb_arg(changes));
-	result = query_jsonb(0, 0);
-	if (strcmp(d->strategy, "replace") == 0)
-	{
-		query_run(&bare, jsonb_arg(result));
-		result = query_jsonb(0, 0);
-	}
-	return result;
+	return query_jsonb(0, 0);
 }
 
 /* check_steps: steps taken already stay; the present one keeps its place. */

@@ -8,6 +8,7 @@
 #include "access/xact.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "tcop/utility.h"
 #include "utils/resowner.h"
 #include "utils/tuplestore.h"
 
@@ -143,6 +144,8 @@ mm_tick(PG_FUNCTION_ARGS)
 				errhint("It must see what others commit while it works: BEGIN ISOLATION LEVEL READ COMMITTED, or call "
 						"it by itself."));
 	/* Else each piece of work would say so in a warning of its own, and the tick would seem to have ticked. */
+	PreventCommandIfReadOnly("tick()");
+	/* Here and not in a piece of work, where it would be caught: a standby has its own clockwork after promotion. */
 	PreventCommandIfReadOnly("tick()");
 	InitMaterializedSRF(fcinfo, 0);
 	scope = mm_enter();

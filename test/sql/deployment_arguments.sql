@@ -64,7 +64,7 @@ SELECT is(pg_temp.refused(format('''m'', ''2'', rollout => %L', rollout)), code,
     ('{"start_at": "2026-01-01"}', '0A000'), ('{"preview_segment": "beta"}', '0A000'), ('{"validation_rules": []}', '0A000'), ('{"test": {}}', '0A000')
     ) t (rollout, code);
 SELECT is(pg_temp.refused('''m'', ''2'', traffic_percentage => 20, rollout => ''{"steps": [10, 100]}'''), '22023', 'traffic_percentage is not the first step');
-SELECT is(pg_temp.refused('''m'', ''2'', ''replace'', rollout => ''{"steps": [100]}'''), '22023', 'replace takes no steps');
+SELECT is(pg_temp.refused('''m'', ''2'', ''replace'', rollout => ''{"steps": [10, 100]}'''), '22023', 'replace takes no steps');
 SELECT results_eq('SELECT count(*), (SELECT count(*) FROM model_mgr.audit_log) FROM model_mgr.deployment', 'SELECT * FROM before',
     'nothing of it left a trace');
 
@@ -117,6 +117,12 @@ SELECT (model_mgr.abort_deployment(model_mgr.open_deployment('other'))).status;
 SET model_mgr.default_deployment_strategy = 'replace';
 SELECT is(d.strategy, 'replace', 'the default strategy is a setting') FROM model_mgr.deploy_model_version('other', '2') d;
 RESET model_mgr.default_deployment_strategy;
+
+-- An effective rollout may be given back, whatever the strategy.
+SELECT pg_temp.make_model('back', '1', '2');
+SELECT count(model_mgr.deploy_model_version('back', v, 'replace')) FROM unnest('{1,2}'::text[]) v;
+SELECT is(d.deployment_id, pg_temp.newest('back'), 'the stored rollout is the same wish')
+FROM model_mgr.list_deployments('back', 'promoting') p, model_mgr.deploy_model_version('back', '2', 'replace', rollout => p.rollout) d;
 
 -- By alias.
 SELECT model_mgr.set_alias('m', 'champion', '2');
