@@ -9,7 +9,7 @@ if [ -t 1 ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
 else
 	terminal='' bold='' dim='' red='' green='' yellow='' blue='' plain='' wipe=''
 fi
-if [ "$(locale charmap 2>/dev/null)" = UTF-8 ]; then
+if [ "${DEMO_CHARMAP:-}" = UTF-8 ]; then
 	full='█' empty='░' rule='─' tick='✓' cross='✗' arrow='→' at_least='≥'
 else
 	full='#' empty='.' rule='-' tick='ok' cross='NO' arrow='->' at_least='>='
@@ -48,25 +48,34 @@ live() { [ -z "$terminal" ] || printf '%s%s' "$wipe" "$1"; }
 # settled: the line that stays in place of the live ones.
 settled() { printf '%s%s\n' "$wipe" "$1"; }
 
-# table: rows on standard input, fields separated by the unit separator, under the heads given as arguments "name:width" (right
-# aligned with a leading -); the last column takes what is left.
+# table: rows on standard input, fields separated by the unit separator, under the heads given as arguments "name:width"
+# (a leading - aligns left); the last column is wrapped where the screen ends.
 table() {
-	local spec name width line field i
+	local spec name width line field i rest first last=$(($# - 1))
 	local -a widths=() fields
 	line=''
 	for spec in "$@"; do
 		name=${spec%%:*} width=${spec##*:}
 		widths+=("$width")
-		printf -v field "%${width/#+/}s" "$name"
+		printf -v field "%${width}s" "$name"
 		line+="$field  "
 	done
 	printf '  %s%s%s\n' "$dim" "${line%"${line##*[![:space:]]}"}" "$plain"
 	while IFS=$'\x1f' read -r -a fields; do
 		line=''
-		for i in "${!widths[@]}"; do
-			printf -v field "%${widths[$i]}s" "${fields[$i]:-}"
+		for ((i = 0; i < last; i++)); do
+			printf -v field "%${widths[i]}s" "${fields[i]:-}"
 			line+="$field  "
 		done
-		printf '  %s\n' "${line%"${line##*[![:space:]]}"}"
+		rest=${fields[last]:-}
+		first=${#line}
+		while [ $((first + ${#rest})) -gt 97 ] && [[ ${rest:0:97-first} == *' '* ]]; do
+			field=${rest:0:97-first}
+			field=${field% *}
+			printf '  %s%s\n' "$line" "$field"
+			rest=${rest:${#field}+1}
+			printf -v line '%*s' "$first" ''
+		done
+		printf '  %s%s\n' "$line" "$rest"
 	done
 }
