@@ -1,0 +1,103 @@
+-- The contract with callers: names, argument names, order and defaults of the functions, columns of the rows. A line
+-- changes here only together with the contract; new arguments come at the end and have defaults.
+\i test/fresh.psql
+SET search_path = model_mgr, pg_catalog, tap;
+SELECT plan(6);
+
+-- "name type = default"; null is the default of what may be absent. Kind: writes (VOLATILE), reads (STABLE or IMMUTABLE),
+-- immutable.
+CREATE TEMP TABLE contract (function_name text, arguments text, result text, kind text);
+INSERT INTO contract VALUES
+    ('model_configuration', 'provider text, model_name text, model_version text = null, temperature float8 = null, max_tokens integer = null, custom_parameters jsonb = {}, resource_requirements jsonb = {}', 'jsonb', 'r'),
+    ('create_model_version', 'model_name text, version text, configuration jsonb, description text = null, tags text[] = {}, parent_version text = null, labels jsonb = {}, artifact_uri text = null, artifact_digest text = null, created_by text = null', 'model_version', 'w'),
+    ('get_model_version', 'model_name text, version text', 'SETOF model_version', 'r'),
+    ('get_active_model', 'model_name text', 'SETOF model_version', 'r'),
+    ('list_model_versions', 'model_name text', 'SETOF model_version', 'r'),
+    ('list_all_models', '', 'SETOF model_version', 'r'),
+    ('set_alias', 'model_name text, alias text, version text', 'void', 'w'),
+    ('delete_alias', 'model_name text, alias text', 'boolean', 'w'),
+    ('resolve_version', 'model_name text, version text, allow_prerelease boolean = false', 'text', 'r'),
+    ('tag_model_version', 'model_name text, version text, tags text[], replace boolean = false', 'model_version', 'w'),
+    ('update_model_version', 'model_name text, version text, description text = null, labels jsonb = null', 'model_version', 'w'),
+    ('archive_model_version', 'model_name text, version text, reason text = ', 'model_version', 'w'),
+    ('mark_version_ready', 'model_name text, version text', 'model_version', 'w'),
+    ('set_model', 'model_name text, description text = null, owner text = null, labels jsonb = null', 'model', 'w'),
+    ('delete_model_version', 'model_name text, version text', 'boolean', 'w'),
+    ('delete_model', 'model_name text', 'boolean', 'w'),
+    ('lineage', 'model_name text, version text', 'TABLE(depth integer, version text, parent_version text, status text, created_at timestamptz)', 'r'),
+    ('diff_configuration', 'model_name text, version_a text, version_b text', 'TABLE(path text, value_a text, value_b text)', 'r'),
+    ('update_model_metrics', 'model_name text, version text, response_time float8 = null, success boolean = null, confidence float8 = null, cost float8 = null, input_tokens bigint = null, output_tokens bigint = null, error_type text = null, unit_id text = null, recorded_at timestamptz = null, metrics jsonb = {}, routed_at timestamptz = null', 'void', 'w'),
+    ('get_model_statistics', '', 'TABLE(metric_name text, value float8)', 'r'),
+    ('get_model_statistics_json', '', 'jsonb', 'r'),
+    ('deploy_model_version', 'model_name text, version text, strategy text = null, deployed_by text = null, traffic_percentage float8 = null, auto_rollback_enabled boolean = true, rollback_threshold_error_rate float8 = 0.10, rollback_threshold_response_time float8 = 10.0, rollback_min_success_rate float8 = 0.95, rollback_evaluation_window_minutes integer = 10, health_criteria jsonb = {}, rollout jsonb = {}, idempotency_key text = null, supersede boolean = false', 'deployment', 'w'),
+    ('promote_deployment', 'deployment_id bigint, all_steps boolean = false', 'deployment', 'w'),
+    ('pause_deployment', 'deployment_id bigint, reason text = ', 'deployment', 'w'),
+    ('resume_deployment', 'deployment_id bigint', 'deployment', 'w'),
+    ('abort_deployment', 'deployment_id bigint, reason text = ', 'deployment', 'w'),
+    ('adjust_deployment', 'deployment_id bigint, changes jsonb, reason text = null', 'deployment', 'w'),
+    ('open_deployment', 'model_name text', 'bigint', 'r'),
+    ('rollback_model', 'model_name text, target_version text = null, reason text = ', 'boolean', 'w'),
+    ('get_deployment', 'deployment_id bigint', 'SETOF deployment', 'r'),
+    ('list_deployments', 'model_name text = null, status text = null', 'SETOF deployment', 'r'),
+    ('explain_deployment', 'deployment_id bigint', 'TABLE("time" timestamptz, status text, traffic_percentage float8, what text, metric_name text, value float8, limit_value float8, samples bigint, evidence jsonb)', 'r'),
+    ('tick', '', 'TABLE(task text, items bigint, seconds float8)', 'w'),
+    ('start', 'tick_schedule text = * * * * *', 'TABLE(job_name text, schedule text, database text, note text)', 'w'),
+    ('stop', '', 'integer', 'w'),
+    ('route', 'model_name text, unit_id text = null, context jsonb = null', 'TABLE(flag_key text, value text, variant text, reason text, error_code text, error_message text, version_id bigint, deployment_id bigint, test_id text, configuration jsonb, decision text, shadow_version text, shadow_decision text)', 'w'),
+    ('route_version', 'model_name text, unit_id text = null', 'text', 'r'),
+    ('bucket', 'key text, unit_id text, total integer = 10000', 'integer', 'i'),
+    ('route_at', 'model_name text, unit_id text = null, at timestamptz = null', 'text', 'r'),
+    ('explain_route', 'model_name text, unit_id text = null, context jsonb = null', 'TABLE("position" integer, rule text, matched boolean, bucket integer, bucket_limit integer, version text, detail text)', 'r'),
+    ('pin_unit', 'model_name text, unit_id text, version text', 'boolean', 'w'),
+    ('unpin_unit', 'model_name text, unit_id text', 'boolean', 'w'),
+    ('set_segment', 'model_name text, segment text, condition jsonb, version text', 'boolean', 'w'),
+    ('drop_segment', 'model_name text, segment text', 'boolean', 'w'),
+    ('record_outcome', 'decision text, success boolean = null, response_time float8 = null, confidence float8 = null, cost float8 = null, input_tokens bigint = null, output_tokens bigint = null, error_type text = null, metrics jsonb = {}, recorded_at timestamptz = null', 'void', 'w'),
+    ('record_feedback', 'decision text, success boolean = null, metrics jsonb = {}, recorded_at timestamptz = null', 'void', 'w'),
+    ('record_outcomes', 'outcomes jsonb, skip_bad boolean = false', 'bigint', 'w'),
+    ('unit_hash', 'unit_id text', 'bigint', 'r'),
+    ('setup_roles', 'admin_role text = model_mgr_admin, operator_role text = model_mgr_operator, app_role text = model_mgr_app, reader_role text = model_mgr_reader', 'void', 'w'),
+    ('model_mgr_version', '', 'text', 'r');
+CREATE TEMP TABLE contract_row (relation_name text, columns text);
+INSERT INTO contract_row VALUES
+    ('model_version_list', 'model_id, version_id, model_name, version, description, configuration, artifact_uri, artifact_digest, parent_version, tags, labels, status, status_reason, created_by, created_at, provider, aliases, traffic_percentage, deployments, requests, success_rate, avg_response_time, cost'),
+    ('model_version', 'model_id, version_id, model_name, version, description, configuration, artifact_uri, artifact_digest, parent_version, tags, labels, status, status_reason, created_by, created_at'),
+    ('deployment', 'deployment_id, model_name, version, strategy, status, status_reason, traffic_percentage, step, baseline_version, test_id, auto_rollback_enabled, rollback_threshold_error_rate, rollback_threshold_response_time, rollback_min_success_rate, rollback_evaluation_window_minutes, health_criteria, rollout, deployed_by, created_at, step_started_at, finished_at'),
+    ('deployment_list', 'deployment_id, model_name, version, strategy, status, status_reason, traffic_percentage, step, baseline_version, test_id, auto_rollback_enabled, rollback_threshold_error_rate, rollback_threshold_response_time, rollback_min_success_rate, rollback_evaluation_window_minutes, health_criteria, rollout, deployed_by, created_at, step_started_at, finished_at, waiting_for, next_step_at, samples'),
+    ('canary_status', 'deployment_id, model_name, version, baseline_version, traffic_percentage, metric_name, candidate_value, baseline_value, limit_value, verdict, samples, samples_needed, sample_ratio_p_value, next_step_at, waiting_for'),
+    ('audit_log', 'audit_id, logged_at, operation, model_name, version, user_name, caller, session_id, application_name, client_address, txn, details'),
+    ('audit_list', 'audit_id, logged_at, operation, model_name, version, user_name, caller, session_id, application_name, client_address, txn, details, sealed'),
+    ('observation', 'recorded_at, routed_at, txn, version_id, deployment_id, step, test_no, arm, unit_hash, request, success, response_time, confidence, cost, input_tokens, output_tokens, error_type, feedback, metrics');
+
+-- What is there, in the same words.
+CREATE FUNCTION pg_temp.type_name(type oid) RETURNS text LANGUAGE sql AS $$
+    SELECT replace(replace(format_type(type, NULL), 'double precision', 'float8'), 'timestamp with time zone', 'timestamptz')
+$$;
+CREATE TEMP VIEW present AS
+SELECT p.proname::text AS function_name,
+    coalesce((SELECT string_agg(p.proargnames[i] || ' ' || pg_temp.type_name(t) || CASE
+            WHEN i > p.pronargs - p.pronargdefaults THEN ' = ' || coalesce(btrim(regexp_replace(pg_get_function_arg_default(p.oid, i), '::.*$', ''), ''''), '?') ELSE '' END, ', ' ORDER BY i)
+        FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY a (t, o), LATERAL (SELECT o::integer AS i) n), '') AS arguments,
+    CASE WHEN p.proallargtypes IS NULL THEN CASE WHEN p.proretset THEN 'SETOF ' ELSE '' END || pg_temp.type_name(p.prorettype)
+        ELSE 'TABLE(' || (SELECT string_agg(quote_ident(p.proargnames[i]) || ' ' || pg_temp.type_name(p.proallargtypes[i]), ', ' ORDER BY i)
+            FROM generate_subscripts(p.proallargtypes, 1) i WHERE p.proargmodes[i] IN ('o', 't')) || ')' END AS result,
+    p.provolatile, p.prokind
+FROM pg_proc p WHERE p.pronamespace = 'model_mgr'::regnamespace;
+
+SELECT set_eq($$SELECT c.function_name, c.arguments FROM contract c$$,
+    $$SELECT p.function_name, replace(p.arguments, '= NULL', '= null') FROM present p JOIN contract c USING (function_name)$$, 'names, arguments and defaults');
+SELECT set_eq($$SELECT c.function_name, replace(replace(c.result, '"time"', 'time'), '"position"', 'position') FROM contract c$$,
+    $$SELECT p.function_name, replace(replace(p.result, '"time"', 'time'), '"position"', 'position') FROM present p JOIN contract c USING (function_name)$$, 'results and their columns');
+SELECT is_empty($$SELECT p.function_name, p.provolatile FROM present p JOIN contract c USING (function_name)
+    WHERE p.provolatile <> ALL (CASE c.kind WHEN 'w' THEN '{v}' WHEN 'r' THEN '{s,i}' ELSE '{i}' END::"char"[])$$, 'reads are stable, writes volatile');
+SELECT set_eq($$SELECT relation_name, columns FROM contract_row$$,
+    $$SELECT r.relation_name, (SELECT string_agg(a.attname, ', ' ORDER BY a.attnum) FROM pg_attribute a
+        WHERE a.attrelid = ('model_mgr.' || r.relation_name)::regclass AND a.attnum > 0 AND NOT a.attisdropped) FROM contract_row r$$, 'rows have exactly their columns, in order');
+SELECT set_eq($$SELECT function_name, prokind::text, arguments FROM present WHERE function_name IN ('work', 'maintain', 'run')$$,
+    $$VALUES ('work', 'p', ''), ('maintain', 'p', ''), ('run', 'p', 'seconds float8')$$, 'procedures');
+SELECT set_eq($$SELECT name, setting, context FROM pg_settings WHERE name LIKE 'model\_mgr.%'$$,
+    $$VALUES ('model_mgr.clock', '', 'superuser'), ('model_mgr.default_deployment_strategy', 'canary', 'user'),
+    ('model_mgr.enforcement', 'on', 'superuser'), ('model_mgr.retention_days', '90', 'superuser')$$, 'settings, their defaults and who may set them');
+
+SELECT * FROM finish();
+DROP EXTENSION model_mgr;
