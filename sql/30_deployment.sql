@@ -145,7 +145,7 @@ COMMENT ON FUNCTION model_mgr.adjust_deployment(bigint, jsonb, text) IS
 'Changes limits (auto_rollback_enabled, rollback_*) and rollout keys of a rollout under way; null means the default. Steps taken already and the salt stay. Errors: 42704 unknown deployment, 55000 ended, 22003, 22023, 22P02 as in deploy_model_version.';
 
 CREATE FUNCTION model_mgr.open_deployment(model_name text) RETURNS bigint
-AS 'MODULE_PATHNAME', 'mm_open_deployment' LANGUAGE C STABLE PARALLEL UNSAFE;
+AS 'MODULE_PATHNAME', 'mm_open_deployment' LANGUAGE C STABLE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION model_mgr.open_deployment(text) IS
 'deployment_id of the model''s rollout below 100 %, else of the baking one. Errors: 42704 unknown model, 55000 none.';
 
@@ -187,7 +187,7 @@ COMMENT ON FUNCTION model_mgr.explain_deployment(bigint) IS
 CREATE FUNCTION model_mgr.rollout_status(deployment_id bigint)
 RETURNS TABLE (metric_name text, candidate_value float8, baseline_value float8, limit_value float8, verdict text,
                samples bigint, samples_needed bigint, next_step_at timestamptz, waiting_for text, step_samples bigint)
-AS 'MODULE_PATHNAME', 'mm_rollout_status' LANGUAGE C STABLE PARALLEL UNSAFE ROWS 3;
+AS 'MODULE_PATHNAME', 'mm_rollout_status' LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 3;
 COMMENT ON FUNCTION model_mgr.rollout_status(bigint) IS
 'How an open or baking deployment would be judged now, one row a limit; what deployment_list and canary_status show.';
 
@@ -200,6 +200,30 @@ LEFT JOIN LATERAL (
 ) s ON true;
 COMMENT ON VIEW model_mgr.deployment_list IS
 'Deployments; of those under way also what they wait for, when time allows the next step, and the known outcomes of this step.';
+COMMENT ON COLUMN model_mgr.deployment_list.deployment_id IS 'For the verbs: promote_deployment() and so on.';
+COMMENT ON COLUMN model_mgr.deployment_list.model_name IS 'The model.';
+COMMENT ON COLUMN model_mgr.deployment_list.version IS 'The version that is rolled out.';
+COMMENT ON COLUMN model_mgr.deployment_list.strategy IS 'Replace or canary.';
+COMMENT ON COLUMN model_mgr.deployment_list.status IS 'Pending, running, paused, awaiting_approval, promoting (100 %, baking), completed, rolled_back, aborted, failed.';
+COMMENT ON COLUMN model_mgr.deployment_list.status_reason IS 'Why it is in that status, in words.';
+COMMENT ON COLUMN model_mgr.deployment_list.traffic_percentage IS 'Share of the units that the version serves now, 0..100.';
+COMMENT ON COLUMN model_mgr.deployment_list.step IS 'Which of rollout ->> steps is in force, from 1; 0 before the first.';
+COMMENT ON COLUMN model_mgr.deployment_list.baseline_version IS 'What served before; NULL for a model''s first deployment.';
+COMMENT ON COLUMN model_mgr.deployment_list.test_id IS 'NULL in this version.';
+COMMENT ON COLUMN model_mgr.deployment_list.auto_rollback_enabled IS 'Whether a broken limit rolls back.';
+COMMENT ON COLUMN model_mgr.deployment_list.rollback_threshold_error_rate IS 'Highest error rate allowed, 0..1.';
+COMMENT ON COLUMN model_mgr.deployment_list.rollback_threshold_response_time IS 'Highest mean response time allowed, seconds.';
+COMMENT ON COLUMN model_mgr.deployment_list.rollback_min_success_rate IS 'Lowest success rate allowed, 0..1.';
+COMMENT ON COLUMN model_mgr.deployment_list.rollback_evaluation_window_minutes IS 'Minutes that the limits look back.';
+COMMENT ON COLUMN model_mgr.deployment_list.health_criteria IS 'Criteria beside the limits.';
+COMMENT ON COLUMN model_mgr.deployment_list.rollout IS 'The plan, every key with its default filled in.';
+COMMENT ON COLUMN model_mgr.deployment_list.deployed_by IS 'Who deployed.';
+COMMENT ON COLUMN model_mgr.deployment_list.created_at IS 'When it was deployed.';
+COMMENT ON COLUMN model_mgr.deployment_list.step_started_at IS 'When the present step began.';
+COMMENT ON COLUMN model_mgr.deployment_list.finished_at IS 'When it ended; NULL while under way.';
+COMMENT ON COLUMN model_mgr.deployment_list.waiting_for IS 'What the next step waits for; NULL when it has ended.';
+COMMENT ON COLUMN model_mgr.deployment_list.next_step_at IS 'When time allows the next step; outcomes and verdict must too.';
+COMMENT ON COLUMN model_mgr.deployment_list.samples IS 'Known outcomes of the version in the present step.';
 
 CREATE VIEW model_mgr.canary_status AS
 SELECT d.deployment_id, d.model_name, d.version, d.baseline_version, d.traffic_percentage, s.metric_name, s.candidate_value,
@@ -208,3 +232,18 @@ SELECT d.deployment_id, d.model_name, d.version, d.baseline_version, d.traffic_p
 FROM model_mgr.deployment d CROSS JOIN LATERAL model_mgr.rollout_status(d.deployment_id) s
 WHERE d.status IN ('pending', 'running', 'paused', 'awaiting_approval', 'promoting');
 COMMENT ON VIEW model_mgr.canary_status IS 'Rollouts under way, one row a criterion: both sides'' values, the limit and the verdict now.';
+COMMENT ON COLUMN model_mgr.canary_status.deployment_id IS 'The rollout.';
+COMMENT ON COLUMN model_mgr.canary_status.model_name IS 'The model.';
+COMMENT ON COLUMN model_mgr.canary_status.version IS 'The candidate.';
+COMMENT ON COLUMN model_mgr.canary_status.baseline_version IS 'What it is compared with.';
+COMMENT ON COLUMN model_mgr.canary_status.traffic_percentage IS 'Share of the candidate now, 0..100.';
+COMMENT ON COLUMN model_mgr.canary_status.metric_name IS 'Success_rate, error_rate or response_time.';
+COMMENT ON COLUMN model_mgr.canary_status.candidate_value IS 'The candidate''s value in the evaluation window; NULL without samples.';
+COMMENT ON COLUMN model_mgr.canary_status.baseline_value IS 'The baseline''s in the same window.';
+COMMENT ON COLUMN model_mgr.canary_status.limit_value IS 'What the candidate''s value is compared with.';
+COMMENT ON COLUMN model_mgr.canary_status.verdict IS 'Pass, fail, wait (too few samples) or inconclusive.';
+COMMENT ON COLUMN model_mgr.canary_status.samples IS 'Samples of the candidate behind the value.';
+COMMENT ON COLUMN model_mgr.canary_status.samples_needed IS 'Samples from which on the verdict counts.';
+COMMENT ON COLUMN model_mgr.canary_status.sample_ratio_p_value IS 'NULL in this version.';
+COMMENT ON COLUMN model_mgr.canary_status.next_step_at IS 'When time allows the next step.';
+COMMENT ON COLUMN model_mgr.canary_status.waiting_for IS 'What the next step waits for.';

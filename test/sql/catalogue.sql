@@ -24,6 +24,7 @@ INSERT INTO exempt VALUES
     ('column comments', 'rollup_pending', 'columns of rollup_minute'),
     ('column comments', 'rollup_tail', 'columns of rollup_minute'),
     ('column comments', 'rollup_now', 'columns of rollup_minute'),
+    ('column comments', 'rollup_watermark', 'columns of rollup_state'),
     ('parallel', 'route_version', 'backend-local cache'),
     ('parallel', 'route', 'backend-local cache'),
     ('parallel', 'explain_route', 'backend-local cache'),
@@ -38,7 +39,7 @@ SELECT is_empty($$SELECT proname FROM routine GROUP BY proname HAVING count(*) >
 SELECT is_empty($$SELECT signature FROM routine WHERE prosecdef$$, 'no SECURITY DEFINER');
 SELECT is_empty($$SELECT signature FROM routine WHERE lanname = 'c' AND proconfig IS NOT NULL$$, 'C functions have no SET clause (575 ns a call)');
 SELECT is_empty($$SELECT signature, proconfig FROM routine WHERE lanname IN ('sql', 'plpgsql') AND prokind <> 'p'
-    AND proconfig IS DISTINCT FROM ARRAY['search_path=pg_catalog, pg_temp']$$, 'SQL and PL/pgSQL functions have a pinned search_path');
+    AND ('search_path=pg_catalog, pg_temp' = ANY (proconfig)) IS NOT TRUE$$, 'SQL and PL/pgSQL functions have a pinned search_path');
 SELECT is_empty($$SELECT signature FROM routine WHERE lanname NOT IN ('c', 'sql', 'plpgsql')$$, 'C, SQL and PL/pgSQL only');
 SELECT is_empty($$SELECT signature FROM routine WHERE lanname = 'plpgsql' AND prokind <> 'p'$$, 'PL/pgSQL only for procedures that commit');
 SELECT is_empty($$SELECT signature FROM routine WHERE provolatile = 'v' AND proparallel <> 'u' AND prokind = 'f'
