@@ -4,7 +4,7 @@
 \i test/fresh.psql
 SET client_min_messages = warning;
 SET search_path = model_mgr, public, tap;
-SELECT plan(67);
+SELECT plan(68);
 
 SELECT count(create_model_version(m, v, model_configuration('p', 'x'))) AS made
 FROM (VALUES ('m', '1'), ('m', '2'), ('m', '3'), ('n', '1')) x (m, v) \gset
@@ -110,6 +110,7 @@ END $$;
 SELECT is(current_setting('public.wrong'), '0', '1,000 changes within one statement, each seen at once');
 
 -- How rows may come and go without our functions.
+SELECT is(route_version('m', 'u'), '2', 'the last of them');
 SET session_replication_role = replica;
 SELECT serve('m', '3') IS NOT NULL AS done \gset
 RESET session_replication_role;

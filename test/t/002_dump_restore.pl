@@ -96,10 +96,17 @@ sub restore_database
 	my ($node, $dbname, $format, $file, $options) = @_;
 	local $ENV{PGOPTIONS} = $options;
 	$node->safe_psql('postgres', "CREATE DATABASE $dbname TEMPLATE template0");
+
+	# A parallel restore may load the tables in any order. The worst one: the observations last, when all that could
+	# judge them is there.
+	my @list = split /^/m, $format eq 'p' ? '' : `pg_restore -l "$dir/$file"`;
+	my $observations = qr/ TABLE DATA model_mgr observation/;
+	unlink "$dir/list";
+	append_to_file("$dir/list", join '', (grep { !/$observations/ } @list), grep { /$observations/ } @list);
 	command_ok(
 		$format eq 'p'
 		? [ 'psql', '-Xqb', '-o', "$dir/out", '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($dbname), '-f', "$dir/$file" ]
-		: [ 'pg_restore', '--exit-on-error', '-d', $node->connstr($dbname), "$dir/$file" ],
+		: [ 'pg_restore', '--exit-on-error', '-L', "$dir/list", '-d', $node->connstr($dbname), "$dir/$file" ],
 		"restore $file into " . $node->name . " $dbname");
 }
 
