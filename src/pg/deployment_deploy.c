@@ -139,17 +139,31 @@ same_arguments(int64 deployment_id, const wish *w)
 static int64
 earlier(int64 model_id, const registry_version *v, const wish *w, const routing_change *now)
 {
-	static query by_key = QUERY(
-		"SELECT p.deployment_id FROM model_mgr.deployment_plan p WHERE p.model_id = $1 AND p.idempotency_key = $2",
-		INT8OID, TEXTOID);
-	static query last =
-		QUERY("SELECT p.deployment_id FROM model_mgr.deployment_plan p WHERE p.model_id = $1 AND p.version_id = $2"
-			  " ORDER BY p.deployment_id DESC LIMIT 1",
-			  INT8OID, INT8OID);
+	static query by_key =
+		QUERY("SELECT p.deployment_id, p.version_id = $3 AND p.arguments = $4 FROM model_mgr.deployment_plan p"
+			  " WHERE p.model_id = $1 AND p.idempotency_key = $2",
+			  INT8OID, TEXTOID, INT8OID, JSONBOID);
+	/* The one that brought it, rather than a later rollout of it that did not come to an end. */
+	static query last = QUERY(
+		"SELECT p.deployment_id FROM model_mgr.deployment_plan p"
+		" JOIN model_mgr.deployment d ON d.deployment_id = p.deployment_id"
+		" WHERE p.model_id = $1 AND p.version_id = $2"
+		" ORDER BY d.status = ANY ('{completed,promoting}'::pg_catalog.text[]) DESC, p.deployment_id DESC LIMIT 1",
+		INT8OID, INT8OID);
 	int64 open;
 
-	if (w->idempotency_key && query_run(&by_key, int64_arg(model_id), text_arg(w->idempotency_key)) > 0)
-		return query_int64(0, 0);
+	if (w->idempotency_key && query_run(&by_key, int64_arg(model_id), text_arg(w->idempotency_key),
+										int64_arg(v->version_id), jsonb_arg(w->arguments)) > 0)
+	{
+		open = query_int64(0, 0);
+		if (!query_bool(0, 1))
+			ereport(
+				NOTICE,
+				errmsg("idempotency key \"%s\" belongs to deployment %lld, of another version or with other arguments",
+					   w->idempotency_key, (long long) open),
+				errhint("Nothing was deployed; use a key of its own for another wish."));
+		return open;
+	}
 	open = deployment_open_id(model_id, false);
 	if (open)
 	{
@@ -236,18 +250,18 @@ insert(const wish *w, const registry_version *v, const routing_change *now, bool
 	return id;
 }
 
-/* begin_first: a model's first version is active at once, completed. */
+/* begin_first: where nothing else serves, a version is active at once, completed. */
 static void
-begin_first(deployment *d)
+begin_first(deployment *d, const char *why)
 {
 	d->step = d->plan.step_count;
 	d->traffic_percentage = 100;
 	d->step_started_at = mm_now();
 	d->status = "completed";
-	deployment_update(d, "the model's first deployment");
+	deployment_update(d, why);
 	registry_set_status(d->version_id, "active", NULL);
 	deployment_route(d);
-	deployment_note(d, "first deployment of the model: 100 % at once", NULL, ROLLOUT_METRICS);
+	deployment_note(d, psprintf("100 %% at once: %s", why), NULL, ROLLOUT_METRICS);
 }
 
 /* warn_of_baseline: a limit that the present version breaks today would take the new one back as well. */
@@ -266,8 +280,9 @@ warn_of_baseline(const deployment *d)
 			ereport(NOTICE,
 					errmsg("the present version \"%s\" breaks the limit of %s today", d->baseline_version,
 						   rollout_metric_name((rollout_metric) m)),
-					errdetail("Its value over the last %d minutes is %.4g, the limit %g (%lld requests).",
-							  d->window_minutes, v->value, v->limit, (long long) v->samples),
+					errdetail("Its value over the last %d minutes is %s, the limit %g (%lld requests).",
+							  d->window_minutes, deployment_number(v->value, v->limit), v->limit,
+							  (long long) v->samples),
 					errhint("Adjust the limit, or the new version may be rolled back for being no better."));
 	}
 }
@@ -276,13 +291,15 @@ warn_of_baseline(const deployment *d)
 static int64
 begin(const wish *w, const registry_version *v, const routing_change *now)
 {
-	bool first = now->stable_version_id == 0;
+	/* A version that serves without a deployment of its own (a rollback named it) has nothing beside it either. */
+	bool serves = now->stable_version_id == v->version_id;
+	bool first = now->stable_version_id == 0 || serves;
 	deployment d;
 	int64 id = insert(w, v, now, first);
 
 	(void) deployment_load(id, &d);
 	if (first)
-		begin_first(&d);
+		begin_first(&d, serves ? "it served already" : "no version was active");
 	else
 	{
 		deployment_note(&d, psprintf("%s deployment of %s beside %s", d.strategy, d.version, d.baseline_version), NULL,

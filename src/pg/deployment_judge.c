@@ -88,21 +88,44 @@ deployment_look_at_baseline(const deployment *d, deployment_look *look)
 	return true;
 }
 
+/* deployment_number: a value with as many digits as tell it from its limit: never "0.95 is below 0.95". */
+char *
+deployment_number(double value, double limit)
+{
+	char *text = NULL;
+	char *other = psprintf("%g", limit);
+
+	for (int digits = 4; digits <= 17; digits++)
+	{
+		text = psprintf("%.*g", digits, value);
+		if (value == limit || strcmp(text, other) != 0)
+			break;
+	}
+	return text;
+}
+
 /* broken_reason: the broken limit in plain words with its numbers. */
 static char *
 broken_reason(const deployment *d, const deployment_look *look)
 {
+	static const struct
+	{
+		const char *name;
+		const char *side;
+		const char *unit;
+		const char *counted;
+	} words[ROLLOUT_METRICS] = {
+		[ROLLOUT_SUCCESS_RATE] = {"success rate", "below the minimum", "", "outcomes"},
+		[ROLLOUT_ERROR_RATE] = {"error rate", "above the limit", "", "requests"},
+		[ROLLOUT_RESPONSE_TIME] = {"mean response time", "above the limit", " s", "requests"},
+	};
 	rollout_metric m = look->decision.broken;
 	const rollout_verdict *v = &look->decision.verdicts[m];
-	const char *name = m == ROLLOUT_SUCCESS_RATE ? "success rate"
-					   : m == ROLLOUT_ERROR_RATE ? "error rate"
-												 : "mean response time";
-	const char *side = m == ROLLOUT_SUCCESS_RATE ? "below the minimum" : "above the limit";
-	const char *unit = m == ROLLOUT_RESPONSE_TIME ? " s" : "";
 	char *when = v->stretched ? pstrdup("since the step began") : psprintf("in the last %d minutes", d->window_minutes);
 
-	return psprintf("%s %.4g%s is %s %g%s over %lld requests %s", name, v->value, unit, side, v->limit, unit,
-					(long long) v->samples, when);
+	return psprintf("%s %s%s is %s %g%s over %lld %s %s", words[m].name, deployment_number(v->value, v->limit),
+					words[m].unit, words[m].side, v->limit, words[m].unit, (long long) v->samples, words[m].counted,
+					when);
 }
 
 void

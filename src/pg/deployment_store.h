@@ -101,6 +101,7 @@ extern void deployment_look_beside(const deployment *d, deployment_look *look);
 extern bool deployment_look_at_baseline(const deployment *d, deployment_look *look);
 /* deployment_enter_step: takes step number `step` now: share, routing, statuses, diary, audit. */
 extern void deployment_enter_step(deployment *d, int32 step, deployment_look *look, const char *by_whom);
+extern char *deployment_number(double value, double limit);
 /* deployment_roll_back: what a broken limit leads to. */
 extern void deployment_roll_back(deployment *d, deployment_look *look);
 /* deployment_complete: the bake is over. */

@@ -158,6 +158,7 @@ SELECT is(d.deployment_id, (SELECT deployment_id FROM keyed), 'a key repeats: th
 SELECT (model_mgr.abort_deployment(model_mgr.open_deployment('m'))).status;
 SELECT is(d.deployment_id || ' ' || d.status, (SELECT deployment_id || ' aborted' FROM keyed), 'also when it has ended')
 FROM model_mgr.deploy_model_version('m', '4', idempotency_key => 'release-4') d;
+SELECT is(d.version, '4', 'for another version it is refused by a NOTICE only') FROM model_mgr.deploy_model_version('m', '2', idempotency_key => 'release-4') d;
 SELECT isnt(d.deployment_id, (SELECT deployment_id FROM keyed), 'another key, another deployment') FROM model_mgr.deploy_model_version('m', '4', idempotency_key => 'release-4b') d;
 SELECT is(d.model_name, 'other', 'keys are a model''s own') FROM model_mgr.deploy_model_version('other', '2', 'replace', idempotency_key => 'release-4') d;
 

@@ -28,7 +28,7 @@ SELECT is(pg_temp.state('success'), 'rolled_back 0 1', 'rolled back, no traffic'
 SELECT is(pg_temp.statuses('success'), '1 active, 2 rolled_back', 'the baseline serves');
 SELECT is(pg_temp.routed('success'), '1 - 0', 'alone');
 SELECT is(pg_temp.last_line('success'),
-    'rolled_back: automatically rolled back from 10 %: success rate 0.9417 is below the minimum 0.95 over 120 requests in the last 10 minutes (success_rate 0.9417, limit 0.95, 120 samples)',
+    'rolled_back: automatically rolled back from 10 %: success rate 0.9417 is below the minimum 0.95 over 120 outcomes in the last 10 minutes (success_rate 0.9417, limit 0.95, 120 samples)',
     'with its reason in plain words and numbers');
 SELECT is((SELECT status_reason FROM model_mgr.get_model_version('success', '2')), (SELECT status_reason FROM model_mgr.get_deployment(pg_temp.newest('success'))), 'the version has the reason too');
 SELECT is(pg_temp.tick(), 0::bigint, 'it is rolled back once');
@@ -38,13 +38,19 @@ SELECT is(e.evidence, a.details -> 'evidence', 'diary and audit log hold the sam
 FROM model_mgr.deployment_event e, model_mgr.audit_log a
 WHERE e.deployment_id = pg_temp.newest('success') AND e.status = 'rolled_back' AND a.operation = 'rollback' AND a.model_name = 'success';
 SELECT is(details - 'evidence', jsonb_build_object('automatic', true, 'deployment_id', pg_temp.newest('success'), 'from_percentage', 10,
-    'reason', 'success rate 0.9417 is below the minimum 0.95 over 120 requests in the last 10 minutes', 'target_version', '1'), 'the audit row')
+    'reason', 'success rate 0.9417 is below the minimum 0.95 over 120 outcomes in the last 10 minutes', 'target_version', '1'), 'the audit row')
 FROM model_mgr.audit_log WHERE operation = 'rollback' AND model_name = 'success';
 SELECT jsonb_pretty(evidence - 'verdicts' - 'rollout') FROM model_mgr.explain_deployment(pg_temp.newest('success')) WHERE status = 'rolled_back';
 SELECT format('%s: %s, %s of limit %s, %s samples %s, interval %s to %s', m.key, v ->> 'verdict', round((v ->> 'value')::numeric, 4), v ->> 'limit',
     v ->> 'samples', v ->> 'counted', round((v -> 'interval' ->> 'low')::numeric, 4), round((v -> 'interval' ->> 'high')::numeric, 4))
 FROM model_mgr.explain_deployment(pg_temp.newest('success')) e CROSS JOIN LATERAL jsonb_each(e.evidence -> 'verdicts') m
 CROSS JOIN LATERAL (SELECT m.value AS v) x WHERE e.status = 'rolled_back' ORDER BY m.key;
+
+-- The reason never says that a number is below itself.
+SELECT pg_temp.canary('near');
+SELECT pg_temp.outcomes('near', '2', 20001, 19000);
+SELECT is(pg_temp.tick(), 1::bigint, '19000 of 20001');
+SELECT alike((SELECT status_reason FROM model_mgr.get_deployment(pg_temp.newest('near'))), 'success rate 0.94995 is below the minimum 0.95 over 20001 %', 'digits enough');
 
 -- Errors and response times, each with its own denominator.
 SELECT pg_temp.canary('errors');
@@ -80,7 +86,7 @@ SELECT is((SELECT string_agg(format('%s %s %s/%s', metric_name, verdict, samples
 SELECT pg_temp.outcomes('few', '2', 1, 1);
 SELECT is(pg_temp.tick(), 1::bigint, 'the hundredth convicts');
 SELECT is(pg_temp.last_line('few'),
-    'rolled_back: automatically rolled back from 10 %: success rate 0.01 is below the minimum 0.95 over 100 requests since the step began (success_rate 0.0100, limit 0.95, 100 samples)',
+    'rolled_back: automatically rolled back from 10 %: success rate 0.01 is below the minimum 0.95 over 100 outcomes since the step began (success_rate 0.0100, limit 0.95, 100 samples)',
     'over the stretched window');
 
 -- A full window forgets what was before it.

@@ -104,6 +104,19 @@ SELECT is(pg_temp.code($$SELECT model_mgr.rollback_model('t', '1')$$), '55000', 
 SELECT is(model_mgr.rollback_model('t', '3'), true, 'a rolled back one does when it is named');
 SELECT is((SELECT count(*) FROM model_mgr.list_model_versions('t') WHERE status = 'active'), 1::bigint, 'one is active');
 
+-- A version that serves because a rollback named it: deploying it changes nothing, and it is known from then on.
+SELECT pg_temp.make_model('s', '1', '2', '3');
+SELECT pg_temp.replace('s', '1', '2');
+SELECT is(model_mgr.rollback_model('s', '3'), true, 'to one that never was deployed');
+SELECT is(d.status || ', ' || d.status_reason, 'completed, it served already', 'deployed afterwards') FROM model_mgr.deploy_model_version('s', '3') d;
+SELECT is(pg_temp.now_at('s'), '1 inactive, 2 rolled_back, 3 active | 3 - 0', 'nothing moved');
+SELECT is(d.deployment_id, pg_temp.newest('s'), 'again: the same') FROM model_mgr.deploy_model_version('s', '3') d;
+-- An aborted rollout of a version is not what brought it.
+SELECT (model_mgr.deploy_model_version('s', '1')).status;
+SELECT (model_mgr.abort_deployment(model_mgr.open_deployment('s'))).status;
+SELECT is(model_mgr.rollback_model('s', '1'), true, 'to 1');
+SELECT is(d.status, 'completed', 'its first deployment comes back, not the aborted one') FROM model_mgr.deploy_model_version('s', '1', 'replace', rollout => '{"bake_seconds": 0}') d;
+
 -- A rollback undone is a rollback that never was.
 BEGIN;
 SELECT (model_mgr.deploy_model_version('t', '5')).status;
