@@ -129,6 +129,10 @@ SELECT s.next_txn, s.in_progress,
        ARRAY(SELECT x FROM pg_catalog.unnest(s.in_progress) x WHERE x < s.next_txn - 20000) AS long_running
 FROM model_mgr.rollup_state s ORDER BY s.installed_at LIMIT 1;
 COMMENT ON VIEW model_mgr.rollup_watermark IS 'The watermark in the terms that finding pending rows needs.';
+COMMENT ON COLUMN model_mgr.rollup_watermark.next_txn IS 'Rows of this transaction key and later are not folded.';
+COMMENT ON COLUMN model_mgr.rollup_watermark.in_progress IS 'Nor are rows of these, which ran when the last fold looked.';
+COMMENT ON COLUMN model_mgr.rollup_watermark.low_txn IS 'The first of in_progress that is close to next_txn.';
+COMMENT ON COLUMN model_mgr.rollup_watermark.long_running IS 'The others of in_progress.';
 
 CREATE VIEW model_mgr.observation_pending AS
 SELECT o.* FROM model_mgr.observation o

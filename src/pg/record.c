@@ -12,8 +12,6 @@
 #include "pg/registry.h"
 #include "pg/routing.h"
 
-#define ERROR_TYPE_LIMIT 255
-
 void
 record_clear(record_row *row)
 {
@@ -98,12 +96,7 @@ record_check_row(record_row *row)
 	check_tokens(row, RECORD_INPUT_TOKENS, "input_tokens");
 	check_tokens(row, RECORD_OUTPUT_TOKENS, "output_tokens");
 	if (!row->nulls[RECORD_ERROR_TYPE])
-	{
-		text *type = DatumGetTextPP(row->values[RECORD_ERROR_TYPE]);
-
-		if (VARSIZE_ANY_EXHDR(type) > ERROR_TYPE_LIMIT || VARSIZE_ANY_EXHDR(type) == 0)
-			mm_check_name("error_type", text_to_cstring(type));
-	}
+		mm_check_name("error_type", TextDatumGetCString(row->values[RECORD_ERROR_TYPE]));
 	record_check_time(row);
 	check_routed(row);
 }

@@ -64,6 +64,9 @@ close_target(target *to)
 	relation = to->result->ri_RelationDesc;
 	ExecDropSingleTupleTableSlot(to->slot);
 	ExecCloseIndices(to->result);
+	/* What triggers fired at once have opened. */
+	ExecResetTupleTable(to->estate->es_tupleTable, false);
+	ExecCloseResultRelations(to->estate);
 	table_close(relation, NoLock);
 	FreeExecutorState(to->estate);
 	to->partition = InvalidOid;

@@ -7,6 +7,8 @@
  */
 #include "pg/record.h"
 
+#include <math.h>
+
 #include "access/detoast.h"
 #include "access/xact.h"
 #include "miscadmin.h"
@@ -147,8 +149,16 @@ set_column(record_row *row, const element_key *key, const JsonbValue *value)
 			datum = DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(value->val.numeric));
 			break;
 		case KEY_INTEGER:
+		{
+			double number =
+				DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(value->val.numeric)));
+
+			mm_check_float(key->name, number, 0, 9e18);
+			if (floor(number) != number)
+				wrong_value(key);
 			datum = DirectFunctionCall1(numeric_int8, NumericGetDatum(value->val.numeric));
 			break;
+		}
 		case KEY_BOOLEAN:
 			datum = BoolGetDatum(value->val.boolean);
 			break;
@@ -293,12 +303,12 @@ read_until_bad(const JsonbValue *elements, int count, int *volatile next, record
 
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
-		if (!is_bad_element(error->sqlerrcode))
-			PG_RE_THROW();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
+		if (!is_bad_element(error->sqlerrcode))
+			ReThrowError(error);
 		FreeErrorData(error);
 		(*next)++;
 	}
