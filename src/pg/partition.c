@@ -251,7 +251,11 @@ static int64
 run_task(const char *task)
 {
 	if (strcmp(task, "fold") == 0)
-		return Max(rollup_fold(0), 0);
+	{
+		int64 folded = rollup_fold(0);
+
+		return Max(folded, 0);
+	}
 	if (strcmp(task, "prune default") == 0)
 		return prune_default(retention_limit());
 	if (strcmp(task, "prune rollups") == 0)
