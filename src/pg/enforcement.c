@@ -60,8 +60,14 @@ backlog_is_old(void)
 static void
 evaluate(int64 model_id)
 {
-	mm_scope scope = mm_enter();
+	Oid user;
+	int context;
+	mm_scope scope;
 
+	/* The audit log names who called: here the extension itself, not who happened to record. */
+	GetUserIdAndSecContext(&user, &context);
+	SetUserIdAndSecContext(mm_owner(), context | SECURITY_LOCAL_USERID_CHANGE);
+	scope = mm_enter();
 	(void) set_config_option("lock_timeout", "100", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	if (mm_lock_model(model_id, false))
 	{
@@ -76,6 +82,7 @@ evaluate(int64 model_id)
 	else
 		enforcement_retry_soon(model_id); /* whoever holds it may not see this transaction's rows */
 	mm_leave(scope);
+	SetUserIdAndSecContext(user, context);
 }
 
 /* evaluate_guarded: evaluates; says why when it could not, in the server's log. */
