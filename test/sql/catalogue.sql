@@ -82,6 +82,12 @@ SELECT is_empty($$SELECT k.role_kind, r.relname, a.attname, p FROM relation r JO
     (p = 'INSERT' AND k.role_kind <> 'reader' AND r.relname = 'observation' AND a.attname <> 'txn')$$,
     'but app, operator and admin INSERT into observation, all columns but txn');
 
+-- The matrix itself, as the server sees it, to be read when it changes.
+SELECT format('%s: %s', r.proname, string_agg(k.role_kind, ' ' ORDER BY k.role_kind)) FROM routine r, kind k
+WHERE has_function_privilege('regress_model_mgr_' || k.role_kind, r.oid, 'EXECUTE') GROUP BY r.proname ORDER BY r.proname COLLATE "C";
+SELECT format('%s: %s', r.relname, string_agg(k.role_kind, ' ' ORDER BY k.role_kind)) FROM relation r, kind k
+WHERE r.relkind IN ('r', 'p', 'v', 'm') AND has_table_privilege('regress_model_mgr_' || k.role_kind, r.oid, 'SELECT') GROUP BY r.relname ORDER BY r.relname COLLATE "C";
+
 -- 4. Comments.
 SELECT is_empty($$SELECT signature FROM routine WHERE obj_description(oid, 'pg_proc') IS NULL$$, 'every function has a comment');
 SELECT is_empty($$SELECT relname FROM relation WHERE relkind IN ('r', 'p', 'v', 'm') AND obj_description(oid, 'pg_class') IS NULL$$,

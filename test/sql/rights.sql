@@ -2,7 +2,7 @@
 \i test/fresh.psql
 SET client_min_messages = warning;
 SET search_path = model_mgr, public, tap;
-SELECT plan(35);
+SELECT plan(36);
 
 -- setup_roles: who may, what it makes, again.
 CREATE ROLE regress_model_mgr_stranger;
@@ -41,9 +41,15 @@ SELECT is((SELECT count(*) FROM unnest(ARRAY['1', '2']) v, create_model_version(
 SELECT is((SELECT status FROM deploy_model_version('m', '1')), 'completed', 'operator: deploys');
 SELECT is((SELECT status FROM deploy_model_version('m', '2', 'canary', rollback_min_success_rate => 0.9, rollout => '{"steps": [50, 100], "min_requests": 20}')), 'running', 'operator: rolls out');
 SELECT lives_ok('SELECT * FROM tick()', 'operator: ticks');
+CALL maintain();
+CALL work();
+CALL run(0);
 SELECT throws_ok($$DELETE FROM model_mgr.model$$, '42501', NULL, 'operator: writes no table');
 SELECT throws_ok($$SELECT setval('model_mgr.model_model_id_seq', 1)$$, '42501', NULL, 'operator: touches no sequence');
 RESET ROLE;
+SELECT is((SELECT count(DISTINCT c.relowner) || ' owner of ' || (count(*) > 7)::text FROM pg_class c JOIN pg_inherits i ON i.inhrelid = c.oid
+    WHERE i.inhparent = 'model_mgr.observation'::regclass AND c.relowner = (SELECT relowner FROM pg_class WHERE oid = 'model_mgr.model'::regclass)), '1 owner of true',
+    'partitions made at run time belong to the extension''s owner');
 SELECT is((SELECT string_agg(DISTINCT caller, ' ') FROM audit_log WHERE model_name = 'm'), 'regress_model_mgr_operator', 'the audit log names the caller, not the owner');
 
 -- The application routes and records, and its recordings take the bad version back.
