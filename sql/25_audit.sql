@@ -17,5 +17,14 @@ CREATE TABLE model_mgr.audit_log (
 COMMENT ON TABLE model_mgr.audit_log IS 'Who changed what, from where, with the numbers; append-only.';
 CREATE INDEX audit_log_logged_index ON model_mgr.audit_log (logged_at);
 
+-- Holds for the owner and superusers too; who must, disables the trigger, and that shows.
+CREATE FUNCTION model_mgr.audit_guard() RETURNS trigger
+AS 'MODULE_PATHNAME', 'mm_audit_guard' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.audit_guard() IS
+'Statement trigger of audit_log: refuses UPDATE, DELETE and TRUNCATE with 55000.';
+CREATE TRIGGER audit_guard BEFORE UPDATE OR DELETE OR TRUNCATE ON model_mgr.audit_log
+    FOR EACH STATEMENT EXECUTE FUNCTION model_mgr.audit_guard();
+COMMENT ON TRIGGER audit_guard ON model_mgr.audit_log IS 'The log is append-only.';
+
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.audit_log', '');
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.audit_log_audit_id_seq', '');

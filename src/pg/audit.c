@@ -4,11 +4,15 @@
  */
 #include "pg/audit.h"
 
+#include "commands/trigger.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
+#include "utils/rel.h"
 
 #include "pg/query.h"
 #include "pg/txn.h"
+
+MM_FUNCTION(mm_audit_guard);
 
 void
 audit_append(const char *operation, const char *model_name, const char *version, const Jsonb *details)
@@ -25,4 +29,23 @@ audit_append(const char *operation, const char *model_name, const char *version,
 			  text_arg(mm_caller_name()), text_arg(psprintf("%lx.%x", (long) MyStartTime, MyProcPid)),
 			  text_arg(application_name && *application_name ? application_name : NULL), int64_arg(txn_key()),
 			  jsonb_arg(details));
+}
+
+/* mm_audit_guard: statement trigger BEFORE UPDATE, DELETE and TRUNCATE: what is logged stays as it was written. */
+Datum
+mm_audit_guard(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigger->tg_event) ||
+		TRIGGER_FIRED_FOR_ROW(trigger->tg_event) || TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
+		ereport(ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				errmsg("audit_guard() is a statement trigger before UPDATE, DELETE or TRUNCATE"),
+				errdetail("It was called otherwise."), errhint("Leave it to the table audit_log."));
+	ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			errmsg("%s is append-only", RelationGetRelationName(trigger->tg_relation)),
+			errdetail("%s was refused.", TRIGGER_FIRED_BY_UPDATE(trigger->tg_event)   ? "UPDATE"
+										 : TRIGGER_FIRED_BY_DELETE(trigger->tg_event) ? "DELETE"
+																					  : "TRUNCATE"),
+			errhint("Append a correction with a row of its own; read the log in model_mgr.audit_list."));
 }
