@@ -8,7 +8,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(new_node settings at soak serving canary serve routes totals_agree table_checksums error_of poll_start);
+our @EXPORT = qw(new_node settings at soak serving canary serve routes totals_agree table_checksums error_of poll_start finish);
 
 # soak: true in the long forms.
 sub soak { return $ENV{MODEL_MGR_SOAK} ? 1 : 0; }
@@ -150,6 +150,22 @@ sub error_of
 		extra_params => [ '-v', 'VERBOSITY=verbose', @{ $options{extra_params} // [] } ], on_error_stop => 1);
 	return $1 if $err =~ /(?:ERROR|FATAL):\s+([0-9A-Z]{5}):/;
 	return $status == 0 ? '' : $err;
+}
+
+# finish: stops the clusters and looks into their logs for what no test asks for: crashes, leaks, and work that failed
+# where nobody waits for it (a tick's pieces, evaluations at commit).
+sub finish
+{
+	my (@nodes) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	for my $node (@nodes)
+	{
+		$node->stop('fast', fail_ok => 1);
+		my @trouble = grep { !/out of time/ }
+		  slurp_file($node->logfile) =~ /^(.*(?:PANIC: |TRAP: |was terminated by signal|leak|still referenced|could not evaluate|WARNING:  .* failed: ).*)$/mg;
+		is(join("\n", @trouble), '', 'nothing in the log of ' . $node->name);
+	}
+	done_testing();
 }
 
 1;

@@ -197,5 +197,4 @@ totals_agree($source, 'back in the first cluster: and after it', 'again');
 is($source->safe_psql('again', 'SELECT era FROM model_mgr.rollup_state ORDER BY installed_at LIMIT 1'), '2', 'two moves, era 2');
 restore_database($source, 'copy', 'p', 'plain.sql', $enforcement_off);
 live_on($source, 'copy', 'copy in one cluster');
-$_->stop for $source, values %targets;
-done_testing();
+finish($source, values %targets);

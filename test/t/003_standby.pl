@@ -93,5 +93,4 @@ is($standby->safe_psql('postgres', "SELECT status FROM model_mgr.get_deployment(
 is($session->query($count), '0', 'and the open session routes nobody to it');
 totals_agree($standby, 'rollups agree with the observations on the new primary');
 $session->quit;
-$standby->stop;
-done_testing();
+finish($primary, $standby);

@@ -44,5 +44,4 @@ $publisher->wait_for_catchup('routes');
 is($session->query("SELECT model_mgr.route_version('second', 'u');"), '0.1', 'is routed once it has arrived');
 $session->quit;
 $subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION routes');
-$_->stop for $subscriber, $publisher;
-done_testing();
+finish($subscriber, $publisher);

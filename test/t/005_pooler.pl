@@ -73,5 +73,4 @@ is(join(' ', map { scalar $_->query("SELECT count(*) FROM pg_locks WHERE locktyp
 $_->quit for @clients;
 $pooler->signal('INT');
 IPC::Run::finish($pooler);
-$node->stop;
-done_testing();
+finish($node);

@@ -127,5 +127,4 @@ is(error_of($node, 'CALL model_mgr.maintain()', extra_params => [ '-U', 'operato
 is($node->safe_psql('postgres', q{
 	SELECT count(DISTINCT relowner) FROM pg_class WHERE relnamespace = 'model_mgr'::regnamespace}),
 	'1', 'what the operator made at run time belongs to the owner');
-$node->stop;
-done_testing();
+finish($node);

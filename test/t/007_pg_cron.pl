@@ -48,5 +48,4 @@ like($node->safe_psql('postgres', "SELECT string_agg(note, '; ') FROM model_mgr.
 is($node->safe_psql('postgres', 'SELECT model_mgr.stop()'), '3', 'stop() removes three jobs');
 is($node->safe_psql('postgres', 'SELECT model_mgr.stop()'), '0', 'and none the second time');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM cron.job'), '0', 'no job is left');
-$node->stop;
-done_testing();
+finish($node);

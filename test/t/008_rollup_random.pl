@@ -91,5 +91,4 @@ is($node->safe_psql('postgres', 'SELECT count(*) FROM model_mgr.rollup_tail'), '
 is($node->safe_psql('postgres', 'SELECT sum(requests) FROM model_mgr.rollup_minute'),
 	$node->safe_psql('postgres', 'SELECT count(*) FROM model_mgr.observation WHERE NOT feedback'), 'each request exactly once');
 $long->quit;
-$node->stop;
-done_testing();
+finish($node);

@@ -35,7 +35,8 @@ $node->safe_psql('postgres', qq{
 	SELECT count(*) FROM (SELECT model_mgr.create_model_version('model ' || i, '1.0.0', '{"provider": "test", "model_name": "m"}')
 		FROM generate_series(1, $models) i OFFSET 0) c;
 	SELECT count(*) FROM (SELECT model_mgr.deploy_model_version('model ' || i, '1.0.0') FROM generate_series(1, $models) i OFFSET 0) d;
-	SELECT version FROM model_mgr.create_model_version('model 5', '2.0.0', '{"provider": "test", "model_name": "m"}');});
+	SELECT version FROM model_mgr.create_model_version('model 5', '2.0.0', '{"provider": "test", "model_name": "m"}');
+	SELECT version FROM model_mgr.create_model_version('model 7', '2.0.0', '{"provider": "test", "model_name": "m"}');});
 my $session = $node->background_psql('postgres');
 my $memory = 'SELECT sum(total_bytes) FROM pg_backend_memory_contexts;';
 $session->query("SELECT model_mgr.route_version('model 1', 'u'); $memory");
@@ -59,6 +60,29 @@ for my $i (1 .. (soak() ? 1000 : 100))
 }
 is($wrong, 0, 'each change is seen by the next statement');
 cmp_ok($session->query($memory) - $before, '<=', $grown * 1.01 + 131072, 'changes leave nothing behind');
+
+# A thousand times deployed and taken back, each committed, in one session that looks after each change.
+my $cycles = 1000;
+my $last = $session->query(qq{
+	DO \$do\$
+	DECLARE round integer; wrong integer := 0;
+	BEGIN
+		FOR round IN 1 .. $cycles LOOP
+			PERFORM model_mgr.deploy_model_version('model 7', '2.0.0', 'replace');
+			COMMIT;
+			IF model_mgr.route_version('model 7', 'u') <> '2.0.0' THEN wrong := wrong + 1; END IF;
+			PERFORM model_mgr.rollback_model('model 7');
+			COMMIT;
+			IF model_mgr.route_version('model 7', 'u') <> '1.0.0' THEN wrong := wrong + 1; END IF;
+			PERFORM model_mgr.mark_version_ready('model 7', '2.0.0');
+			COMMIT;
+		END LOOP;
+		IF wrong > 0 THEN RAISE EXCEPTION '% wrong answers', wrong; END IF;
+	END \$do\$;
+	SELECT count(*) || ' ' || count(DISTINCT deployment_id) FROM model_mgr.list_deployments('model 7') WHERE status = 'rolled_back';});
+is($last, "$cycles $cycles", "$cycles cycles of deploying and taking back, each seen at once");
+my $after_one_thousand = $session->query($memory);
+$session->query("SELECT model_mgr.route_version('model 7', 'u');");
+cmp_ok($after_one_thousand - $before, '<=', $grown * 1.5 + 4 * 1024 * 1024, 'and the session has not grown with them');
 $session->quit;
-$node->stop;
-done_testing();
+finish($node);

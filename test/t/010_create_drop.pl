@@ -88,5 +88,4 @@ is(error_of($node, 'CREATE EXTENSION model_mgr', dbname => 'early'), '55000', 'o
 $node->safe_psql('early', 'DROP FUNCTION model_mgr.now()');
 is(error_of($node, 'CREATE EXTENSION model_mgr', dbname => 'early'), '', 'an empty one is taken');
 is(error_of($node, 'DROP EXTENSION model_mgr', dbname => 'early'), '', 'and let go');
-$node->stop;
-done_testing();
+finish($node);

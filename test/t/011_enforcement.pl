@@ -76,5 +76,4 @@ $holder->query_safe('COMMIT;');
 taken_back($deployment, 'direct INSERT, paused');
 no_loss($run, $before, 'direct INSERT');
 $holder->quit;
-$node->stop;
-done_testing();
+finish($node);
