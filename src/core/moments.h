@@ -85,6 +85,41 @@ moments_merge(moments *a, const moments *b)
 	moments_settle(a);
 }
 
+/* Two streams of pairs: moments of both and the sum of products of deviations. */
+typedef struct comoments
+{
+	moments x;
+	moments y;
+	double xy;
+} comoments;
+
+/* comoments_add: one pair more, both finite. */
+static inline void
+comoments_add(comoments *c, double x, double y)
+{
+	moments_add(&c->x, x);
+	moments_add(&c->y, y);
+	if (c->x.n > 1)
+	{
+		double n = (double) c->x.n;
+
+		c->xy += ((x - c->x.shift) * n - c->x.d_sum) * ((y - c->y.shift) * n - c->y.d_sum) / (n * (n - 1));
+	}
+}
+
+/* comoments_merge: a becomes those of both streams of pairs. */
+static inline void
+comoments_merge(comoments *a, const comoments *b)
+{
+	if (a->x.n > 0 && b->x.n > 0)
+		a->xy += dd_value(dd_subtract(moments_mean(&b->x), moments_mean(&a->x))) *
+				 dd_value(dd_subtract(moments_mean(&b->y), moments_mean(&a->y))) *
+				 ((double) a->x.n * ((double) b->x.n / ((double) a->x.n + (double) b->x.n)));
+	a->xy += b->xy;
+	moments_merge(&a->x, &b->x);
+	moments_merge(&a->y, &b->y);
+}
+
 /* moments_overflow: whether the stream was too large for doubles. */
 static inline int
 moments_overflow(const moments *m)

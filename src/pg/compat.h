@@ -17,6 +17,7 @@
 #include "storage/proc.h"
 #include "utils/datetime.h"
 #include "utils/guc.h"
+#include "utils/tuplesort.h"
 
 /* The extra value of a setting is the server's to free: by free() until 15, in its own memory context since 16. */
 static inline void *
@@ -61,6 +62,17 @@ compat_lxid(const PGPROC *process)
 	return process->vxid.lxid;
 #else
 	return process->lxid;
+#endif
+}
+
+/* tuplesort_getdatum can leave the copying out since 16. */
+static inline bool
+compat_tuplesort_getdatum(Tuplesortstate *state, Datum *value, bool *isnull)
+{
+#if PG_VERSION_NUM >= 160000
+	return tuplesort_getdatum(state, true, false, value, isnull, NULL);
+#else
+	return tuplesort_getdatum(state, true, value, isnull, NULL);
 #endif
 }
 
