@@ -142,10 +142,10 @@ CREATE FUNCTION model_mgr.summary_state_final(internal) RETURNS model_mgr.summar
 AS 'MODULE_PATHNAME', 'mm_summary_state_final' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION model_mgr.summary_state_final(internal) IS 'Last step of summarize() and merge().';
 CREATE FUNCTION model_mgr.z_test_transition(internal, boolean, boolean) RETURNS internal
-AS 'MODULE_PATHNAME', 'mm_count_pairs_transition' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+AS 'MODULE_PATHNAME', 'mm_z_test_transition' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION model_mgr.z_test_transition(internal, boolean, boolean) IS 'Step of z_test().';
 CREATE FUNCTION model_mgr.mcnemar_test_transition(internal, boolean, boolean) RETURNS internal
-AS 'MODULE_PATHNAME', 'mm_count_pairs_transition' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+AS 'MODULE_PATHNAME', 'mm_mcnemar_test_transition' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION model_mgr.mcnemar_test_transition(internal, boolean, boolean) IS 'Step of mcnemar_test().';
 CREATE FUNCTION model_mgr.t_test_transition(internal, boolean, float8) RETURNS internal
 AS 'MODULE_PATHNAME', 'mm_t_test_transition' LANGUAGE C IMMUTABLE PARALLEL SAFE;

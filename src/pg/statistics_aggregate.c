@@ -64,9 +64,9 @@ transition_state(FunctionCallInfo fcinfo, state_kind kind)
 		PG_RETURN_DATUM(PG_GETARG_DATUM(0));                                                                           \
 	} while (0)
 
-MM_FUNCTION(mm_count_pairs_transition);
-Datum
-mm_count_pairs_transition(PG_FUNCTION_ARGS)
+/* count_pairs: the transition of both tests of success. */
+static Datum
+count_pairs(FunctionCallInfo fcinfo)
 {
 	test_state *state;
 
@@ -75,6 +75,20 @@ mm_count_pairs_transition(PG_FUNCTION_ARGS)
 	state = transition_state(fcinfo, STATE_COUNTS);
 	state->count[PG_GETARG_BOOL(1)][PG_GETARG_BOOL(2)]++;
 	PG_RETURN_POINTER(state);
+}
+
+MM_FUNCTION(mm_z_test_transition);
+Datum
+mm_z_test_transition(PG_FUNCTION_ARGS)
+{
+	return count_pairs(fcinfo);
+}
+
+MM_FUNCTION(mm_mcnemar_test_transition);
+Datum
+mm_mcnemar_test_transition(PG_FUNCTION_ARGS)
+{
+	return count_pairs(fcinfo);
 }
 
 MM_FUNCTION(mm_t_test_transition);

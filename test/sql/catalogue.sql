@@ -40,7 +40,7 @@ SELECT is_empty($$SELECT signature FROM routine WHERE prosecdef$$, 'no SECURITY 
 SELECT is_empty($$SELECT signature FROM routine WHERE lanname = 'c' AND proconfig IS NOT NULL$$, 'C functions have no SET clause (575 ns a call)');
 SELECT is_empty($$SELECT signature, proconfig FROM routine WHERE lanname IN ('sql', 'plpgsql') AND prokind <> 'p'
     AND ('search_path=pg_catalog, pg_temp' = ANY (proconfig)) IS NOT TRUE$$, 'SQL and PL/pgSQL functions have a pinned search_path');
-SELECT is_empty($$SELECT signature FROM routine WHERE lanname NOT IN ('c', 'sql', 'plpgsql')$$, 'C, SQL and PL/pgSQL only');
+SELECT is_empty($$SELECT signature FROM routine WHERE lanname NOT IN ('c', 'sql', 'plpgsql') AND prokind <> 'a'$$, 'C, SQL and PL/pgSQL only');
 SELECT is_empty($$SELECT signature FROM routine WHERE lanname = 'plpgsql' AND prokind <> 'p'$$, 'PL/pgSQL only for procedures that commit');
 SELECT is_empty($$SELECT signature FROM routine WHERE provolatile = 'v' AND proparallel <> 'u' AND prokind = 'f'
     AND proname NOT IN (SELECT object FROM exempt WHERE rule = 'parallel')$$, 'what writes is PARALLEL UNSAFE');

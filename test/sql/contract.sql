@@ -69,6 +69,42 @@ INSERT INTO contract_row VALUES
     ('audit_list', 'audit_id, logged_at, operation, model_name, version, user_name, caller, session_id, application_name, client_address, txn, details, sealed'),
     ('observation', 'recorded_at, routed_at, txn, version_id, deployment_id, step, test_no, arm, unit_hash, request, success, response_time, confidence, cost, input_tokens, output_tokens, error_type, feedback, metrics');
 
+-- Statistics.
+INSERT INTO contract VALUES
+    ('z_test', 'treatment boolean, success boolean', 'test_result', 'i'),
+    ('t_test', 'treatment boolean, value float8', 'test_result', 'i'),
+    ('mann_whitney_test', 'treatment boolean, value float8', 'test_result', 'i'),
+    ('paired_t_test', 'control float8, treatment float8', 'test_result', 'i'),
+    ('mcnemar_test', 'control boolean, treatment boolean', 'test_result', 'i'),
+    ('cuped_test', 'treatment boolean, value float8, covariate float8', 'test_result', 'i'),
+    ('two_proportion_z_test', 'successes_control bigint, trials_control bigint, successes_treatment bigint, trials_treatment bigint, confidence_level float8 = 0.95', 'test_result', 'i'),
+    ('welch_t_test', 'mean_control float8, stddev_control float8, n_control bigint, mean_treatment float8, stddev_treatment float8, n_treatment bigint, confidence_level float8 = 0.95', 'test_result', 'i'),
+    ('summarize', 'value float8', 'summary', 'i'),
+    ('merge', 'summary summary', 'summary', 'i'),
+    ('summary_count', 'summary summary', 'bigint', 'i'),
+    ('summary_sum', 'summary summary', 'float8', 'i'),
+    ('summary_mean', 'summary summary', 'float8', 'i'),
+    ('summary_variance', 'summary summary', 'float8', 'i'),
+    ('summary_stddev', 'summary summary', 'float8', 'i'),
+    ('summary_min', 'summary summary', 'float8', 'i'),
+    ('summary_max', 'summary summary', 'float8', 'i'),
+    ('summary_quantile', 'summary summary, q float8', 'float8', 'i'),
+    ('welch_test', 'control summary, treatment summary, confidence_level float8 = 0.95', 'test_result', 'i'),
+    ('anytime_ci', 'control summary, treatment summary, confidence_level float8 = 0.95', 'TABLE(ci_low float8, ci_high float8, p_value float8)', 'i'),
+    ('normal_cdf', 'x float8', 'float8', 'i'),
+    ('normal_quantile', 'p float8', 'float8', 'i'),
+    ('student_t_cdf', 't float8, df float8', 'float8', 'i'),
+    ('student_t_quantile', 'p float8, df float8', 'float8', 'i'),
+    ('chi_square_sf', 'x float8, df float8', 'float8', 'i'),
+    ('required_sample_size', 'baseline_rate float8, minimum_detectable_effect float8, power float8 = 0.8, confidence_level float8 = 0.95', 'bigint', 'i'),
+    ('achieved_power', 'baseline_rate float8, minimum_detectable_effect float8, n_per_variant bigint, confidence_level float8 = 0.95', 'float8', 'i'),
+    ('detectable_effect', 'baseline_rate float8, n_per_variant bigint, power float8 = 0.8, confidence_level float8 = 0.95', 'float8', 'i'),
+    ('sample_ratio_p_value', 'n_control bigint, n_treatment bigint, expected_treatment_share float8 = 0.5', 'float8', 'i'),
+    ('sequential_boundary', 'information_fractions float8[], confidence_level float8 = 0.95, spending text = obrien_fleming', 'float8[]', 'i'),
+    ('adjust_p_values', 'p float8[], method text = holm', 'float8[]', 'i');
+INSERT INTO contract_row VALUES
+    ('test_result', 'statistic, df, p_value, effect, ci_low, ci_high, n_control, n_treatment, mean_control, mean_treatment, status');
+
 -- What is there, in the same words.
 CREATE FUNCTION pg_temp.type_name(type oid) RETURNS text LANGUAGE sql AS $$
     SELECT replace(replace(format_type(type, NULL), 'double precision', 'float8'), 'timestamp with time zone', 'timestamptz')
