@@ -29,14 +29,15 @@ typedef struct route_segment
 /* What is in force for one model at one time. */
 typedef struct route_rules
 {
+	/* What every answer looks at comes first, in one cache line. */
 	route_target stable;
-	route_target candidate;
 	uint32_t candidate_weight; /* of BUCKET_TOTAL */
+	uint32_t pin_count;
+	uint32_t segment_count;
 	bucket_key key;
-	size_t pin_count;
+	route_target candidate;
 	const int64_t *pin_hashes; /* ascending */
 	const route_target *pin_targets;
-	size_t segment_count;
 	const route_segment *segments;      /* in order: the first that holds decides */
 	const route_segment *empty_context; /* the one that holds for an empty context; choose_prepare finds it */
 } route_rules;

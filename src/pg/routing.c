@@ -156,10 +156,10 @@ mm_route(PG_FUNCTION_ARGS)
 			.time = mm_now(),
 		};
 
-		if (rule_words[choice.rule].in_deployment && model->entry.deployment_id != 0)
+		if (rule_words[choice.rule].in_deployment && model->entry->deployment_id != 0)
 		{
-			made.deployment_id = model->entry.deployment_id;
-			made.step = model->entry.step;
+			made.deployment_id = model->entry->deployment_id;
+			made.step = model->entry->step;
 			SET(ROUTE_DEPLOYMENT_ID, Int64GetDatum(made.deployment_id));
 		}
 		SET(ROUTE_VALUE, PointerGetDatum(cstring_to_text_with_len(choice.target->version, choice.target->length)));

@@ -232,7 +232,7 @@ prepare_cache(void)
 static void
 store_model(cached_model *fresh, cached_model *old)
 {
-	name_key name = {fresh->entry.model_name, fresh->name_length};
+	name_key name = {fresh->name, fresh->name_length};
 	bool found;
 	name_slot *slot = names_insert(models, name, &found);
 
@@ -249,7 +249,7 @@ store_model(cached_model *fresh, cached_model *old)
 static void
 drop_model(cached_model *old)
 {
-	names_delete(models, (name_key){old->entry.model_name, old->name_length});
+	names_delete(models, (name_key){old->name, old->name_length});
 	if (last_model == old)
 		last_model = NULL;
 	routing_model_free(old);
@@ -311,8 +311,8 @@ routing_find(const char *model_name, int length)
 
 	routing_accept_messages();
 	model = last_model;
-	if (likely(model && model->checked == routing_current_generation && model->name_length == length &&
-			   memcmp(model->entry.model_name, model_name, length) == 0))
+	if (likely(model && model->checked == routing_current_generation && model->name_length == (uint32) length &&
+			   memcmp(model->name, model_name, length) == 0))
 		return model;
 	if (models)
 	{
@@ -329,7 +329,7 @@ routing_lookup(const char *model_name, int length)
 {
 	const cached_model *model = routing_find(model_name, length);
 
-	return model ? &model->entry : NULL;
+	return model ? model->entry : NULL;
 }
 
 /* ---- versions ---- */

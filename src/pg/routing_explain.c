@@ -219,7 +219,7 @@ explain_rules(explanation *to, const cached_model *model, const char *unit, int 
 	explain(to, "pin", pin != NULL, -1, 0, pin,
 			unit_length == 0 ? "there is no unit"
 			: pin            ? "the unit is pinned"
-							 : psprintf("not among %zu pinned units", rules->pin_count));
+							 : psprintf("not among %u pinned units", rules->pin_count));
 	if (pin)
 		return;
 
@@ -237,13 +237,13 @@ explain_rules(explanation *to, const cached_model *model, const char *unit, int 
 			return;
 	}
 
-	if (rules->stable.version_id != 0 && model->entry.candidate_version_id != 0)
+	if (rules->stable.version_id != 0 && model->entry->candidate_version_id != 0)
 	{
 		if (unit_length > 0)
 			bucket = bucket_of(bucket_hash(&rules->key, unit, unit_length), BUCKET_TOTAL);
 		explain(to, "rollout", bucket >= 0 && bucket < limit, bucket, limit, &rules->candidate,
-				psprintf("deployment " INT64_FORMAT ", step %d, share %g %%: %s", model->entry.deployment_id,
-						 model->entry.step, limit * 100.0 / BUCKET_TOTAL,
+				psprintf("deployment " INT64_FORMAT ", step %d, share %g %%: %s", model->entry->deployment_id,
+						 model->entry->step, limit * 100.0 / BUCKET_TOTAL,
 						 unit_length == 0 ? "there is no unit to draw by"
 						 : bucket < limit ? "the bucket is below the limit"
 										  : "the bucket is not below the limit"));
@@ -251,11 +251,11 @@ explain_rules(explanation *to, const cached_model *model, const char *unit, int 
 			return;
 	}
 	explain(to, "stable", rules->stable.version_id != 0, -1, 0, &rules->stable,
-			rules->stable.version_id == 0     ? "nothing is active"
-			: model->entry.deployment_id == 0 ? "the active version"
-			: model->entry.candidate_weight > 0
-				? psprintf("the baseline of deployment " INT64_FORMAT, model->entry.deployment_id)
-				: psprintf("serves everybody during deployment " INT64_FORMAT, model->entry.deployment_id));
+			rules->stable.version_id == 0      ? "nothing is active"
+			: model->entry->deployment_id == 0 ? "the active version"
+			: model->entry->candidate_weight > 0
+				? psprintf("the baseline of deployment " INT64_FORMAT, model->entry->deployment_id)
+				: psprintf("serves everybody during deployment " INT64_FORMAT, model->entry->deployment_id));
 }
 
 MM_FUNCTION(mm_explain_route);

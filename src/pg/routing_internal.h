@@ -57,16 +57,21 @@ enum
 	ALIAS_VERSION_ID = 4
 };
 
-/* One model in the cache: the public part, then the rules. All of it but the segments lies in one piece of memory. */
+/*
+ * One model in the cache, in one piece of memory but for the segments. The order is that of use: a backend that routes
+ * for thousands of models in turn pays for each cache line it touches. The names come right behind the struct, what is
+ * rarely read behind them.
+ */
 typedef struct cached_model
 {
-	routing_entry entry; /* must be first */
-	int name_length;
-	int64 revision;
+	uint64 checked; /* generation that this was last known to be true in */
+	uint32 name_length;
 	TransactionId xmin; /* of the row: tells a rolled-back revision from the one that took its number */
-	uint64 checked;     /* generation that this was last known to be true in */
 	route_rules rules;
+	int64 revision;
+	const routing_entry *entry;
 	MemoryContext segments; /* what the rules' segments lie in; NULL: none */
+	char name[FLEXIBLE_ARRAY_MEMBER];
 } cached_model;
 
 /*

@@ -77,6 +77,9 @@ routing_model_make(HeapTuple row, TupleDesc descriptor, MemoryContext context)
 	char *cursor;
 	cached_model *model;
 	route_rules *rules;
+	routing_entry *entry;
+	int64 *pin_hashes;
+	route_target *pin_targets;
 
 	Assert(descriptor->natts >= ROUTING_COLUMNS);
 	heap_deform_tuple(row, descriptor, values, nulls);
@@ -94,30 +97,18 @@ routing_model_make(HeapTuple row, TupleDesc descriptor, MemoryContext context)
 
 	segments = DatumGetJsonbP(values[ROUTING_SEGMENTS - 1]);
 
-	size = MAXALIGN(sizeof(cached_model)) + pins * (sizeof(int64) + sizeof(route_target)) + name.length +
-		   stable.length + candidate.length + 3;
+	size = MAXALIGN(offsetof(cached_model, name) + name.length + stable.length + candidate.length + 3) +
+		   MAXALIGN(sizeof(routing_entry)) + pins * (sizeof(int64) + sizeof(route_target));
 	for (int i = 0; i < pins; i++)
 		size += VARSIZE_ANY_EXHDR(DatumGetPointer(texts[i])) + 1;
 
 	model = MemoryContextAllocZero(context, size);
-	cursor = (char *) model + MAXALIGN(sizeof(cached_model));
+	model->name_length = name.length;
+	model->revision = get_int64(values, nulls, ROUTING_REVISION);
+	model->xmin = HeapTupleHeaderGetRawXmin(row->t_data);
+	cursor = model->name;
+	put_text(&cursor, name);
 	rules = &model->rules;
-	rules->pin_count = pins;
-	rules->pin_hashes = (int64 *) cursor;
-	cursor += pins * sizeof(int64);
-	rules->pin_targets = (route_target *) cursor;
-	cursor += pins * sizeof(route_target);
-	for (int i = 0; i < pins; i++)
-	{
-		text *version = DatumGetTextPP(texts[i]);
-		route_target *target = (route_target *) &rules->pin_targets[i];
-
-		((int64 *) rules->pin_hashes)[i] = DatumGetInt64(hashes[i]);
-		target->version_id = DatumGetInt64(ids[i]);
-		target->length = VARSIZE_ANY_EXHDR(version);
-		target->version = put_text(&cursor, (row_text){VARDATA_ANY(version), target->length});
-	}
-
 	rules->stable.version_id = get_int64(values, nulls, ROUTING_STABLE_VERSION_ID);
 	rules->stable.version = put_text(&cursor, stable);
 	rules->stable.length = stable.length;
@@ -128,12 +119,13 @@ routing_model_make(HeapTuple row, TupleDesc descriptor, MemoryContext context)
 		rules->candidate_weight = DatumGetInt32(values[ROUTING_CANDIDATE_WEIGHT - 1]);
 	bucket_prepare(&rules->key, bucket_key.bytes, bucket_key.length);
 
-	model->name_length = name.length;
-	model->revision = get_int64(values, nulls, ROUTING_REVISION);
-	model->xmin = HeapTupleHeaderGetRawXmin(row->t_data);
-	model->entry = (routing_entry){
+	cursor = (char *) MAXALIGN(cursor);
+	entry = (routing_entry *) cursor;
+	cursor += MAXALIGN(sizeof(routing_entry));
+	model->entry = entry;
+	*entry = (routing_entry){
 		.model_id = get_int64(values, nulls, ROUTING_MODEL_ID),
-		.model_name = put_text(&cursor, name),
+		.model_name = model->name,
 		.stable_version_id = rules->stable.version_id,
 		.stable_version = rules->stable.version,
 		.deployment_id = get_int64(values, nulls, ROUTING_DEPLOYMENT_ID),
@@ -143,6 +135,21 @@ routing_model_make(HeapTuple row, TupleDesc descriptor, MemoryContext context)
 		.candidate_weight = rules->candidate_weight,
 		.watched = DatumGetBool(values[ROUTING_WATCHED - 1]),
 	};
+
+	rules->pin_count = pins;
+	rules->pin_hashes = pin_hashes = (int64 *) cursor;
+	cursor += pins * sizeof(int64);
+	rules->pin_targets = pin_targets = (route_target *) cursor;
+	cursor += pins * sizeof(route_target);
+	for (int i = 0; i < pins; i++)
+	{
+		text *version = DatumGetTextPP(texts[i]);
+
+		pin_hashes[i] = DatumGetInt64(hashes[i]);
+		pin_targets[i].version_id = DatumGetInt64(ids[i]);
+		pin_targets[i].length = VARSIZE_ANY_EXHDR(version);
+		pin_targets[i].version = put_text(&cursor, (row_text){VARDATA_ANY(version), VARSIZE_ANY_EXHDR(version)});
+	}
 	if (JB_ROOT_COUNT(segments) > 0)
 	{
 		model->segments = AllocSetContextCreate(context, "model_mgr segments", ALLOCSET_SMALL_SIZES);
@@ -162,7 +169,7 @@ routing_model_is(const cached_model *model, HeapTuple row, TupleDesc descriptor)
 
 	return HeapTupleHeaderGetRawXmin(row->t_data) == model->xmin &&
 		   DatumGetInt64(heap_getattr(row, ROUTING_REVISION, descriptor, &isnull)) == model->revision &&
-		   DatumGetInt64(heap_getattr(row, ROUTING_MODEL_ID, descriptor, &isnull)) == model->entry.model_id;
+		   DatumGetInt64(heap_getattr(row, ROUTING_MODEL_ID, descriptor, &isnull)) == model->entry->model_id;
 }
 
 void
