@@ -73,9 +73,11 @@ rules_at(int64 model_id, TimestampTz at, route_rules *rules)
 		Datum values[HISTORY_COLUMNS];
 		bool nulls[HISTORY_COLUMNS];
 
-		heap_deform_tuple(tuple, RelationGetDescr(relation), values, nulls);
-		if (DatumGetTimestampTz(values[HISTORY_CHANGED_AT - 1]) > at)
+		/* Most rows on the way back are only passed by. */
+		values[0] = heap_getattr(tuple, HISTORY_CHANGED_AT, RelationGetDescr(relation), &nulls[0]);
+		if (DatumGetTimestampTz(values[0]) > at)
 			continue;
+		heap_deform_tuple(tuple, RelationGetDescr(relation), values, nulls);
 		revision = DatumGetInt64(values[HISTORY_REVISION - 1]);
 		memset(rules, 0, sizeof(*rules));
 		rules->stable = get_target(values, nulls, HISTORY_STABLE_VERSION_ID);

@@ -118,6 +118,7 @@ BEGIN
         PERFORM pg_catalog.set_config('model_mgr.clock', (t + interval '30 seconds')::text, false);
         wrong := wrong + (NOT model_mgr.rollback_model('cycle', reason => 'again'))::integer;
         wrong := wrong + (model_mgr.route_version('cycle', 'u') <> '1')::integer;
+        COMMIT;
     END LOOP;
     PERFORM pg_catalog.set_config('public.wrong', wrong::text, false);
 END $$;
