@@ -79,6 +79,7 @@ check_strategy(char **newval, void **extra, GucSource source)
 	for (int i = 0; i < lengthof(known); i++)
 		if (strcmp(*newval, known[i]) == 0)
 			return true;
+	GUC_check_errdetail("No strategy has that name.");
 	GUC_check_errhint("Strategies are replace, canary, a_b_test, blue_green and shadow.");
 	return false;
 }

@@ -215,6 +215,11 @@ INSERT INTO bad (code, statement) VALUES
     ('55006', $$SELECT delete_model_version('c', '2.0.0')$$),
     ('55006', $$SELECT delete_model('m')$$);
 
+-- Settings.
+INSERT INTO bad (code, statement) SELECT '22023', s FROM unnest(ARRAY[
+    $$SET model_mgr.default_deployment_strategy = 'big_bang'$$, $$SET model_mgr.clock = 'soon'$$, $$SET model_mgr.clock = 'infinity'$$
+    ]) s;
+
 -- Not built yet, or wanted and absent.
 INSERT INTO bad (code, statement) SELECT '0A000', s FROM unnest(ARRAY[
     $$SELECT deploy_model_version('m', '2.0.0', 'blue_green')$$, $$SELECT deploy_model_version('m', '2.0.0', 'a_b_test')$$,
