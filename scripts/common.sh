@@ -78,5 +78,5 @@ in_cluster() {
 	done
 	# Nothing of the caller's session may lead to another server.
 	env -u PGHOST -u PGPORT -u PGUSER -u PGDATABASE -u PGPASSWORD -u PGSERVICE -u PGOPTIONS \
-		pg_virtualenv -t -v "$major" -o fsync=off -o max_connections=50 "${options[@]}" "$@"
+		pg_virtualenv -t -v "$major" -c "--locale=C.UTF-8" -o fsync=off -o max_connections=50 "${options[@]}" "$@"
 }
