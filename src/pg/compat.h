@@ -76,4 +76,17 @@ compat_tuplesort_getdatum(Tuplesortstate *state, Datum *value, bool *isnull)
 #endif
 }
 
+#include "access/attmap.h"
+
+/* build_attrmap_by_name_if_req may ignore missing columns since 16; here a missing one is an error, as it was. */
+static inline AttrMap *
+compat_attrmap_by_name(TupleDesc in, TupleDesc out)
+{
+#if PG_VERSION_NUM >= 160000
+	return build_attrmap_by_name_if_req(in, out, false);
+#else
+	return build_attrmap_by_name_if_req(in, out);
+#endif
+}
+
 #endif

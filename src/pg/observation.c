@@ -127,7 +127,7 @@ is_plain(Oid partition)
 
 	if (plain)
 	{
-		AttrMap *map = build_attrmap_by_name_if_req(RelationGetDescr(parent), RelationGetDescr(child));
+		AttrMap *map = compat_attrmap_by_name(RelationGetDescr(parent), RelationGetDescr(child));
 
 		plain = map == NULL;
 	}

@@ -28,9 +28,9 @@ extern double statistics_confidence(FunctionCallInfo fcinfo, int argno);
 /* statistics_count: a required bigint argument, at least `low`. */
 extern int64 statistics_count(FunctionCallInfo fcinfo, int argno, const char *name, int64 low);
 /* statistics_overflow: 22003 for sums that left the range of doubles. */
-extern void statistics_overflow(const char *function) pg_attribute_noreturn();
+extern void statistics_overflow(const char *function) __attribute__((noreturn));
 /* statistics_refuse_value: 22003 for NaN or infinity in a row of an aggregate. */
-extern void statistics_refuse_value(const char *function, const char *meaning, double value) pg_attribute_noreturn();
+extern void statistics_refuse_value(const char *function, const char *meaning, double value) __attribute__((noreturn));
 
 /* statistics_arm: an arm of a test of means, from its moments. */
 static inline hypothesis_arm
