@@ -45,7 +45,7 @@ typedef struct watch
 	uint32 aborts;
 	bool queued;
 	uint32 rows;
-	/* the rollout, as read at this statement's beginning */
+	bool read;          /* the rollout, of which the next two tell */
 	TimestampTz window; /* microseconds; -1: no rollout */
 	TimestampTz judged_at;
 	/* this session's evaluations, in real time */
@@ -165,23 +165,23 @@ guarded(void)
 		   (max_prepared_xacts > 0 && IsTransactionBlock());
 }
 
-/* waited: the second between evaluations has passed, or a burst is left. */
+/* too_soon: less than a second since an evaluation that is known of, and no burst left. */
 static bool
-waited(watch *entry)
+too_soon(watch *entry)
 {
 	TimestampTz now;
 
 	if (mm_clock_is_fixed())
-		return true;
+		return false;
 	now = GetCurrentTimestamp();
 	while (entry->burst < BURST && entry->earned_at + BURST_REFILL <= now)
 	{
 		entry->burst++;
 		entry->earned_at = entry->burst == BURST ? now : entry->earned_at + BURST_REFILL;
 	}
-	if (entry->queued_at + EVERY <= now && (entry->judged_at + EVERY <= now || entry->judged_at > now))
-		return true;
-	return entry->burst > 0;
+	if (entry->burst > 0)
+		return false;
+	return entry->queued_at + EVERY > now || (entry->judged_at + EVERY > now && entry->judged_at <= now);
 }
 
 bool
@@ -204,14 +204,20 @@ enforcement_due(Datum version_id, bool no_version, TimestampTz recorded_at)
 		entry->statement = statement;
 		entry->aborts = aborts;
 		entry->queued = false;
+		entry->read = false;
 		entry->rows = 0;
-		read_rollout(entry);
 	}
 	else if (entry->queued && entry->rows++ % LOOK_EVERY != 0)
 		return false;
-	if (entry->window < 0 || recorded_at < mm_now() - entry->window)
+	if (too_soon(entry))
 		return false;
-	return waited(entry);
+	/* Only now, once a second, what other sessions have done is looked up. */
+	if (!entry->read)
+	{
+		read_rollout(entry);
+		entry->read = true;
+	}
+	return entry->window >= 0 && recorded_at >= mm_now() - entry->window && !too_soon(entry);
 }
 
 /* note_queued: the row that asked gets its evaluation. */
