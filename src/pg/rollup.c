@@ -126,6 +126,7 @@ read_counts(int column, rollup_counts *out)
 	out->response_time_sum = out->response_time_count > 0 ? query_float8(0, column + 5) : 0;
 }
 
+/* Six sums over the rows r that meet a condition, and the columns of one part of r. */
 #define SIDE_SUMS(condition)                                                                                           \
 	"pg_catalog.sum(r.requests) FILTER (WHERE " condition ")::bigint,"                                                 \
 	" pg_catalog.sum(r.known) FILTER (WHERE " condition ")::bigint,"                                                   \
@@ -133,21 +134,32 @@ read_counts(int column, rollup_counts *out)
 	" pg_catalog.sum(r.errors) FILTER (WHERE " condition ")::bigint,"                                                  \
 	" pg_catalog.sum(r.response_time_count) FILTER (WHERE " condition ")::bigint,"                                     \
 	" pg_catalog.sum(r.response_time_sum) FILTER (WHERE " condition ")"
+#define SIDE_PART(relation)                                                                                            \
+	"SELECT t.version_id, t.deployment_id, t.step, t.bucket, t.requests, t.known, t.successes, t.errors,"              \
+	" t.response_time_count, t.response_time_sum FROM model_mgr." relation " t"
+
+/*
+ * side: rows not folded come from rollup_pending, not through rollup_now, so that only this version's are summed.
+ * Nothing that counts arrived before the rollout began; the minutes before are not looked at.
+ */
+static query side = QUERY(
+	"SELECT " SIDE_SUMS("r.bucket >= $3") ", " SIDE_SUMS("r.step >= $4") " FROM (" SIDE_PART(
+		"rollup_minute") " UNION ALL " SIDE_PART("rollup_pending") ") r"
+																   " WHERE r.version_id = $2 AND r.deployment_id = $1 "
+																   "AND r.step > 0"
+																   " AND r.bucket >= (SELECT pg_catalog.date_bin('1 "
+																   "minute', p.started_at, '2000-01-01 00:00:00+00')"
+																   "  FROM model_mgr.deployment_plan p WHERE "
+																   "p.deployment_id = $1)",
+	INT8OID, INT8OID, TIMESTAMPTZOID, INT4OID);
 
 void
 rollup_side(int64 deployment_id, int64 version_id, TimestampTz since, int32 step, rollup_counts *window,
 			rollup_counts *from_step)
 {
-	/* Nothing that counts arrived before the rollout began, so the minutes before are not looked at. */
-	static query sums = QUERY(
-		"SELECT " SIDE_SUMS("r.bucket >= $3") ", " SIDE_SUMS(
-			"r.step >= $4") " FROM model_mgr.rollup_now r WHERE r.version_id = $2 AND r.deployment_id = $1"
-							" AND r.step > 0 AND r.bucket >= (SELECT pg_catalog.date_bin('1 minute', p.started_at,"
-							" '2000-01-01 00:00:00+00') FROM model_mgr.deployment_plan p WHERE p.deployment_id = $1)",
-		INT8OID, INT8OID, TIMESTAMPTZOID, INT4OID);
 	int level = rollup_plan_for_history();
 
-	query_run(&sums, int64_arg(deployment_id), int64_arg(version_id), time_arg(since), int32_arg(step));
+	query_run(&side, int64_arg(deployment_id), int64_arg(version_id), time_arg(since), int32_arg(step));
 	if (window)
 		read_counts(0, window);
 	if (from_step)
