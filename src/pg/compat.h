@@ -11,6 +11,10 @@
 #error "model_mgr needs PostgreSQL 15 or later"
 #endif
 
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
 #include "datatype/timestamp.h"
 #include "executor/executor.h"
 #include "pgtime.h"

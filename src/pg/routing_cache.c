@@ -92,6 +92,7 @@ static names_hash *models;
 static names_hash *versions;
 static ids_hash *version_ids;
 static Oid signal_oid = InvalidOid; /* whose messages are ours */
+static bool forget_pending;         /* entries are another installation's; freed when nobody can hold one */
 static bool read_in_xact;           /* see routing_note_read */
 
 /* The last answers, so that a query over one model hashes nothing. NULL when entries were freed. */
@@ -203,18 +204,27 @@ forget_all(void)
 		MemoryContextDelete(old);
 }
 
-/*
- * prepare_cache: ensures that there is a cache, that it belongs to the extension as it is installed now, and that it is
- * not too large. Called before anything is looked up that is to be stored; frees entries.
- */
-static void
-prepare_cache(void)
+void
+routing_watch_signal(void)
 {
 	Oid now = mm_relation("routing_signal");
 
-	if (now != signal_oid || (cache_context && MemoryContextMemAllocated(cache_context, true) > CACHE_LIMIT))
-		forget_all();
+	if (now == signal_oid)
+		return;
 	signal_oid = now;
+	forget_pending = true;
+	routing_current_generation++;
+}
+
+/* prepare_cache: ensures that there is a cache, that it belongs to the extension as it is installed now, and that it is
+ * not too large. Called before anything is looked up that is to be stored; frees entries. */
+static void
+prepare_cache(void)
+{
+	routing_watch_signal();
+	if (forget_pending || (cache_context && MemoryContextMemAllocated(cache_context, true) > CACHE_LIMIT))
+		forget_all();
+	forget_pending = false;
 	if (!cache_context)
 	{
 		MemoryContext context = AllocSetContextCreate(CacheMemoryContext, "model_mgr routing", ALLOCSET_DEFAULT_SIZES);

@@ -81,6 +81,9 @@ typedef struct cached_model
  */
 extern uint64 routing_current_generation;
 extern void routing_accept_messages(void);
+/* routing_watch_signal: call before noting the generation and reading what is to be kept: ensures that messages of the
+ * extension as it is installed now are counted. Frees nothing. */
+extern void routing_watch_signal(void);
 /* routing_note_read: something was read in this transaction that its abort would make untrue. */
 extern void routing_note_read(void);
 /* routing_model_make: an entry from a row of routing, in one piece of `context`; routing_model_is: whether it is that

@@ -16,15 +16,18 @@ static void
 load_keys(void)
 {
 	routing_accept_messages();
-	while (keys_checked != routing_current_generation)
+	do
 	{
-		uint64 generation = routing_current_generation;
-		routing_scan scan = routing_scan_begin("unit_key", NULL, 0, NULL);
+		uint64 generation;
+		routing_scan scan;
 		TimestampTz oldest = 0;
 		siphash_key master = {0, 0};
 		bool found = false;
 		HeapTuple tuple;
 
+		routing_watch_signal();
+		generation = routing_current_generation;
+		scan = routing_scan_begin("unit_key", NULL, 0, NULL);
 		while (HeapTupleIsValid(tuple = routing_scan_next(&scan)))
 		{
 			Datum values[2];
@@ -48,7 +51,7 @@ load_keys(void)
 		seal_key = siphash_key_derive(&master, "decision");
 		keys_checked = generation;
 		routing_note_read();
-	}
+	} while (keys_checked != routing_current_generation);
 }
 
 const siphash_key *

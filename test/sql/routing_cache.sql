@@ -4,7 +4,21 @@
 \i test/fresh.psql
 SET client_min_messages = warning;
 SET search_path = model_mgr, public, tap;
-SELECT plan(68);
+SELECT plan(71);
+
+-- A session that first asks for a hash, which looks at the key only.
+SET client_min_messages = error;
+SELECT unit_hash('u') AS hash \gset
+DROP EXTENSION model_mgr CASCADE;
+CREATE EXTENSION model_mgr;
+SET client_min_messages = warning;
+SELECT ok(unit_hash('u') <> :hash, 'a new installation has its own key');
+SELECT unit_hash('u') AS hash \gset
+BEGIN;
+UPDATE unit_key SET key = decode('000102030405060708090a0b0c0d0e0f', 'hex');
+SELECT ok(unit_hash('u') <> :hash, 'a key that is replaced counts at once');
+ROLLBACK;
+SELECT is(unit_hash('u'), :hash, 'and no more after a rollback');
 
 SELECT count(create_model_version(m, v, model_configuration('p', 'x'))) AS made
 FROM (VALUES ('m', '1'), ('m', '2'), ('m', '3'), ('n', '1')) x (m, v) \gset
