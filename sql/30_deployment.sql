@@ -157,9 +157,10 @@ COMMENT ON FUNCTION model_mgr.rollback_model(text, text, text) IS
 CREATE FUNCTION model_mgr.get_deployment(deployment_id bigint) RETURNS SETOF model_mgr.deployment
 LANGUAGE SQL STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
+    SELECT model_mgr.check_required(get_deployment.deployment_id::text, 'deployment_id');
     SELECT d.* FROM model_mgr.deployment d WHERE d.deployment_id = get_deployment.deployment_id;
 END;
-COMMENT ON FUNCTION model_mgr.get_deployment(bigint) IS 'The deployment''s row; no row when unknown.';
+COMMENT ON FUNCTION model_mgr.get_deployment(bigint) IS 'The deployment''s row; no row when unknown. Errors: 22004.';
 
 CREATE FUNCTION model_mgr.list_deployments(model_name text DEFAULT NULL, status text DEFAULT NULL) RETURNS SETOF model_mgr.deployment
 LANGUAGE SQL STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -177,12 +178,13 @@ RETURNS TABLE ("time" timestamptz, status text, traffic_percentage float8, what 
                limit_value float8, samples bigint, evidence jsonb)
 LANGUAGE SQL STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
+    SELECT model_mgr.check_required(explain_deployment.deployment_id::text, 'deployment_id');
     SELECT e."time", e.status, e.traffic_percentage, e.what, e.metric_name, e.value, e.limit_value, e.samples, e.evidence
     FROM model_mgr.deployment_event e WHERE e.deployment_id = explain_deployment.deployment_id
     ORDER BY e.deployment_event_id;
 END;
 COMMENT ON FUNCTION model_mgr.explain_deployment(bigint) IS
-'What happened to a deployment and why, in order, with the numbers that each decision was made on.';
+'What happened to a deployment and why, in order, with the numbers that each decision was made on; no row when unknown. Errors: 22004.';
 
 CREATE FUNCTION model_mgr.rollout_status(deployment_id bigint)
 RETURNS TABLE (metric_name text, candidate_value float8, baseline_value float8, limit_value float8, verdict text,

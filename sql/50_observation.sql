@@ -48,9 +48,10 @@ CREATE TABLE model_mgr.observation (
     feedback boolean NOT NULL DEFAULT false,    -- late truth of a request recorded before: no further request
     metrics jsonb,
     CONSTRAINT observation_credited CHECK (version_id IS NOT NULL OR (test_no IS NOT NULL AND arm IS NOT NULL)),
-    -- Sums must stay sums: no NaN and no infinity gets in (NaN sorts above infinity).
-    CONSTRAINT observation_values CHECK (isfinite(recorded_at) AND response_time >= 0 AND response_time < 'Infinity'
-        AND confidence >= 0 AND confidence <= 1 AND cost >= 0 AND cost < 'Infinity'
+    -- Sums must stay sums: no NaN, no infinity, and nothing that adds up to one gets in (NaN sorts above all). One sum
+    -- that overflows would stop every fold.
+    CONSTRAINT observation_values CHECK (isfinite(recorded_at) AND response_time >= 0 AND response_time <= 1e100
+        AND confidence >= 0 AND confidence <= 1 AND cost >= 0 AND cost <= 1e100
         AND input_tokens >= 0 AND output_tokens >= 0)
 ) PARTITION BY RANGE (recorded_at);
 COMMENT ON TABLE model_mgr.observation IS 'One row a request outcome or late feedback; append-only; INSERT and COPY are the bulk path.';

@@ -95,17 +95,20 @@ read_wish(FunctionCallInfo fcinfo, wish *w)
 	w->deployed_by = mm_by(mm_text_arg(fcinfo, ARG_DEPLOYED_BY, "deployed_by", false));
 	w->idempotency_key = mm_text_arg(fcinfo, ARG_IDEMPOTENCY_KEY, "idempotency_key", false);
 	w->supersede = !PG_ARGISNULL(ARG_SUPERSEDE) && PG_GETARG_BOOL(ARG_SUPERSEDE);
+	mm_check_name("deployed_by", w->deployed_by);
 	if (w->idempotency_key)
 		mm_check_name("idempotency key", w->idempotency_key);
 	if (share_given)
 		share = deployment_plan_share(PG_GETARG_FLOAT8(ARG_TRAFFIC_PERCENTAGE), "traffic_percentage");
 
 	w->plan.auto_rollback = PG_ARGISNULL(ARG_AUTO_ROLLBACK) || PG_GETARG_BOOL(ARG_AUTO_ROLLBACK);
-	w->plan.limits[ROLLOUT_ERROR_RATE] = read_limit(fcinfo, ARG_ERROR_RATE, "rollback_threshold_error_rate", 0.10, 1);
+	w->plan.limits[ROLLOUT_ERROR_RATE] =
+		read_limit(fcinfo, ARG_ERROR_RATE, "rollback_threshold_error_rate", DEPLOYMENT_MAX_ERROR_RATE, 1);
 	w->plan.limits[ROLLOUT_RESPONSE_TIME] =
-		read_limit(fcinfo, ARG_RESPONSE_TIME, "rollback_threshold_response_time", 10.0, 1e9);
-	w->plan.limits[ROLLOUT_SUCCESS_RATE] = read_limit(fcinfo, ARG_SUCCESS_RATE, "rollback_min_success_rate", 0.95, 1);
-	w->window_minutes = PG_ARGISNULL(ARG_WINDOW) ? 10 : PG_GETARG_INT32(ARG_WINDOW);
+		read_limit(fcinfo, ARG_RESPONSE_TIME, "rollback_threshold_response_time", DEPLOYMENT_MAX_RESPONSE_TIME, 1e9);
+	w->plan.limits[ROLLOUT_SUCCESS_RATE] =
+		read_limit(fcinfo, ARG_SUCCESS_RATE, "rollback_min_success_rate", DEPLOYMENT_MIN_SUCCESS_RATE, 1);
+	w->window_minutes = PG_ARGISNULL(ARG_WINDOW) ? DEPLOYMENT_WINDOW : PG_GETARG_INT32(ARG_WINDOW);
 	mm_check_float("rollback_evaluation_window_minutes", w->window_minutes, 1, DEPLOYMENT_MAX_WINDOW);
 
 	health = PG_ARGISNULL(ARG_HEALTH) ? empty_object() : PG_GETARG_JSONB_P(ARG_HEALTH);
@@ -190,7 +193,10 @@ earlier(int64 model_id, const registry_version *v, const wish *w, const routing_
 	return open;
 }
 
-/* make_way: what stands before a new rollout: one below 100 % blocks it or is superseded, a bake is completed. */
+/*
+ * make_way: what stands before a new rollout: one below 100 % blocks it or is superseded, a bake ends here: judged once
+ * more like any bake at its end, so that nobody's baseline is a version that breaks its limits.
+ */
 static void
 make_way(int64 model_id, const registry_version *v, const wish *w)
 {
@@ -201,7 +207,15 @@ make_way(int64 model_id, const registry_version *v, const wish *w)
 		return;
 	(void) deployment_load(id, &d);
 	if (deployment_is_baking(&d))
-		deployment_complete(&d, NULL, psprintf("version %s is deployed next", v->version));
+	{
+		deployment_look look;
+
+		deployment_look_at(&d, &look);
+		if (look.decision.action == ROLLOUT_ROLL_BACK)
+			deployment_roll_back(&d, &look);
+		else
+			deployment_complete(&d, &look, psprintf("version %s is deployed next", v->version));
+	}
 	else if (w->supersede)
 		deployment_end(&d, "aborted", d.baseline_version_id, d.baseline_version,
 					   psprintf("superseded by version %s", v->version), NULL, false);
@@ -352,7 +366,11 @@ mm_deploy_model_version(PG_FUNCTION_ARGS)
 					errdetail("Archived versions do not deploy."),
 					errhint("Revive it with model_mgr.mark_version_ready() first."));
 		make_way(model_id, &v, &w);
-		id = begin(&w, &v, &now);
+		/* A bake that was rolled back has put its baseline back, which may be the version asked for. */
+		(void) routing_get(model_id, &now);
+		id = earlier(model_id, &v, &w, &now);
+		if (id == 0)
+			id = begin(&w, &v, &now);
 	}
 	row = deployment_row(id);
 	mm_leave(scope);

@@ -68,14 +68,15 @@ deployment_look_at_baseline(const deployment *d, deployment_look *look)
 	static query counts = QUERY(
 		"SELECT sum(r.requests)::pg_catalog.int8, sum(r.known)::pg_catalog.int8, sum(r.successes)::pg_catalog.int8,"
 		" sum(r.errors)::pg_catalog.int8, sum(r.response_time_count)::pg_catalog.int8, sum(r.response_time_sum)"
-		" FROM model_mgr.rollup_now r WHERE r.version_id = $1 AND r.bucket >= $2 HAVING count(*) > 0",
-		INT8OID, TIMESTAMPTZOID);
+		" FROM model_mgr.rollup_now r WHERE r.version_id = $1 AND r.bucket >= $2 AND r.bucket <= $3 HAVING count(*) > "
+		"0",
+		INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID);
 	rollout_tally nothing = {0};
 
 	memset(look, 0, sizeof(*look));
 	look->now = mm_now();
 	look->window_start = look->now - d->window_minutes * 60 * USECS_PER_SEC;
-	if (query_run(&counts, int64_arg(d->baseline_version_id), time_arg(look->window_start)) == 0)
+	if (query_run(&counts, int64_arg(d->baseline_version_id), time_arg(look->window_start), time_arg(look->now)) == 0)
 		return false;
 	look->window = (rollout_tally){.requests = query_int64(0, 0),
 								   .known = query_int64(0, 1),

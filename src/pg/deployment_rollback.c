@@ -149,6 +149,12 @@ roll_back_to(int64 model_id, const registry_version *target, const char *reason)
 				errhint("Revive it with model_mgr.mark_version_ready() first, or name another version."));
 	if (id == 0 && now.stable_version_id == target->version_id)
 		return false;
+	/* What was taken back for a reason comes back by a deployment, where it is judged again. */
+	if (strcmp(target->status, "rolled_back") == 0 || strcmp(target->status, "failed") == 0)
+		ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("version \"%s\" of model \"%s\" is %s", target->version, target->model_name, target->status),
+				errdetail("A rollback never leads to a version that has been taken back or refused."),
+				errhint("Deploy it by name with model_mgr.deploy_model_version(), or name another version."));
 	if (id == 0)
 		id = serving(model_id, now.stable_version_id);
 	if (id == 0)

@@ -12,6 +12,12 @@
 /* Minutes of an evaluation window: not longer than minute rollups are kept. */
 #define DEPLOYMENT_MAX_WINDOW 10080
 
+/* Defaults of the limits, as deploy_model_version() declares them. */
+#define DEPLOYMENT_MIN_SUCCESS_RATE 0.95
+#define DEPLOYMENT_MAX_ERROR_RATE 0.10
+#define DEPLOYMENT_MAX_RESPONSE_TIME 10.0
+#define DEPLOYMENT_WINDOW 10
+
 /* One deployment with its plan, as read last; transitions keep it current. */
 typedef struct deployment
 {

@@ -173,6 +173,18 @@ mm_open_deployment(PG_FUNCTION_ARGS)
 static const char *const limit_keys[] = {"rollback_min_success_rate", "rollback_threshold_error_rate",
 										 "rollback_threshold_response_time"};
 
+static const double usual_limits[] = {DEPLOYMENT_MIN_SUCCESS_RATE, DEPLOYMENT_MAX_ERROR_RATE,
+									  DEPLOYMENT_MAX_RESPONSE_TIME};
+
+/* changed: a number that stays when its key is absent, and becomes the default again when it is null. */
+static double
+changed(const Jsonb *changes, const char *key, double present, double usual, double low, double high)
+{
+	JsonbValue *given = getKeyJsonValueFromContainer((JsonbContainer *) &changes->root, key, (int) strlen(key), NULL);
+
+	return given ? deployment_plan_number(changes, key, usual, low, high) : present;
+}
+
 /* check_changes: an object with something in it; its keys are checked one by one later. */
 static void
 check_changes(const Jsonb *changes)
@@ -241,10 +253,17 @@ mm_adjust_deployment(PG_FUNCTION_ARGS)
 	plan = d.plan;
 	for (int m = 0; m < ROLLOUT_METRICS; m++)
 		plan.limits[m] =
-			deployment_plan_number(changes, limit_keys[m], plan.limits[m], 0, m == ROLLOUT_RESPONSE_TIME ? 1e9 : 1);
-	window = deployment_plan_number(changes, "rollback_evaluation_window_minutes", d.window_minutes, 1,
-									DEPLOYMENT_MAX_WINDOW);
-	plan.auto_rollback = deployment_plan_boolean(changes, "auto_rollback_enabled", plan.auto_rollback);
+			changed(changes, limit_keys[m], plan.limits[m], usual_limits[m], 0, m == ROLLOUT_RESPONSE_TIME ? 1e9 : 1);
+	window = changed(changes, "rollback_evaluation_window_minutes", d.window_minutes, DEPLOYMENT_WINDOW, 1,
+					 DEPLOYMENT_MAX_WINDOW);
+	if (window != rint(window))
+		ereport(ERROR, errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				errmsg("\"rollback_evaluation_window_minutes\" must be a whole number"),
+				errdetail("The value is %g.", window), errhint("Round it."));
+	plan.auto_rollback = deployment_plan_boolean(
+		changes, "auto_rollback_enabled",
+		plan.auto_rollback || getKeyJsonValueFromContainer((JsonbContainer *) &changes->root, "auto_rollback_enabled",
+														   strlen("auto_rollback_enabled"), NULL));
 	deployment_plan_no_health(changes);
 	before = d.rollout;
 	d.rollout = deployment_plan_parse(merge(&d, changes), d.strategy, (int32) window, NULL, &plan);

@@ -90,9 +90,9 @@ record_check_time(record_row *row)
 void
 record_check_row(record_row *row)
 {
-	check_float(row, RECORD_RESPONSE_TIME, "response_time", DBL_MAX);
+	check_float(row, RECORD_RESPONSE_TIME, "response_time", RECORD_MAX_VALUE);
 	check_float(row, RECORD_CONFIDENCE, "confidence", 1);
-	check_float(row, RECORD_COST, "cost", DBL_MAX);
+	check_float(row, RECORD_COST, "cost", RECORD_MAX_VALUE);
 	check_tokens(row, RECORD_INPUT_TOKENS, "input_tokens");
 	check_tokens(row, RECORD_OUTPUT_TOKENS, "output_tokens");
 	if (!row->nulls[RECORD_ERROR_TYPE])
@@ -128,10 +128,10 @@ record_set_metrics(record_row *row, Jsonb *metrics)
 			ereport(ERROR, errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("metric \"%s\" is not a number", name),
 					errdetail("Every value of \"metrics\" is a JSON number."),
 					errhint("Leave the key out where the value is not known."));
-		/* JSON numbers may be larger than any float8; the sums could not hold them. */
+		/* JSON numbers may be larger than any float8. */
 		mm_check_float(
 			name, DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(value.val.numeric))),
-			-DBL_MAX, DBL_MAX);
+			-RECORD_MAX_VALUE, RECORD_MAX_VALUE);
 		pfree(name);
 	}
 	record_set(row, RECORD_METRICS, JsonbPGetDatum(metrics));

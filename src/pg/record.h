@@ -7,6 +7,9 @@
 
 #include "pg/mm.h"
 
+/* Largest value taken: sums, and sums of squares, of any number of them stay finite. The table checks the same. */
+#define RECORD_MAX_VALUE 1e100
+
 /* Columns of observation, in order. */
 typedef enum record_column
 {

@@ -140,18 +140,19 @@ read_counts(int column, rollup_counts *out)
 
 /*
  * side: rows not folded come from rollup_pending, not through rollup_now, so that only this version's are summed.
- * Nothing that counts arrived before the rollout began; the minutes before are not looked at.
+ * Nothing that counts arrived before the rollout began; the minutes before are not looked at. What is stamped
+ * ahead of now counts when its time has come.
  */
 static query side = QUERY(
 	"SELECT " SIDE_SUMS("r.bucket >= $3") ", " SIDE_SUMS("r.step >= $4") " FROM (" SIDE_PART(
 		"rollup_minute") " UNION ALL " SIDE_PART("rollup_pending") ") r"
 																   " WHERE r.version_id = $2 AND r.deployment_id = $1 "
-																   "AND r.step > 0"
+																   "AND r.step > 0 AND r.bucket <= $5"
 																   " AND r.bucket >= (SELECT pg_catalog.date_bin('1 "
 																   "minute', p.started_at, '2000-01-01 00:00:00+00')"
 																   "  FROM model_mgr.deployment_plan p WHERE "
 																   "p.deployment_id = $1)",
-	INT8OID, INT8OID, TIMESTAMPTZOID, INT4OID);
+	INT8OID, INT8OID, TIMESTAMPTZOID, INT4OID, TIMESTAMPTZOID);
 
 void
 rollup_side(int64 deployment_id, int64 version_id, TimestampTz since, int32 step, rollup_counts *window,
@@ -159,7 +160,8 @@ rollup_side(int64 deployment_id, int64 version_id, TimestampTz since, int32 step
 {
 	int level = rollup_plan_for_history();
 
-	query_run(&side, int64_arg(deployment_id), int64_arg(version_id), time_arg(since), int32_arg(step));
+	query_run(&side, int64_arg(deployment_id), int64_arg(version_id), time_arg(since), int32_arg(step),
+			  time_arg(mm_now()));
 	if (window)
 		read_counts(0, window);
 	if (from_step)

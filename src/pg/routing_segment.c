@@ -67,7 +67,7 @@ routing_check_context(const Jsonb *context)
 	if (JB_ROOT_IS_SCALAR(context) && JsonbExtractScalar((JsonbContainer *) &context->root, &value) &&
 		value.type == jbvNull)
 		return false;
-	ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"context\" must be a JSON object"),
+	ereport(ERROR, errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("\"context\" must be a JSON object"),
 			errdetail("It is %s.", JB_ROOT_IS_SCALAR(context) ? "a single value" : "a list"),
 			errhint("Pass keys and values that segments can test, such as {\"country\": \"DE\"}, or NULL."));
 }

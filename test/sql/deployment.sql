@@ -98,7 +98,7 @@ SELECT is((SELECT count(*) FROM model_mgr.list_deployments()), 6::bigint, 'all d
 SELECT is((SELECT count(*) FROM model_mgr.list_deployments(status => 'promoting')), 1::bigint, 'by status');
 SELECT is((SELECT count(*) FROM model_mgr.list_deployments('nobody')), 0::bigint, 'of an unknown model: none');
 SELECT is((SELECT version FROM model_mgr.get_deployment(pg_temp.newest('bake'))), '3', 'by id');
-SELECT is((SELECT count(*) FROM model_mgr.get_deployment(NULL)), 0::bigint, 'looking for nothing finds nothing');
+SELECT is_empty('SELECT * FROM model_mgr.get_deployment(-1)', 'looking for nothing finds nothing');
 
 -- The dry run of every verb is ROLLBACK.
 BEGIN;

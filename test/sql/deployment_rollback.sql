@@ -101,7 +101,9 @@ SELECT is(model_mgr.rollback_model('t', '@fallback'), true, 'by alias');
 SELECT is(pg_temp.routed('t'), '2 - 0', 'resolved');
 SELECT (model_mgr.archive_model_version('t', '1')).status;
 SELECT is(pg_temp.code($$SELECT model_mgr.rollback_model('t', '1')$$), '55000', 'an archived one does not serve');
-SELECT is(model_mgr.rollback_model('t', '3'), true, 'a rolled back one does when it is named');
+SELECT is(pg_temp.code($$SELECT model_mgr.rollback_model('t', '3')$$), '55000', 'nor does one that has been taken back, even when it is named');
+SELECT is(pg_temp.routed('t'), '2 - 0', 'nothing moved');
+SELECT is((SELECT p.status FROM model_mgr.deploy_model_version('t', '3', 'replace') p), 'promoting', 'it comes back by a deployment');
 SELECT is((SELECT count(*) FROM model_mgr.list_model_versions('t') WHERE status = 'active'), 1::bigint, 'one is active');
 
 -- A version that serves because a rollback named it: deploying it changes nothing, and it is known from then on.

@@ -41,8 +41,8 @@ SELECT is((SELECT value || ' ' || reason FROM route('m', NULL, NULL)), '1.0.0 ST
 SELECT is((SELECT count(*) FROM route('m', 'u')), 1::bigint, 'always one row');
 SELECT throws_ok('SELECT * FROM route(NULL, ''u'')', '22004', 'argument "model_name" must not be null', 'no model name');
 SELECT throws_ok('SELECT route_version(NULL, ''u'')', '22004', 'argument "model_name" must not be null', 'no model name');
-SELECT throws_ok('SELECT * FROM route(''m'', ''u'', ''[1]'')', '22023', '"context" must be a JSON object', 'a list is no context');
-SELECT throws_ok('SELECT * FROM route(''m'', ''u'', ''1'')', '22023', '"context" must be a JSON object', 'a number is no context');
+SELECT throws_ok('SELECT * FROM route(''m'', ''u'', ''[1]'')', '22P02', '"context" must be a JSON object', 'a list is no context');
+SELECT throws_ok('SELECT * FROM route(''m'', ''u'', ''1'')', '22P02', '"context" must be a JSON object', 'a number is no context');
 SELECT is((SELECT value FROM route('m', 'u', 'null')), '1.0.0', 'JSON null is no context at all');
 SELECT is((SELECT value FROM route('m', 'u', '{"country": "DE"}')), '1.0.0', 'a context that nothing asks for');
 
