@@ -220,9 +220,13 @@ mm_maintenance_tasks(PG_FUNCTION_ARGS)
 		if (!ranges[i].is_default && ranges[i].upper <= limit)
 			add_task(result->setResult, result->setDesc, psprintf("drop %s", get_rel_name(ranges[i].partition)));
 	add_task(result->setResult, result->setDesc, "prune default");
-	/* Days that are over are moved out of the default; today is left alone once it has begun there. */
-	for (TimestampTz day = day_of(limit); day <= last; day += USECS_PER_DAY)
-		if (is_free(ranges, count, day) && (day < today ? default_holds(day) : day > today || !default_holds(day)))
+	/* Days that are over are moved out of the default. */
+	for (TimestampTz day = day_of(limit); day < today; day += USECS_PER_DAY)
+		if (is_free(ranges, count, day) && default_holds(day))
+			add_task(result->setResult, result->setDesc, psprintf("create %s", day_name(day)));
+	/* The coming days, of the extension's clock; today is left alone once it has begun in the default. */
+	for (TimestampTz day = day_of(mm_now()); day <= last; day += USECS_PER_DAY)
+		if (day >= today && is_free(ranges, count, day) && (day > today || !default_holds(day)))
 			add_task(result->setResult, result->setDesc, psprintf("create %s", day_name(day)));
 	add_task(result->setResult, result->setDesc, "prune rollups");
 	add_task(result->setResult, result->setDesc, "summarize");
