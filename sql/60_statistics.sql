@@ -121,7 +121,7 @@ COMMENT ON FUNCTION model_mgr.anytime_ci(model_mgr.summary, model_mgr.summary, f
 Lindon, Ham, Tingley and Bojinov (2022), Anytime-Valid Linear Models. From -Infinity to Infinity, p 1, while there is too little data (about 25 values an
 arm), no variance, or a NULL summary. 22003: confidence_level out of range.';
 
--- Steps of the aggregates: of no use by themselves (55000).
+-- Steps of the aggregates: not callable from SQL (internal).
 
 CREATE FUNCTION model_mgr.summarize_transition(internal, float8) RETURNS internal
 AS 'MODULE_PATHNAME', 'mm_summarize_transition' LANGUAGE C IMMUTABLE PARALLEL SAFE;
