@@ -6,6 +6,7 @@
 
 #include <math.h>
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "utils/datum.h"
 #include "utils/fmgrprotos.h"
@@ -87,7 +88,8 @@ query_run_args(query *q, int nargs, const query_arg *args)
 			elog(ERROR, "could not prepare: %s", q->sql);
 		q->plan = plan;
 	}
-	result = SPI_execute_plan(q->plan, values, nulls, q->read_only, 0);
+	/* Beside a parallel query nothing can have been written that the statement's snapshot misses. */
+	result = SPI_execute_plan(q->plan, values, nulls, q->read_only || IsInParallelMode(), 0);
 	if (result < 0)
 		elog(ERROR, "could not run (%s): %s", SPI_result_code_string(result), q->sql);
 	return SPI_processed;
