@@ -1,0 +1,62 @@
+# Readers against writers: while routing changes as fast as it can, committed and rolled back, no reader gets an answer
+# older than its own statement's snapshot, older than the answer it had before, or one that was never committed.
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use ModelMgr;
+
+my $seconds = soak() ? 600 : 5;
+my $node = new_node('race');
+my $dir = PostgreSQL::Test::Utils::tempdir();
+
+# Version text counts the committed changes of each model; what is rolled back is far above.
+$node->safe_psql('postgres', serving("m$_", '0000000001')) for 0 .. 9;
+$node->safe_psql('postgres', <<'SQL');
+CREATE TABLE wrong (what text, got text, wanted text);
+CREATE FUNCTION look(m text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	committed text;
+	got text;
+	before text := coalesce(current_setting('test.' || m, true), '');
+BEGIN
+	SELECT r.stable_version INTO committed FROM model_mgr.routing r WHERE r.model_name = m;
+	got := model_mgr.route_version(m, 'u');
+	INSERT INTO wrong SELECT 'older than the snapshot', got, committed WHERE got < committed;
+	INSERT INTO wrong SELECT 'older than before', got, before WHERE got < before;
+	INSERT INTO wrong SELECT 'never committed', got, committed WHERE got >= '1000000000';
+	PERFORM set_config('test.' || m, got, false);
+END $$;
+SQL
+append_to_file("$dir/write.sql", <<'SQL');
+\set m random(0, 9)
+\set r random(1, 3)
+\if :r = 1
+BEGIN;
+UPDATE model_mgr.routing SET revision = revision + 1, stable_version = (stable_version::bigint + 1000000000)::text WHERE model_name = 'm' || :m;
+SELECT model_mgr.route_version('m' || :m, 'u');
+ROLLBACK;
+\else
+UPDATE model_mgr.routing SET revision = revision + 1, stable_version = lpad((stable_version::bigint + 1)::text, 10, '0') WHERE model_name = 'm' || :m;
+\endif
+SQL
+append_to_file("$dir/read.sql", <<'SQL');
+\set m random(0, 9)
+\set r random(1, 4)
+\if :r = 1
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT count(*) FROM wrong;
+SELECT model_mgr.route_version('m' || :m, 'u');
+COMMIT;
+\endif
+SELECT look('m' || :m);
+SQL
+$node->run_log([ 'pgbench', '-n', '-c', 6, '-j', 2, '-T', $seconds, '-p', $node->port, '-h', $node->host,
+	'-f', "$dir/write.sql\@1", '-f', "$dir/read.sql\@3", 'postgres' ]);
+cmp_ok($node->safe_psql('postgres', 'SELECT sum(stable_version::bigint) FROM model_mgr.routing'), '>', 100 * $seconds, 'routing changed all the time');
+is($node->safe_psql('postgres', 'SELECT what, got, wanted FROM wrong LIMIT 5'), '', 'no reader got a stale or an uncommitted answer');
+cmp_ok($node->safe_psql('postgres', "SELECT count(*) FROM generate_series(0, 9) i, model_mgr.routing r
+	WHERE r.model_name = 'm' || i AND model_mgr.route_version('m' || i, 'u') = r.stable_version"), '==', 10, 'at rest everybody agrees');
+
+finish($node);
