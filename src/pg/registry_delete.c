@@ -38,6 +38,10 @@ mm_delete_model_version(PG_FUNCTION_ARGS)
 			  " FROM model_mgr.model_alias a WHERE a.version_id = $3 LIMIT 1",
 			  INT8OID, TEXTOID, INT8OID);
 	static query delete = QUERY("DELETE FROM model_mgr.model_version v WHERE v.version_id = $1", INT8OID);
+	/* Whoever waits for the model's lock with an older snapshot still sees the version; writing the row that he writes
+	 * too gives him the server's own 40001. */
+	static query touch =
+		QUERY("UPDATE model_mgr.routing r SET changed_at = r.changed_at WHERE r.model_id = $1", INT8OID);
 	char *model_name = mm_text_arg(fcinfo, 0, "model_name", true);
 	char *version = mm_text_arg(fcinfo, 1, "version", true);
 	mm_scope scope = mm_enter();
@@ -60,6 +64,7 @@ mm_delete_model_version(PG_FUNCTION_ARGS)
 					errmsg("version \"%s\" of model \"%s\" is in use and cannot be deleted", found.version, model_name),
 					errdetail("In use: %s.", query_text(0, 0)), errhint("%s", query_text(0, 1)));
 		query_run(&delete, int64_arg(found.version_id));
+		query_run(&touch, int64_arg(found.model_id));
 		audit_append("delete", model_name, found.version,
 					 json_build(json_integer_pair("version_id", found.version_id),
 								json_text_pair("status", found.status),
@@ -79,12 +84,21 @@ mm_delete_model(PG_FUNCTION_ARGS)
 	static query versions = QUERY("SELECT pg_catalog.jsonb_agg(v.version ORDER BY v.version_id)"
 								  " FROM model_mgr.model_version v WHERE v.model_id = $1",
 								  INT8OID);
-	/* In the order of their references; what hangs on these goes by cascade. */
+	/* The plan goes after what is found by it. No foreign keys do this: see sql/20_registry.sql. */
 	static query deletes[] = {
+		QUERY("DELETE FROM model_mgr.deployment_event e USING model_mgr.deployment_plan p"
+			  " WHERE p.deployment_id = e.deployment_id AND p.model_id = $1",
+			  INT8OID),
+		QUERY("DELETE FROM model_mgr.deployment_step s USING model_mgr.deployment_plan p"
+			  " WHERE p.deployment_id = s.deployment_id AND p.model_id = $1",
+			  INT8OID),
 		QUERY("DELETE FROM model_mgr.deployment d USING model_mgr.deployment_plan p"
 			  " WHERE p.deployment_id = d.deployment_id AND p.model_id = $1",
 			  INT8OID),
+		QUERY("DELETE FROM model_mgr.deployment_plan p WHERE p.model_id = $1", INT8OID),
 		QUERY("DELETE FROM model_mgr.routing_pin p WHERE p.model_id = $1", INT8OID),
+		QUERY("DELETE FROM model_mgr.routing_history h WHERE h.model_id = $1", INT8OID),
+		QUERY("DELETE FROM model_mgr.routing r WHERE r.model_id = $1", INT8OID),
 		QUERY("DELETE FROM model_mgr.model_alias a WHERE a.model_id = $1", INT8OID),
 		QUERY("DELETE FROM model_mgr.model_version v WHERE v.model_id = $1", INT8OID),
 		QUERY("DELETE FROM model_mgr.model m WHERE m.model_id = $1", INT8OID),

@@ -43,14 +43,12 @@ set_pin(const char *model_name, text *unit, const char *version)
 	registry_version found = {0};
 	int64 revision;
 
+	found.model_id = registry_lock_model(model_name);
 	if (version)
 	{
 		registry_find_version(model_name, version, false, &found);
 		check_may_serve(&found);
 	}
-	else
-		found.model_id = registry_model_id(model_name, false);
-	mm_lock_model(found.model_id, true);
 	revision = routing_store_pin(found.model_id, model_name, hash, found.version_id, found.version);
 	if (revision != 0)
 		audit_append(version ? "pin_unit" : "unpin_unit", model_name, found.version,
@@ -131,9 +129,9 @@ mm_set_segment(PG_FUNCTION_ARGS)
 	check_condition(condition);
 
 	scope = mm_enter();
+	registry_lock_model(model_name);
 	registry_find_version(model_name, version, false, &found);
 	check_may_serve(&found);
-	mm_lock_model(found.model_id, true);
 	revision = routing_store_segment(found.model_id, model_name, segment, condition, found.version_id, found.version);
 	if (revision != 0)
 		audit_append("set_segment", model_name, found.version,
@@ -152,10 +150,9 @@ mm_drop_segment(PG_FUNCTION_ARGS)
 	char *model_name = mm_text_arg(fcinfo, 0, "model_name", true);
 	char *segment = mm_text_arg(fcinfo, 1, "segment", true);
 	mm_scope scope = mm_enter();
-	int64 model_id = registry_model_id(model_name, false);
+	int64 model_id = registry_lock_model(model_name);
 	int64 revision;
 
-	mm_lock_model(model_id, true);
 	revision = routing_store_segment(model_id, model_name, segment, NULL, 0, NULL);
 	if (revision != 0)
 		audit_append("drop_segment", model_name, NULL,

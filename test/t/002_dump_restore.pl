@@ -106,7 +106,7 @@ sub restore_database
 	command_ok(
 		$format eq 'p'
 		? [ 'psql', '-Xqb', '-o', "$dir/out", '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($dbname), '-f', "$dir/$file" ]
-		: [ 'pg_restore', '--exit-on-error', '-L', "$dir/list", '-d', $node->connstr($dbname), "$dir/$file" ],
+		: [ 'pg_restore', '--exit-on-error', '-j', 2, '-L', "$dir/list", '-d', $node->connstr($dbname), "$dir/$file" ],
 		"restore $file into " . $node->name . " $dbname");
 }
 
@@ -197,4 +197,29 @@ totals_agree($source, 'back in the first cluster: and after it', 'again');
 is($source->safe_psql('again', 'SELECT era FROM model_mgr.rollup_state ORDER BY installed_at LIMIT 1'), '2', 'two moves, era 2');
 restore_database($source, 'copy', 'p', 'plain.sql', $enforcement_off);
 live_on($source, 'copy', 'copy in one cluster');
+
+# A dump made while writers, ticks and a rollout are at work is one snapshot: what it holds folds exactly once elsewhere.
+append_to_file("$dir/write.sql", "\\set u random(1, 1000)\nBEGIN;\n" . at(17, '') . "\nSELECT model_mgr.record_outcome(decision, true, 0.5)"
+	  . " FROM model_mgr.route('spam', 'u' || :u);\n\\sleep 2 ms\nSELECT model_mgr.update_model_metrics('spam', '1.0.0', 0.25, true);\nCOMMIT;\n");
+append_to_file("$dir/tick.sql", at(17, "SELECT count(*) FROM model_mgr.tick();\n\\sleep 10 ms\n"));
+my ($out, $err) = ('', '');
+my $load = IPC::Run::start([ 'pgbench', '-n', '-c', 6, '-T', 600, '-f', "$dir/write.sql\@5", '-f', "$dir/tick.sql\@1",
+		'-h', $source->host, '-p', $source->port, 'postgres' ], '>', \$out, '2>', \$err);
+for my $n (1 .. (soak() ? 20 : 2))
+{
+	my $rows = $source->safe_psql('postgres', 'SELECT count(*) FROM model_mgr.observation');
+	$source->poll_query_until('postgres', "SELECT count(*) > $rows + 200 FROM model_mgr.observation");
+	dump_database($source, 'postgres', 'c', "busy$n.dump");
+}
+$load->signal('INT');
+IPC::Run::finish($load);
+is($err =~ /(ERROR.*)/ ? $1 : '', '', 'no writer failed while dumps were made');
+for my $n (1 .. (soak() ? 20 : 2))
+{
+	restore_database($targets{large}, "busy$n", 'c', "busy$n.dump", $enforcement_off);
+	totals_agree($targets{large}, "dump $n under load: rollups agree with the observations", "busy$n");
+	$targets{large}->safe_psql("busy$n", at(18, 'SELECT count(*) FROM model_mgr.tick()')) for 1 .. 2;
+	totals_agree($targets{large}, "dump $n under load: ... and after ticks", "busy$n");
+	is($targets{large}->safe_psql("busy$n", 'SELECT count(*) FROM model_mgr.rollup_tail'), '0', "dump $n under load: ... which fold all");
+}
 finish($source, values %targets);

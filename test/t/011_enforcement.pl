@@ -76,4 +76,35 @@ $holder->query_safe('COMMIT;');
 taken_back($deployment, 'direct INSERT, paused');
 no_loss($run, $before, 'direct INSERT');
 $holder->quit;
+
+# Cancelled at any moment, also in the middle of an evaluation at commit: a recording is stored or refused, as its
+# writer is told; with the clock held still every commit evaluates.
+$deployment = deploy('2');
+$before = $node->safe_psql('postgres', 'SELECT count(*) FROM model_mgr.observation');
+append_to_file("$dir/victim.sql", "SET application_name = 'victim';\nSELECT now() AS now \\gset\nSET model_mgr.clock = :'now';\n"
+	  . "SELECT model_mgr.update_model_metrics('spam', '2', 0.2, true) FROM generate_series(1, 3);\n\\echo state :SQLSTATE\n" x (soak() ? 20_000 : 1500));
+my @victims;
+for my $n (1 .. 3)
+{
+	my $victim = { out => '', err => '' };
+	$victim->{run} = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-f', "$dir/victim.sql" ],
+		'>', \$victim->{out}, '2>', \$victim->{err});
+	push @victims, $victim;
+}
+while (grep { $_->{run}->pumpable } @victims)
+{
+	$node->safe_psql('postgres', "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = 'victim' AND random() < 0.7");
+	eval { $_->{run}->pump_nb; 1 } or 1 for @victims;
+}
+my %states;
+for my $victim (@victims)
+{
+	IPC::Run::finish($victim->{run});
+	$states{$_}++ for $victim->{out} =~ /^state (\w+)$/mg;
+}
+is(join(' ', sort keys %states), '00000 57014', 'cancelled recordings say so, and nothing else goes wrong');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM model_mgr.observation') - $before, 3 * $states{'00000'},
+	"stored are the $states{'00000'} that succeeded, not the $states{'57014'} that were cancelled");
+totals_agree($node, 'cancelled at any moment: rollups agree with the observations');
+is($node->safe_psql('postgres', "SELECT status FROM model_mgr.get_deployment($deployment)"), 'running', 'and the good candidate still runs');
 finish($node);
