@@ -21,6 +21,9 @@
 #include "pg/query.h"
 #include "pg/rollup.h"
 
+/* One session at a time maintains; models have positive ids, the fold has -1. */
+#define MAINTENANCE_LOCK (-2)
+
 #define DAYS_AHEAD 7
 #define NAME_PREFIX "observation_"
 
@@ -198,7 +201,8 @@ add_task(Tuplestorestate *out, TupleDesc descriptor, const char *task)
 
 MM_FUNCTION(mm_maintenance_tasks);
 
-/* mm_maintenance_tasks: what is due, in order. */
+/* mm_maintenance_tasks: what is due, in order; nothing while another session maintains, whose locks it would wait for.
+ */
 Datum
 mm_maintenance_tasks(PG_FUNCTION_ARGS)
 {
@@ -213,6 +217,11 @@ mm_maintenance_tasks(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	scope = mm_enter();
+	if (!mm_lock_model(MAINTENANCE_LOCK, false))
+	{
+		mm_leave(scope);
+		return (Datum) 0;
+	}
 	level = rollup_plan_for_history();
 	count = observation_ranges(&ranges);
 	add_task(result->setResult, result->setDesc, "fold");
@@ -267,7 +276,13 @@ run_task(const char *task)
 	if (strcmp(task, "summarize") == 0)
 		return summarize();
 	if (strncmp(task, "create ", 7) == 0)
-		return make_partition(day_of_name(task + 7));
+	{
+		observation_range *ranges;
+		int count = observation_ranges(&ranges);
+		TimestampTz day = day_of_name(task + 7);
+
+		return is_free(ranges, count, day) ? make_partition(day) : 0; /* else somebody made it meanwhile */
+	}
 	if (strncmp(task, "drop ", 5) == 0)
 	{
 		observation_range *ranges;
@@ -287,7 +302,7 @@ run_task(const char *task)
 
 MM_FUNCTION(mm_maintenance_run);
 
-/* mm_maintenance_run: one task; returns how much it did. */
+/* mm_maintenance_run: one task; returns how much it did. Nothing while another session maintains: it does the same. */
 Datum
 mm_maintenance_run(PG_FUNCTION_ARGS)
 {
@@ -297,7 +312,7 @@ mm_maintenance_run(PG_FUNCTION_ARGS)
 	int64 done;
 
 	(void) set_config_option("lock_timeout", "100", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	done = run_task(task);
+	done = mm_lock_model(MAINTENANCE_LOCK, false) ? run_task(task) : 0;
 	AtEOXact_GUC(true, level);
 	mm_leave(scope);
 	PG_RETURN_INT64(done);
