@@ -82,7 +82,7 @@ $holder->quit;
 $deployment = deploy('2');
 $before = $node->safe_psql('postgres', 'SELECT count(*) FROM model_mgr.observation');
 append_to_file("$dir/victim.sql", "SET application_name = 'victim';\nSELECT now() AS now \\gset\nSET model_mgr.clock = :'now';\n"
-	  . "SELECT model_mgr.update_model_metrics('spam', '2', 0.2, true) FROM generate_series(1, 3);\n\\echo state :SQLSTATE\n" x (soak() ? 20_000 : 1500));
+	  . "SELECT model_mgr.update_model_metrics('spam', '2', 0.2, true) FROM generate_series(1, 3);\n\\echo state :SQLSTATE\n" x (soak() ? 20_000 : 500));
 my @victims;
 for my $n (1 .. 3)
 {

@@ -105,4 +105,23 @@ is($node->safe_psql('postgres', $stories{$_}), '0', $_) for sort keys %stories;
 cmp_ok($node->safe_psql('postgres', 'SELECT count(*) FROM model_mgr.deployment'), '>=', 20, 'there were rollouts enough');
 cmp_ok($node->safe_psql('postgres', 'SELECT count(DISTINCT status) FROM model_mgr.deployment'), '>=', 3, 'that ended in several ways');
 totals_agree($node, 'rollups agree with the observations');
+# A model that is archived as a whole can be deleted, and nothing of it stays but observations and the audit log.
+my $left = $node->safe_psql('postgres', q{
+	SELECT string_agg(format('SELECT %L AS t, count(*) AS n FROM model_mgr.%I WHERE %I IN (%s)', c.relname, c.relname, a.attname,
+		CASE a.attname WHEN 'model_id' THEN m.model_id::text WHEN 'model_name' THEN quote_literal('c') ELSE m.deployments END), ' UNION ALL ')
+	FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname IN ('model_id', 'model_name', 'deployment_id'),
+		(SELECT model_id, (SELECT string_agg(deployment_id::text, ', ') FROM model_mgr.deployment WHERE model_name = 'c')
+			FROM model_mgr.model WHERE model_name = 'c') m(model_id, deployments)
+	WHERE c.relnamespace = 'model_mgr'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+		AND c.relname NOT IN ('audit_log', 'observation', 'rollup_minute')});
+cmp_ok($node->safe_psql('postgres', "SELECT count(DISTINCT t) FROM ($left) x WHERE n > 0"), '>=', 9, 'a model has rows in all tables');
+$node->safe_psql('postgres', q{
+	DO $$ BEGIN PERFORM model_mgr.abort_deployment(model_mgr.open_deployment('c')); EXCEPTION WHEN SQLSTATE '55000' THEN NULL; END $$;
+	SELECT model_mgr.unpin_unit('c', 'u' || i) FROM generate_series(1, 4) i;
+	SELECT model_mgr.drop_segment('c', 'here');
+	SELECT count(*) FROM (SELECT model_mgr.archive_model_version('c', v.version, 'the end') FROM (SELECT version FROM model_mgr.model_version
+		WHERE model_name = 'c' AND status <> 'archived' ORDER BY status = 'active') v OFFSET 0) x;
+	SELECT model_mgr.delete_model('c')});
+is($node->safe_psql('postgres', "SELECT string_agg(t || ' ' || n, ', ') FROM ($left) x WHERE n > 0"), '', 'deleted, it has none');
+totals_agree($node, 'its outcomes are still counted');
 finish($node);
