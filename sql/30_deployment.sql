@@ -152,7 +152,7 @@ COMMENT ON FUNCTION model_mgr.open_deployment(text) IS
 CREATE FUNCTION model_mgr.rollback_model(model_name text, target_version text DEFAULT NULL, reason text DEFAULT '') RETURNS boolean
 AS 'MODULE_PATHNAME', 'mm_rollback_model' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION model_mgr.rollback_model(text, text, text) IS
-'Takes a version back at once: without a target an open rollout returns to its baseline, else the last deployment is taken back; with one (version or @alias) that version serves. False: already there. Errors: 42704 unknown model or version, 55000 nothing to roll back to.';
+'Takes a version back at once: without a target an open rollout returns to its baseline, else the last deployment is taken back; with one (version or @alias) that version serves; never one that was rolled back or failed. False: already there. Errors: 42704 unknown model or version, 55000 nothing to roll back to, or a version that may not serve.';
 
 CREATE FUNCTION model_mgr.get_deployment(deployment_id bigint) RETURNS SETOF model_mgr.deployment
 LANGUAGE SQL STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp

@@ -18,6 +18,7 @@
 #include "commands/trigger.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
+#include "storage/proc.h"
 #include "utils/guc.h"
 #include "utils/rel.h"
 #include "utils/resowner.h"
@@ -33,6 +34,8 @@
 /* Without anybody who folds the backlog that is larger, one commit folds it all. */
 #define FOLD_ALL_AFTER (60 * USECS_PER_SEC)
 #define TIME_LIMIT_MS 2000
+/* A transaction that recorded for very many models starts no further evaluation after so long. */
+#define COMMIT_BUDGET (250 * (USECS_PER_SEC / 1000))
 
 static volatile sig_atomic_t out_of_time;
 static TimeoutId time_limit = MAX_TIMEOUTS;
@@ -133,6 +136,22 @@ evaluate_guarded(int64 model_id)
 		QueryCancelPending = false;
 }
 
+/* budget_left: whether this transaction's evaluations, *spent of them so far, may go on. */
+static bool
+budget_left(TimestampTz **spent)
+{
+	static LocalTransactionId transaction;
+	static TimestampTz so_far;
+
+	if (transaction != compat_lxid(MyProc))
+	{
+		transaction = compat_lxid(MyProc);
+		so_far = 0;
+	}
+	*spent = &so_far;
+	return so_far < COMMIT_BUDGET;
+}
+
 MM_FUNCTION(mm_enforce);
 
 /* mm_enforce: the trigger, queued by rows whose WHEN condition held. */
@@ -141,6 +160,8 @@ mm_enforce(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	Datum version_id;
+	TimestampTz *spent;
+	TimestampTz began;
 	int64 model_id;
 	bool isnull;
 	int column;
@@ -157,7 +178,14 @@ mm_enforce(PG_FUNCTION_ARGS)
 	if (isnull || !guc_enforcement || IsolationUsesXactSnapshot() || InSecurityRestrictedOperation() ||
 		!routing_watched(DatumGetInt64(version_id), &model_id) || !enforcement_unseen(model_id))
 		return PointerGetDatum(NULL);
+	if (!budget_left(&spent))
+	{
+		enforcement_retry_soon(model_id);
+		return PointerGetDatum(NULL);
+	}
 	enforcement_seen(model_id);
+	began = GetCurrentTimestamp();
 	evaluate_guarded(model_id);
+	*spent += GetCurrentTimestamp() - began;
 	return PointerGetDatum(NULL);
 }

@@ -181,4 +181,12 @@ INSERT INTO model_mgr.observation (version_id, success) SELECT pg_temp.version_i
 SELECT pg_sleep(1.1);
 SELECT pg_temp.outcomes('live', '2', 1, 0) \gset
 SELECT is(pg_temp.state('live'), 'rolled_back 0 1', 'a breach is found within a second or so');
+-- 7. A load for very many models evaluates for a quarter of a second at most; the tick does the rest.
+SELECT count(pg_temp.canary('many' || i)) FROM generate_series(1, 300) i;
+CREATE TEMP TABLE took AS SELECT clock_timestamp() AS began, NULL::timestamptz AS done;
+INSERT INTO model_mgr.observation (version_id, success) SELECT pg_temp.version_id('many' || i), false FROM generate_series(1, 300) i, generate_series(1, 20);
+UPDATE took SET done = clock_timestamp();
+SELECT cmp_ok(done - began, '<', interval '2 s', 'the commit does not wait for all of them') FROM took;
+SELECT count(*) > 0 AS ticked FROM generate_series(1, 3), model_mgr.tick();
+SELECT is((SELECT count(*) FROM model_mgr.list_deployments(status => 'rolled_back') WHERE model_name LIKE 'many%'), 300::bigint, 'none is forgotten');
 SELECT finish();
