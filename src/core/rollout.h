@@ -96,7 +96,7 @@ typedef enum rollout_wait
 	ROLLOUT_WAIT_WARMUP,
 	ROLLOUT_WAIT_SECONDS,
 	ROLLOUT_WAIT_REQUESTS,
-	ROLLOUT_WAIT_LIMITS,  /* a limit is broken and automatic rollback is off */
+	ROLLOUT_WAIT_LIMITS, /* a limit is broken and automatic rollback is off */
 	ROLLOUT_WAIT_RESUME,
 	ROLLOUT_WAIT_BAKE
 } rollout_wait;

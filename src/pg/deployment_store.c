@@ -133,7 +133,7 @@ deployment_update(const deployment *d, const char *reason)
 	bool ended = !deployment_is_open(d) && !deployment_is_baking(d);
 	query_arg finished = ended ? time_arg(mm_now()) : null_arg();
 
-	query_run(&row, int64_arg(d->deployment_id), text_arg(d->status), text_arg(reason),
+	query_run(&row, int64_arg(d->deployment_id), text_arg(d->status), text_arg(reason && *reason ? reason : NULL),
 			  float8_arg(d->traffic_percentage), int32_arg(d->step),
 			  d->step_started_at ? time_arg(d->step_started_at) : null_arg(), finished);
 	query_run(&plan, int64_arg(d->deployment_id), d->bake_until ? time_arg(d->bake_until) : null_arg(), finished);
