@@ -355,7 +355,8 @@ summary_check(const unsigned char *bytes, size_t length)
 	if (mean < head.min - slack || mean > head.max + slack)
 		return "the mean lies outside the extremes";
 	width = (head.max - head.min) / 2;
-	if (head.m.m2 / (double) head.m.n > width * width * (1 + 1e-6) + slack * slack + DBL_MIN || (head.m.n == 1 && head.m.m2 != 0))
+	if (head.m.m2 / (double) head.m.n > width * width * (1 + 1e-6) + slack * slack + DBL_MIN ||
+		(head.m.n == 1 && head.m.m2 != 0))
 		return "the deviation is too large for the extremes";
 	return NULL;
 }

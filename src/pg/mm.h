@@ -58,7 +58,7 @@ extern const char *mm_caller_name(void);
  */
 extern bool mm_lock_model(int64 model_id, bool wait);
 
-/* Arguments. Each raises the SQLSTATE of API.md and names the argument. */
+/* Arguments. Each raises its standard SQLSTATE and names the argument. */
 extern void mm_require(FunctionCallInfo fcinfo, int argno, const char *name);                  /* NULL: 22004 */
 extern char *mm_text_arg(FunctionCallInfo fcinfo, int argno, const char *name, bool required); /* cstring or NULL */
 /* mm_check_name: 42602 empty or control character, 42622 over 255 bytes. `what` as in "model name". */
@@ -68,7 +68,8 @@ extern void mm_check_float(const char *name, double value, double low, double hi
 /* mm_by: the given name, or session_user when NULL (the *_by arguments). */
 extern const char *mm_by(const char *given);
 
-/* mm_not_built: 0A000 for what API.md lists and this version does not do yet; `what` names it, hint says what to use.
+/* mm_not_built: 0A000 for what the contract names and this version does not do yet; `what` names it, hint says what to
+ * use.
  */
 extern void mm_not_built(const char *what, const char *hint) __attribute__((noreturn));
 

@@ -7,7 +7,7 @@
  *   pending  rows visible to this statement and not visible to the watermark: txn at or above the old next_txn, or
  *            among the transactions that were in progress then;
  *   stored   this statement's own snapshot: next_txn = its xmax, in_progress = its xip plus the present transaction,
- *            whose rows are left out: it may still write more (POSTGRES.md T33).
+ *            whose rows are left out: it may still write more.
  *
  * So a late commit is neither lost nor counted twice, and a long transaction delays only its own rows. Keys hold an era
  * in the high bits (txn.c): the first fold after a restore into another cluster takes what the dump held pending and

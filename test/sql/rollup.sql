@@ -42,7 +42,7 @@ SELECT ok(pg_temp.agrees(), 'rollups and tail together');
 SELECT is(pg_temp.fold(), 10::bigint, 'only the new rows');
 SELECT ok(pg_temp.agrees(), 'added to what was there');
 
--- The present transaction's rows are read and never folded by itself: it may write more (T33).
+-- The present transaction's rows are read and never folded by itself: it may write more.
 BEGIN;
 INSERT INTO model_mgr.observation (version_id, success) VALUES (1, true);
 SELECT is(pg_temp.fold(), 0::bigint, 'own rows wait');
