@@ -109,11 +109,13 @@ routing_salt(int64 model_id)
 	return query_text(0, 0);
 }
 
-/* next_revision: of a model's routing; stays true as long as the caller holds the model's lock. */
+/* next_revision: of a model's routing; stays true as long as the caller holds the model's lock. Locks the row, so that
+ * a REPEATABLE READ transaction with an older snapshot fails here (40001), not on a constraint further on. */
 static int64
 next_revision(int64 model_id)
 {
-	static query get = QUERY("SELECT revision + 1 FROM model_mgr.routing WHERE model_id = $1", INT8OID);
+	static query get =
+		QUERY("SELECT revision + 1 FROM model_mgr.routing WHERE model_id = $1 FOR NO KEY UPDATE", INT8OID);
 
 	if (query_run(&get, int64_arg(model_id)) == 0)
 		elog(ERROR, "model " INT64_FORMAT " has no routing row", model_id);
