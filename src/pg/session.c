@@ -11,6 +11,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "executor/spi.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "utils/guc.h"
@@ -159,11 +160,16 @@ mm_check_name(const char *what, const char *name)
 	if (length > 255)
 		ereport(ERROR, errcode(ERRCODE_NAME_TOO_LONG), errmsg("%s is too long", what),
 				errdetail("It has %zu bytes; names have 1 to 255.", length), errhint("Choose a shorter name."));
-	for (const char *c = name; *c; c++)
-		if ((unsigned char) *c < 0x20 || *c == 0x7f)
+	for (const unsigned char *c = (const unsigned char *) name; *c; c++)
+	{
+		/* U+0080 to U+009F steer terminals like those below the blank; UTF-8 writes them as 0xc2 and one byte. */
+		bool high = *c == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f && GetDatabaseEncoding() == PG_UTF8;
+
+		if (*c < 0x20 || *c == 0x7f || high)
 			ereport(ERROR, errcode(ERRCODE_INVALID_NAME), errmsg("%s must not contain control characters", what),
-					errdetail("Byte %d is 0x%02x.", (int) (c - name) + 1, (unsigned char) *c),
+					errdetail("Byte %d is 0x%02x.", (int) (c - (const unsigned char *) name) + 1, high ? c[1] : *c),
 					errhint("Remove the character."));
+	}
 }
 
 void

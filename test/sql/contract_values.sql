@@ -63,4 +63,8 @@ SELECT is(v.avg_response_time, 1e100::float8, 'to their mean') FROM model_mgr.mo
 
 -- A context is an object.
 SELECT is(pg_temp.code(format($$SELECT model_mgr.%s('m', 'u', '[]')$$, f)), '22P02', f) FROM unnest('{route,explain_route}'::text[]) f;
+
+-- Control characters are those above the letters too; a blank that does not break is none.
+SELECT is(pg_temp.code(format($$SELECT model_mgr.create_model_version(%L, '1', '{"provider": "p", "model_name": "x"}')$$, n)), code, format('U+%s', to_hex(ascii(right(n, 1)))))
+FROM (VALUES (E'a\u0080', '42602'), (E'a\u009f', '42602'), (E'a\u007f', '42602'), (E'a\u001f', '42602'), (E'a\u00a0', '00000'), (E'a\u00c2', '00000')) t (n, code);
 SELECT * FROM finish();
