@@ -122,8 +122,10 @@ unrecorded_metrics_break_nothing(void)
 	CHECK(decide(&plan, at_step(1, 10), t, t).action == ROLLOUT_STEP, "it steps without times");
 	timed.response_time_count = 3;
 	timed.response_time_sum = 3;
-	CHECK(decide(&plan, at_step(1, 10), timed, timed).wait == ROLLOUT_WAIT_VERDICT,
-		  "recorded but thin: only pass steps");
+	CHECK(decide(&plan, at_step(1, 10), timed, timed).action == ROLLOUT_STEP, "few times, within the limit");
+	timed.response_time_sum = 300;
+	CHECK(decide(&plan, at_step(1, 10), timed, timed).action == ROLLOUT_ROLL_BACK,
+		  "few times, beyond it: compared once min_requests outcomes are known");
 }
 
 static void
