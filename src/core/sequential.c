@@ -209,9 +209,12 @@ void
 sequential_anytime(hypothesis_arm control, hypothesis_arm treatment, double confidence_level, double *ci_low,
 				   double *ci_high, double *p_value)
 {
-	hypothesis_result welch = hypothesis_welch(control, treatment, 0.5);
 	double alpha = 1 - confidence_level;
-	double m;
+	double v_control;
+	double v_treatment;
+	double v; /* variance of the difference of means */
+	double df;
+	double effect;
 	double r;
 	double k;
 	double width;
@@ -221,23 +224,31 @@ sequential_anytime(hypothesis_arm control, hypothesis_arm treatment, double conf
 	*ci_low = -INFINITY;
 	*ci_high = INFINITY;
 	*p_value = 1;
-	/* Without variance in either arm nothing is known about how far the next value may lie. */
-	if (welch.status != HYPOTHESIS_OK)
+	if (control.n < 2 || treatment.n < 2)
 		return;
-	m = (double) control.n * ((double) treatment.n / ((double) control.n + (double) treatment.n));
-	r = PHI / (PHI + m);
-	t2 = welch.statistic * welch.statistic / welch.df;
-	log_e = 0.5 * log(r) + (welch.df + 1) / 2 * (log1p(t2) - log1p(r * t2));
+	v_control = control.variance / (double) control.n;
+	v_treatment = treatment.variance / (double) treatment.n;
+	v = v_control + v_treatment;
+	/* Without variance in either arm nothing is known about how far the next value may lie. */
+	if (!(v > 0))
+		return;
+	v_control /= v;
+	v_treatment /= v;
+	df =
+		1 / (v_control * v_control / (double) (control.n - 1) + v_treatment * v_treatment / (double) (treatment.n - 1));
+	effect = dd_value(dd_subtract(treatment.mean, control.mean));
+	r = PHI / (PHI + (double) control.n * ((double) treatment.n / ((double) control.n + (double) treatment.n)));
+	t2 = effect / sqrt(v) * (effect / sqrt(v)) / df;
+	log_e = 0.5 * log(r) + (df + 1) / 2 * (log1p(t2) - log1p(r * t2));
 	if (log_e > 0)
 		*p_value = exp(-log_e);
 	/* E < 1 / alpha solved for T^2: v (1 - k) / (k - r), k = (alpha^2 r)^(1 / (v + 1)) */
-	k = (2 * log(alpha) + log(r)) / (welch.df + 1);
+	k = (2 * log(alpha) + log(r)) / (df + 1);
 	if (exp(k) <= r)
 		return;
-	width = sqrt(welch.df * -expm1(k) / (exp(k) - r)) *
-			hypot(sqrt(control.variance / (double) control.n), sqrt(treatment.variance / (double) treatment.n));
-	*ci_low = welch.effect - width;
-	*ci_high = welch.effect + width;
+	width = sqrt(df * -expm1(k) / (exp(k) - r)) * sqrt(v);
+	*ci_low = effect - width;
+	*ci_high = effect + width;
 }
 
 typedef struct ranked
