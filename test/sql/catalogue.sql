@@ -3,7 +3,7 @@
 \i test/fresh.psql
 SET client_min_messages = warning;
 SET search_path = pg_catalog, tap, pg_temp;
-SELECT plan(28);
+SELECT plan(29);
 
 CREATE TEMP VIEW routine AS
 SELECT p.*, l.lanname, p.oid::regprocedure::text AS signature
@@ -34,6 +34,8 @@ INSERT INTO exempt VALUES
 SELECT is_empty($$SELECT signature FROM routine WHERE pronamespace <> 'model_mgr'::regnamespace$$, 'functions are in schema model_mgr');
 SELECT is_empty($$SELECT relname FROM relation WHERE nspname NOT IN ('model_mgr', 'pg_toast')$$, 'relations are in schema model_mgr');
 SELECT is_empty($$SELECT proname FROM routine GROUP BY proname HAVING count(*) > 1$$, 'no function is overloaded');
+SELECT is_empty($$SELECT signature FROM routine r WHERE EXISTS (SELECT FROM pg_proc p WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.proname = r.proname)$$,
+    'none has the name of a function of the server');
 
 -- 2. Labels.
 SELECT is_empty($$SELECT signature FROM routine WHERE prosecdef$$, 'no SECURITY DEFINER');

@@ -1,7 +1,7 @@
 -- The install script refuses a schema that somebody else prepared, leaves nothing behind when dropped, and the
 -- extension can be made again in the same session.
 \i test/fresh.psql
-SELECT plan(16);
+SELECT plan(18);
 SET client_min_messages = warning;
 
 SELECT is((SELECT extversion FROM pg_extension WHERE extname = 'model_mgr'), model_mgr.model_mgr_version(),
@@ -35,6 +35,12 @@ EXCEPTION WHEN OTHERS THEN
 END $$;
 
 CREATE ROLE regress_model_mgr_squatter;
+GRANT CREATE ON DATABASE contrib_regression TO regress_model_mgr_squatter;
+SET ROLE regress_model_mgr_squatter;
+SELECT code FROM pg_temp.refusal() \gset
+RESET ROLE;
+SELECT is(:'code', '42501', 'superusers only');
+REVOKE CREATE ON DATABASE contrib_regression FROM regress_model_mgr_squatter;
 CREATE SCHEMA model_mgr AUTHORIZATION regress_model_mgr_squatter;
 SELECT is(r, ('42501'::text, 'schema "model_mgr" belongs to somebody else'::text, 'Its owner is regress_model_mgr_squatter.'::text,
     'Drop or rename that schema, then create the extension again.'::text)::record, 'a schema of somebody else')
@@ -54,6 +60,11 @@ CREATE DOMAIN model_mgr.word AS text;
 SELECT is((r).code, '55000', 'a schema that holds a domain') FROM pg_temp.refusal() r;
 DROP DOMAIN model_mgr.word;
 SELECT is((r).code, '00000', 'an empty schema of the installing role, as a dump makes it') FROM pg_temp.refusal() r;
+
+-- With its schema on the path the server's own names still mean the server's own functions.
+SET search_path = model_mgr, public, tap;
+SELECT is(count('x')::text || sum(x) || min(x) || max(x) || left(format('%s', bool_and(x > 0)), 1), '1234567823456782345678t', 'count, sum, min, max are not shadowed')
+FROM (VALUES (2345678)) v (x) WHERE x > 0;
 
 SELECT * FROM finish();
 DROP EXTENSION model_mgr;
