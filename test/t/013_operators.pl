@@ -117,6 +117,8 @@ my $left = $node->safe_psql('postgres', q{
 cmp_ok($node->safe_psql('postgres', "SELECT count(DISTINCT t) FROM ($left) x WHERE n > 0"), '>=', 9, 'a model has rows in all tables');
 $node->safe_psql('postgres', q{
 	DO $$ BEGIN PERFORM model_mgr.abort_deployment(model_mgr.open_deployment('c')); EXCEPTION WHEN SQLSTATE '55000' THEN NULL; END $$;
+	SELECT format('SET model_mgr.clock = %L', now() + interval '1 hour') \gexec
+	SELECT count(*) FROM model_mgr.tick();
 	SELECT model_mgr.unpin_unit('c', 'u' || i) FROM generate_series(1, 4) i;
 	SELECT model_mgr.drop_segment('c', 'here');
 	SELECT count(*) FROM (SELECT model_mgr.archive_model_version('c', v.version, 'the end') FROM (SELECT version FROM model_mgr.model_version
