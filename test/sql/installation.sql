@@ -39,7 +39,7 @@ GRANT CREATE ON DATABASE contrib_regression TO regress_model_mgr_squatter;
 SET ROLE regress_model_mgr_squatter;
 SELECT code FROM pg_temp.refusal() \gset
 RESET ROLE;
-SELECT is(:'code', '42501', 'superusers only');
+SELECT is(:'code'::text, '42501', 'superusers only');
 REVOKE CREATE ON DATABASE contrib_regression FROM regress_model_mgr_squatter;
 CREATE SCHEMA model_mgr AUTHORIZATION regress_model_mgr_squatter;
 SELECT is(r, ('42501'::text, 'schema "model_mgr" belongs to somebody else'::text, 'Its owner is regress_model_mgr_squatter.'::text,
