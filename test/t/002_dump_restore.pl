@@ -22,7 +22,7 @@ sub set_transaction_id
 
 # The source stands in the middle of a canary, at ids between those of the two targets.
 set_transaction_id($source, 32768 * 100, 1);
-$source->safe_psql('postgres', 'CREATE TABLE public.other (n integer); CALL model_mgr.maintain();');
+$source->safe_psql('postgres', 'CREATE TABLE public.other (n integer); CALL model_mgr.maintain(); SELECT model_mgr.setup_roles();');
 my $deployment = canary($source, 'spam', rollout => '{"min_requests": 20, "salt": "sticky"}');
 $source->safe_psql('postgres', at(2, serve('spam', 1, 600)));
 $source->safe_psql('postgres', at(2, q{
@@ -76,6 +76,15 @@ sub contents
 	$text .= $node->safe_psql($dbname, q{
 		SELECT 'sequence ' || sequencename || ' ' || coalesce(last_value::text, 'unused')
 		FROM pg_sequences WHERE schemaname = 'model_mgr' ORDER BY 1}) . "\n";
+	$text .= $node->safe_psql($dbname, q{
+		SELECT 'rights ' || count(*) || ' ' || md5(string_agg(x, ',' ORDER BY x COLLATE "C")) FROM (
+			SELECT concat_ws(' ', o, a.grantee::regrole, a.privilege_type, a.is_grantable) FROM (
+				SELECT oid::regprocedure::text, coalesce(proacl, acldefault('f', proowner)) FROM pg_proc WHERE pronamespace = 'model_mgr'::regnamespace
+				UNION ALL SELECT oid::regclass::text, coalesce(relacl, acldefault('r', relowner)) FROM pg_class
+					WHERE relnamespace = 'model_mgr'::regnamespace AND relkind IN ('r', 'p', 'v')
+				UNION ALL SELECT attrelid::regclass || '.' || attname, attacl FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
+					WHERE relnamespace = 'model_mgr'::regnamespace AND attacl IS NOT NULL
+				UNION ALL SELECT nspname, nspacl FROM pg_namespace WHERE nspname = 'model_mgr') s(o, acl), aclexplode(acl) a) y(x)}) . "\n";
 	$text .= routes($node, 'spam', 10_000, $dbname) . "\n" . routes($node, 'aged', 10_000, $dbname) . "\n";
 	$text .= $node->safe_psql($dbname, q{
 		SELECT md5(string_agg(r::text, E'\n' ORDER BY r::text)) FROM (SELECT * FROM model_mgr.rollup_now) r}) . "\n";
@@ -158,6 +167,9 @@ bad_candidate('fresh', '');
 my $contents = contents($source, 'postgres');
 my %targets = (small => new_node('small', extension => 0), large => new_node('large', extension => 0));
 set_transaction_id($targets{large}, 32768 * 500, 3);
+# Roles belong to the cluster, their rights to the database.
+$_->safe_psql('postgres', 'CREATE ROLE model_mgr_admin; CREATE ROLE model_mgr_operator; CREATE ROLE model_mgr_app; CREATE ROLE model_mgr_reader')
+  for values %targets;
 my $source_id = $source->safe_psql('postgres', 'SELECT pg_current_xact_id()');
 cmp_ok($targets{small}->safe_psql('postgres', 'SELECT pg_current_xact_id()'), '<', $source_id, 'one target has smaller transaction ids');
 cmp_ok($targets{large}->safe_psql('postgres', 'SELECT pg_current_xact_id()'), '>', $source_id, 'the other has larger ones');
