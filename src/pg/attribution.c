@@ -1,10 +1,10 @@
 /*
- * attribution.c: which rollout and step an outcome is credited to. A row that carries the rollout of its decision
- * keeps it; a row without one is credited to the rollout of its version's model in whose time it was routed. Called
+ * attribution.c: which rollout and step an outcome is credited to. A row that carries the rollout of its decision, or
+ * the one that it was recorded in (step 0: in none), keeps it; a row without one is credited to the rollout of its version's model in whose time it was routed. Called
  * once a row by the view rollup_pending, so the rollouts of a version are read once a query.
  *
- * A model's rollouts follow one another, but with model_mgr.clock held still several may share a beginning: the last
- * one that began counts.
+ * A model's rollouts follow one another, but with model_mgr.clock held still several may share a beginning: for rows
+ * that do not carry one the last one that began counts.
  */
 #include "pg/mm.h"
 
@@ -150,7 +150,9 @@ mm_attribution(PG_FUNCTION_ARGS)
 	}
 	in_force = find_stretch(times, at);
 
-	if (deployment_id == 0 && in_force)
+	if (deployment_id == 0 && !PG_ARGISNULL(2) && step == 0)
+		; /* recorded while there was no rollout */
+	else if (deployment_id == 0 && in_force)
 	{
 		deployment_id = in_force->deployment_id;
 		step = in_force->step;

@@ -17,6 +17,7 @@ record_clear(record_row *row)
 {
 	memset(row->values, 0, sizeof(row->values));
 	memset(row->nulls, true, sizeof(row->nulls));
+	row->timed = false;
 	record_set(row, RECORD_FEEDBACK, BoolGetDatum(false));
 }
 
@@ -71,6 +72,7 @@ record_check_time(record_row *row)
 		record_set(row, RECORD_RECORDED_AT, TimestampTzGetDatum(now));
 		return;
 	}
+	row->timed = true;
 	at = DatumGetTimestampTz(row->values[RECORD_RECORDED_AT]);
 	if (at < now - guc_retention_days * USECS_PER_DAY || at > now + USECS_PER_DAY)
 	{
@@ -137,6 +139,26 @@ record_set_metrics(record_row *row, Jsonb *metrics)
 	record_set(row, RECORD_METRICS, JsonbPGetDatum(metrics));
 }
 
+/*
+ * credit_now: the rollout and step in force, or step 0 when there is none: outside. Times alone cannot tell rollouts
+ * apart that follow one another within one instant, as they do while model_mgr.clock is held still.
+ */
+static void
+credit_now(record_row *row, const char *model, int model_length, int64 version_id)
+{
+	const routing_entry *entry = routing_lookup(model, model_length);
+
+	if (entry == NULL)
+		return;
+	if (entry->deployment_id == 0)
+		record_set(row, RECORD_STEP, Int32GetDatum(0));
+	else if (version_id == entry->candidate_version_id || version_id == entry->stable_version_id)
+	{
+		record_set(row, RECORD_DEPLOYMENT_ID, Int64GetDatum(entry->deployment_id));
+		record_set(row, RECORD_STEP, Int32GetDatum(entry->step));
+	}
+}
+
 void
 record_set_version(record_row *row, const char *model, int model_length, const char *version, int version_length)
 {
@@ -152,6 +174,8 @@ record_set_version(record_row *row, const char *model, int model_length, const c
 		mm_leave(scope);
 	}
 	record_set(row, RECORD_VERSION_ID, Int64GetDatum(version_id));
+	if (!row->timed && row->nulls[RECORD_ROUTED_AT])
+		credit_now(row, model, model_length, version_id);
 }
 
 void

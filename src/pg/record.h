@@ -39,6 +39,7 @@ typedef struct record_row
 {
 	Datum values[RECORD_COLUMNS];
 	bool nulls[RECORD_COLUMNS];
+	bool timed; /* the caller said when it was recorded */
 } record_row;
 
 /* record_clear: every column NULL but feedback, which is false. */
@@ -50,6 +51,7 @@ extern void record_check_row(record_row *row);
 extern void record_check_time(record_row *row);
 extern void record_set_metrics(record_row *row, Jsonb *metrics);
 extern void record_set_decision(record_row *row, const char *decision, int length);
+/* record_set_version: after the checks. What is recorded as it happens is credited to the rollout in force now. */
 extern void record_set_version(record_row *row, const char *model, int model_length, const char *version,
 							   int version_length);
 extern void record_set_unit(record_row *row, const char *unit, int length);

@@ -67,4 +67,19 @@ SELECT is(pg_temp.code(format($$SELECT model_mgr.%s('m', 'u', '[]')$$, f)), '22P
 -- Control characters are those above the letters too; a blank that does not break is none.
 SELECT is(pg_temp.code(format($$SELECT model_mgr.create_model_version(%L, '1', '{"provider": "p", "model_name": "x"}')$$, n)), code, format('U+%s', to_hex(ascii(right(n, 1)))))
 FROM (VALUES (E'a\u0080', '42602'), (E'a\u009f', '42602'), (E'a\u007f', '42602'), (E'a\u001f', '42602'), (E'a\u00a0', '00000'), (E'a\u00c2', '00000')) t (n, code);
+
+-- With the clock held still one rollout's outcomes are not the next one's, nor are those recorded before it began.
+SELECT pg_temp.make_model('n', '1', '2');
+SELECT (model_mgr.deploy_model_version('n', '1')).status;
+SELECT pg_temp.outcomes('n', '2', 200, 0);
+SELECT (model_mgr.deploy_model_version('n', '2')).status;
+SELECT is((SELECT samples FROM model_mgr.deployment_list WHERE deployment_id = pg_temp.newest('n')), 0::bigint, 'recorded before the rollout');
+SELECT pg_temp.outcomes('n', '2', 200, 0);
+SELECT is(pg_temp.tick(), 1::bigint, 'recorded in it');
+SELECT is((SELECT p.status FROM model_mgr.deploy_model_version('n', '2') p), 'running', 'deployed again');
+SELECT pg_temp.outcomes('n', '2', 200, 200);
+SELECT is((SELECT samples FROM model_mgr.deployment_list WHERE deployment_id = pg_temp.newest('n')), 200::bigint, 'only what it did this time');
+SELECT pg_temp.tick();
+SELECT is(pg_temp.state('n'), 'running 10 1', 'is judged');
+SELECT is((SELECT array_agg(DISTINCT o.step) FROM model_mgr.observation o JOIN model_mgr.model_version v USING (version_id) WHERE v.model_name = 'n'), '{0,1}', 'outside, and in the first step');
 SELECT * FROM finish();

@@ -15,8 +15,8 @@ CREATE FUNCTION pg_temp.version_id(text) RETURNS bigint LANGUAGE sql AS $$
 
 -- update_model_metrics: every argument reaches its column; what is not given is NULL.
 SELECT model_mgr.update_model_metrics('m', '1');
-SELECT is(o, row('2026-01-10 12:00:00+00'::timestamptz, NULL, o.txn, pg_temp.version_id('1'), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-    NULL, NULL, NULL, NULL, NULL, false, NULL)::model_mgr.observation, 'nothing is known of a bare request but its version and time') FROM pg_temp.last_row() o;
+SELECT is(o, row('2026-01-10 12:00:00+00'::timestamptz, NULL, o.txn, pg_temp.version_id('1'), r.deployment_id, r.step, NULL, NULL, NULL, NULL, NULL, NULL,
+    NULL, NULL, NULL, NULL, NULL, false, NULL)::model_mgr.observation, 'nothing is known of a bare request but its version, its time and the rollout in force') FROM pg_temp.last_row() o, model_mgr.routing r WHERE r.model_name = 'm';
 SELECT pg_temp.at('2026-01-10 12:00:01+00');
 SELECT model_mgr.update_model_metrics('m', '2', 0.5, false, 0.75, 0.002, 10, 20, 'timeout', 'unit', '2026-01-10 12:00:02+00', '{"tone": 3}', '2026-01-10 11:59:00+00');
 SELECT is(o, row('2026-01-10 12:00:02+00'::timestamptz, '2026-01-10 11:59:00+00'::timestamptz, o.txn, pg_temp.version_id('2'), NULL, NULL, NULL, NULL,
