@@ -114,7 +114,7 @@ sub restore_database
 	append_to_file("$dir/list", join '', (grep { !/$observations/ } @list), grep { /$observations/ } @list);
 	command_ok(
 		$format eq 'p'
-		? [ 'psql', '-Xqb', '-o', "$dir/out", '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($dbname), '-f', "$dir/$file" ]
+		? [ 'psql', '-Xqb1', '-o', "$dir/out", '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($dbname), '-f', "$dir/$file" ]
 		: [ 'pg_restore', '--exit-on-error', '-j', 2, '-L', "$dir/list", '-d', $node->connstr($dbname), "$dir/$file" ],
 		"restore $file into " . $node->name . " $dbname");
 }
