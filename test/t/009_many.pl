@@ -86,5 +86,29 @@ is($last, "$cycles $cycles", "$cycles cycles of deploying and taking back, each 
 my $cache_after = $session->query($cache);
 cmp_ok($cache_after - $cache_before, '<=', 16384, "the cache has not grown with them ($cache_before, $cache_after bytes)");
 cmp_ok($session->query($memory) - $before, '<=', $grown + 4 * 1024 * 1024, 'nor has the session');
+
+# Thousands of recordings, each committed and, with the clock held still, each evaluated: no growth either.
+$session->query(q{SET model_mgr.clock = '2026-03-02 00:00:00+00';
+	SELECT status FROM model_mgr.deploy_model_version('model 7', '2.0.0', 'canary');});
+my $record = sub {
+	my ($n) = @_;
+	$session->query(qq{
+		DO \$do\$
+		BEGIN
+			FOR i IN 1 .. $n LOOP
+				PERFORM model_mgr.record_outcome(decision, true, 0.1, metrics => '{"a": 1}') FROM model_mgr.route('model 7', 'u' || i, '{"country": "DE"}');
+				PERFORM model_mgr.update_model_metrics('model 7', '1.0.0', 0.1, true, unit_id => 'u' || i);
+				PERFORM model_mgr.record_outcomes('[{"model_name": "model 7", "version": "1.0.0", "success": true}]');
+				COMMIT;
+			END LOOP;
+		END \$do\$;});
+};
+$record->(300);
+my $recorded_before = $session->query('SELECT sum(used_bytes) FROM pg_backend_memory_contexts;');
+$record->(soak() ? 100_000 : 500);
+my $recorded_after = $session->query('SELECT sum(used_bytes) FROM pg_backend_memory_contexts;');
+cmp_ok($recorded_after - $recorded_before, '<=', 65536, "recordings leave nothing behind ($recorded_before, $recorded_after bytes)");
+is($session->query("SELECT status FROM model_mgr.list_deployments('model 7') ORDER BY deployment_id DESC LIMIT 1;"), 'running', 'they were evaluated as good');
+totals_agree($node, 'rollups agree with the observations');
 $session->quit;
 finish($node);
