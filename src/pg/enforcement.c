@@ -59,6 +59,17 @@ backlog_is_old(void)
 	return query_run(&find) == 1 && query_time(0, 0) + FOLD_ALL_AFTER < GetCurrentTimestamp();
 }
 
+/* note_judged: tells the other sessions, which look once a second. */
+static void
+note_judged(int64 model_id)
+{
+	static query note = QUERY("UPDATE model_mgr.deployment_plan p SET judged_at = $2 FROM model_mgr.routing r"
+							  " WHERE r.model_id = $1 AND p.deployment_id = r.deployment_id",
+							  INT8OID, TIMESTAMPTZOID);
+
+	query_run(&note, int64_arg(model_id), time_arg(mm_now()));
+}
+
 /* evaluate: in a subtransaction of its own. */
 static void
 evaluate(int64 model_id)
@@ -80,7 +91,8 @@ evaluate(int64 model_id)
 			(void) rollup_fold(0);
 			enable_timeout_after(time_limit, TIME_LIMIT_MS);
 		}
-		(void) deployment_judge(model_id);
+		if (!deployment_judge(model_id))
+			note_judged(model_id);
 	}
 	else
 		enforcement_retry_soon(model_id); /* whoever holds it may not see this transaction's rows */

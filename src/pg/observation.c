@@ -183,7 +183,9 @@ observation_partition_holds(Oid partition, TimestampTz recorded_at)
 int
 observation_ranges(observation_range **out)
 {
-	learn_partitions();
+	AcceptInvalidationMessages();
+	if (!known.valid)
+		learn_partitions();
 	*out = palloc(Max(known.count, 1) * sizeof(observation_range));
 	for (int i = 0; i < known.count; i++)
 		(*out)[i] = known.days[i].range;

@@ -31,13 +31,15 @@
 #define SUMMARIZE_FEW 8
 #define SUMMARIZE_MANY 512
 
-/* Starting the compiler or workers, for which the big cost that a forbidden scan is given would be a reason, takes
- * longer than the reading. */
+/* Planning each time, and starting the compiler or workers (for which the big cost that a forbidden scan is given would
+ * be a reason), takes longer than the reading. */
 int
 rollup_plan_for_history(void)
 {
-	static const char *const settings[][2] = {
-		{"enable_seqscan", "off"}, {"jit", "off"}, {"max_parallel_workers_per_gather", "0"}};
+	static const char *const settings[][2] = {{"enable_seqscan", "off"},
+											  {"jit", "off"},
+											  {"max_parallel_workers_per_gather", "0"},
+											  {"plan_cache_mode", "force_generic_plan"}};
 	int level = NewGUCNestLevel();
 
 	for (int i = 0; i < lengthof(settings); i++)
@@ -88,13 +90,13 @@ rollup_fold(int64 max_rows)
 		"   FROM pg_catalog.pg_snapshot_xip(pg_catalog.pg_current_snapshot()) x) || $1,"
 		"  folded_at = pg_catalog.clock_timestamp()"
 		" WHERE s.installed_at = (SELECT pg_catalog.min(t.installed_at) FROM model_mgr.rollup_state t))"
-		" SELECT coalesce(pg_catalog.sum(p.rows), 0)::bigint FROM pending p",
+		" SELECT coalesce(pg_catalog.sum(p.rows), 0)::bigint,"
+		" (SELECT t.system_identifier FROM model_mgr.rollup_state t ORDER BY t.installed_at LIMIT 1) FROM pending p",
 		INT8OID);
-	/* Apart, since a change of these columns makes every session read its era again. */
+	/* Apart, since a statement that names these columns makes every session read its era and plan again. */
 	static query adopt =
 		QUERY("UPDATE model_mgr.rollup_state s SET era = ($1 >> 48)::integer, system_identifier = $2"
-			  " WHERE s.installed_at = (SELECT pg_catalog.min(t.installed_at) FROM model_mgr.rollup_state t)"
-			  " AND s.system_identifier <> $2",
+			  " WHERE s.installed_at = (SELECT pg_catalog.min(t.installed_at) FROM model_mgr.rollup_state t)",
 			  INT8OID, INT8OID);
 	int64 folded = -1;
 	int level;
@@ -102,13 +104,14 @@ rollup_fold(int64 max_rows)
 	/* Above READ COMMITTED the snapshot may be older than the watermark that another fold has stored since. */
 	if (IsolationUsesXactSnapshot() || !mm_lock_model(ROLLUP_LOCK, false))
 		return -1;
-	rollup_summarize(max_rows > 0 ? SUMMARIZE_FEW : SUMMARIZE_MANY);
+	rollup_summarize(max_rows > 0 ? SUMMARIZE_FEW : SUMMARIZE_MANY, max_rows <= 0);
 	level = rollup_plan_for_history();
 	if (max_rows <= 0 || pending_rows(max_rows + 1) <= max_rows)
 	{
 		query_run(&fold, int64_arg(txn_key()));
 		folded = query_int64(0, 0);
-		query_run(&adopt, int64_arg(txn_key()), int64_arg((int64) GetSystemIdentifier()));
+		if (query_int64(0, 1) != (int64) GetSystemIdentifier())
+			query_run(&adopt, int64_arg(txn_key()), int64_arg((int64) GetSystemIdentifier()));
 	}
 	AtEOXact_GUC(true, level);
 	return folded;

@@ -34,7 +34,8 @@ extern int64 rollup_fold(int64 max_rows);
 extern void rollup_side(int64 deployment_id, int64 version_id, TimestampTz since, int32 step, rollup_counts *window,
 						rollup_counts *from_step);
 
-/* rollup_summarize: summarises up to `limit` block ranges of the index on txn that have filled up; never waits. */
-extern void rollup_summarize(int limit);
+/* rollup_summarize: summarises up to `limit` block ranges of the indexes on txn that have filled up: of the partitions
+ * in use and one other, or of all; never waits. */
+extern void rollup_summarize(int limit, bool all);
 
 #endif

@@ -1,28 +1,34 @@
 /*
  * summarize.c: keeps the block-range index on txn useful without waiting for autovacuum: ranges that are not summarised
  * are read whole by every look at the pending rows, and at 5,000 recordings a second one range fills each second. The
- * fold summarises the ranges filled since, newest first, a few at a time; older gaps are maintain()'s.
+ * fold summarises the ranges filled since, newest first, a few at a time at a commit, many on the tick's time; gaps
+ * further back are maintain()'s.
  */
 #include "pg/rollup.h"
 
 #include "access/brin.h"
-#include "access/table.h"
+#include "access/relation.h"
 #include "catalog/pg_am.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/lsyscache.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 
 #include "pg/observation.h"
 
-/* What this backend has seen to in the partition of the present: block ranges lowest..filled - 1. */
-static struct
+/* What this backend has seen to in one partition: block ranges lowest..filled - 1. */
+typedef struct summarized
 {
-	Oid partition;
+	Oid partition;      /* hash key */
 	BlockNumber filled; /* ranges that are full */
 	BlockNumber lowest;
 	bool done; /* the one below `lowest` was summarised by others */
-} seen;
+} summarized;
+
+static HTAB *seen;
+static int turn; /* which partition is next, beside the two that are in use */
 
 /* find_index: the block-range index on txn, InvalidOid when somebody dropped it. */
 static Oid
@@ -58,39 +64,67 @@ summarize_range(Oid index, BlockNumber range, BlockNumber pages_per_range)
 											 Int64GetDatum((int64) range * pages_per_range))) > 0;
 }
 
-void
-rollup_summarize(int limit)
+/* summarize_partition: up to `limit` ranges of one; returns how many are left of it. */
+static int
+summarize_partition(Oid oid, int limit)
 {
-	bool plain;
-	Oid oid = observation_partition(mm_now(), &plain);
 	BlockNumber pages_per_range = 1;
 	BlockNumber filled;
 	Relation partition;
-	Oid index;
+	Oid index = InvalidOid;
+	summarized *entry;
+	bool found;
 
 	/* Autovacuum has the same lock; it summarises by itself. */
-	if (!plain || !ConditionalLockRelationOid(oid, ShareUpdateExclusiveLock))
-		return;
-	partition = table_open(oid, NoLock);
-	index = find_index(partition, &pages_per_range);
-	filled = RelationGetNumberOfBlocks(partition) / pages_per_range;
-	table_close(partition, NoLock);
+	if (!ConditionalLockRelationOid(oid, ShareUpdateExclusiveLock))
+		return limit;
+	partition = try_relation_open(oid, NoLock);
+	if (partition == NULL)
+		return limit;
+	if (partition->rd_rel->relkind == RELKIND_RELATION)
+		index = find_index(partition, &pages_per_range);
+	filled = OidIsValid(index) ? RelationGetNumberOfBlocks(partition) / pages_per_range : 0;
+	relation_close(partition, NoLock);
 	if (!OidIsValid(index))
-		return;
-	if (seen.partition != oid || filled < seen.filled)
+		return limit;
+	entry = hash_search(seen, &oid, HASH_ENTER, &found);
+	if (!found || filled < entry->filled)
 	{
-		seen.partition = oid;
-		seen.filled = seen.lowest = filled;
-		seen.done = false;
+		entry->filled = entry->lowest = filled;
+		entry->done = false;
 	}
-	while (limit > 0 && seen.filled < filled)
+	while (limit > 0 && entry->filled < filled)
 	{
-		(void) summarize_range(index, seen.filled++, pages_per_range);
+		(void) summarize_range(index, entry->filled++, pages_per_range);
 		limit--;
 	}
-	while (limit > 0 && seen.lowest > 0 && !seen.done)
+	while (limit > 0 && entry->lowest > 0 && !entry->done)
 	{
-		seen.done = !summarize_range(index, --seen.lowest, pages_per_range);
+		entry->done = !summarize_range(index, --entry->lowest, pages_per_range);
 		limit--;
 	}
+	return limit;
+}
+
+void
+rollup_summarize(int limit, bool all)
+{
+	TimestampTz now = mm_now();
+	observation_range *ranges;
+	int count;
+
+	if (seen == NULL)
+	{
+		HASHCTL control = {.keysize = sizeof(Oid), .entrysize = sizeof(summarized), .hcxt = TopMemoryContext};
+
+		seen = hash_create("model_mgr summaries", 128, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	count = observation_ranges(&ranges);
+	/* Rows come to the present day's and to the default, in bulk to any: that is looked at in turn. */
+	turn = count > 0 ? (turn + 1) % count : 0;
+	for (int i = 0; i < count && limit > 0; i++)
+		if (all || i == turn || (ranges[i].lower <= now && now < ranges[i].upper) ||
+			(ranges[i].is_default && ranges[i].upper == DT_NOEND))
+			limit = summarize_partition(ranges[i].partition, limit);
+	pfree(ranges);
 }
