@@ -35,12 +35,12 @@ EXCEPTION WHEN OTHERS THEN
 END $$;
 
 CREATE ROLE regress_model_mgr_squatter;
-GRANT CREATE ON DATABASE contrib_regression TO regress_model_mgr_squatter;
+GRANT CREATE ON DATABASE :DBNAME TO regress_model_mgr_squatter;
 SET ROLE regress_model_mgr_squatter;
 SELECT code FROM pg_temp.refusal() \gset
 RESET ROLE;
 SELECT is(:'code'::text, '42501', 'superusers only');
-REVOKE CREATE ON DATABASE contrib_regression FROM regress_model_mgr_squatter;
+REVOKE CREATE ON DATABASE :DBNAME FROM regress_model_mgr_squatter;
 CREATE SCHEMA model_mgr AUTHORIZATION regress_model_mgr_squatter;
 SELECT is(r, ('42501'::text, 'schema "model_mgr" belongs to somebody else'::text, 'Its owner is regress_model_mgr_squatter.'::text,
     'Drop or rename that schema, then create the extension again.'::text)::record, 'a schema of somebody else')
