@@ -25,6 +25,9 @@
 #define MAINTENANCE_LOCK (-2)
 
 #define DAYS_AHEAD 7
+/* ATTACH reads the default partition under a lock that recordings into it wait for: up to here that is short. */
+#define DEFAULT_IS_SMALL "32 * 1024 * 1024"
+#define FENCE "observation_default_fence"
 #define NAME_PREFIX "observation_"
 
 /* day_name: observation_20260131 for the day that begins at `day`. */
@@ -180,6 +183,42 @@ default_holds(TimestampTz day)
 	return query_bool(0, 0);
 }
 
+/* default_is_large: attaching a partition would make recordings into the default wait. */
+static bool
+default_is_large(void)
+{
+	static query size =
+		QUERY("SELECT pg_catalog.pg_relation_size('model_mgr.observation_default') > " DEFAULT_IS_SMALL);
+
+	query_run(&size);
+	return query_bool(0, 0);
+}
+
+/* fence_stands: left over when maintain() was interrupted. */
+static bool
+fence_stands(void)
+{
+	static query find =
+		QUERY("SELECT FROM pg_catalog.pg_constraint c"
+			  " WHERE c.conrelid = 'model_mgr.observation_default'::regclass AND c.conname = '" FENCE "'");
+
+	return query_run(&find) > 0;
+}
+
+/*
+ * The fence: a check on the default partition that spares ATTACH the reading, since it says that no row there is of the
+ * days to come. It begins two days ahead, further than any recording function accepts; checking the rows takes long
+ * and blocks nobody.
+ */
+static int64
+raise_fence(TimestampTz from)
+{
+	run_sql(psprintf("ALTER TABLE model_mgr.observation_default ADD CONSTRAINT " FENCE
+					 " CHECK (recorded_at < timestamptz %s) NOT VALID",
+					 bound_literal(from)));
+	return 0;
+}
+
 /* is_free: no partition but the default takes any moment of that day. */
 static bool
 is_free(const observation_range *ranges, int count, TimestampTz day)
@@ -212,6 +251,8 @@ mm_maintenance_tasks(PG_FUNCTION_ARGS)
 	TimestampTz limit = retention_limit();
 	mm_scope scope;
 	observation_range *ranges;
+	bool large;
+	bool fenced = false;
 	int count;
 	int level;
 
@@ -229,14 +270,33 @@ mm_maintenance_tasks(PG_FUNCTION_ARGS)
 		if (!ranges[i].is_default && ranges[i].upper <= limit)
 			add_task(result->setResult, result->setDesc, psprintf("drop %s", get_rel_name(ranges[i].partition)));
 	add_task(result->setResult, result->setDesc, "prune default");
-	/* Days that are over are moved out of the default. */
-	for (TimestampTz day = day_of(limit); day < today; day += USECS_PER_DAY)
-		if (is_free(ranges, count, day) && default_holds(day))
-			add_task(result->setResult, result->setDesc, psprintf("create %s", day_name(day)));
+	if (fence_stands())
+		add_task(result->setResult, result->setDesc, "lower fence");
+	large = default_is_large();
+	/* Days that are over are moved out of the default, when nobody waits for it. */
+	if (!large || !is_free(ranges, count, day_of(GetCurrentTimestamp())))
+		for (TimestampTz day = day_of(limit); day < today; day += USECS_PER_DAY)
+			if (is_free(ranges, count, day) && default_holds(day))
+				add_task(result->setResult, result->setDesc, psprintf("create %s", day_name(day)));
 	/* The coming days, of the extension's clock; today is left alone once it has begun in the default. */
 	for (TimestampTz day = day_of(mm_now()); day <= last; day += USECS_PER_DAY)
-		if (day >= today && is_free(ranges, count, day) && (day > today || !default_holds(day)))
-			add_task(result->setResult, result->setDesc, psprintf("create %s", day_name(day)));
+	{
+		TimestampTz fence = day_of(GetCurrentTimestamp()) + 2 * USECS_PER_DAY;
+
+		if (day < today || !is_free(ranges, count, day) || (day == today && default_holds(day)))
+			continue;
+		if (large && day < fence)
+			continue; /* goes to the default too, and is moved when it is over */
+		if (large && !fenced)
+		{
+			add_task(result->setResult, result->setDesc, psprintf("raise fence %s", day_name(fence)));
+			add_task(result->setResult, result->setDesc, "check fence");
+			fenced = true;
+		}
+		add_task(result->setResult, result->setDesc, psprintf("create %s", day_name(day)));
+	}
+	if (fenced)
+		add_task(result->setResult, result->setDesc, "lower fence");
 	add_task(result->setResult, result->setDesc, "prune rollups");
 	add_task(result->setResult, result->setDesc, "summarize");
 	AtEOXact_GUC(true, level);
@@ -275,6 +335,18 @@ run_task(const char *task)
 		return prune_rollups(retention_limit());
 	if (strcmp(task, "summarize") == 0)
 		return summarize();
+	if (strncmp(task, "raise fence ", 12) == 0)
+		return raise_fence(day_of_name(task + 12));
+	if (strcmp(task, "check fence") == 0)
+	{
+		run_sql("ALTER TABLE model_mgr.observation_default VALIDATE CONSTRAINT " FENCE);
+		return 0;
+	}
+	if (strcmp(task, "lower fence") == 0)
+	{
+		run_sql("ALTER TABLE model_mgr.observation_default DROP CONSTRAINT IF EXISTS " FENCE);
+		return 0;
+	}
 	if (strncmp(task, "create ", 7) == 0)
 	{
 		observation_range *ranges;

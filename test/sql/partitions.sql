@@ -82,6 +82,26 @@ SELECT pg_temp.at((now() + interval '10 days')::text);
 CALL model_mgr.maintain();
 SELECT ok(EXISTS (SELECT FROM pg_temp.part WHERE relname = pg_temp.name(11)) AND NOT EXISTS (SELECT FROM pg_temp.part WHERE relname = pg_temp.name(12)), 'no partition where one is');
 SELECT pg_temp.at('');
+-- A large default partition: attaching must not read it under its lock. The days from the day after tomorrow on are made
+-- behind a fence, which is gone afterwards; what is between goes to the default and is moved later.
+SELECT format('DROP TABLE model_mgr.%I', relname) FROM pg_temp.part WHERE relname ~ '^observation_' \gexec
+INSERT INTO model_mgr.observation (recorded_at, version_id) SELECT now() - i % 2 * interval '1 day', 1 FROM generate_series(1, 500000) i;
+SELECT ok(pg_relation_size('model_mgr.observation_default') > 32 * 1024 * 1024, 'a large default partition');
+SELECT is(array_agg(t ORDER BY n), ARRAY['fold', 'prune default', 'raise fence ' || pg_temp.name(2), 'check fence', 'create ' || pg_temp.name(2), 'create ' || pg_temp.name(3),
+    'create ' || pg_temp.name(4), 'create ' || pg_temp.name(5), 'create ' || pg_temp.name(6), 'create ' || pg_temp.name(7), 'lower fence', 'prune rollups', 'summarize'], 'the tasks')
+FROM model_mgr.maintenance_tasks() WITH ORDINALITY t (t, n);
+SELECT model_mgr.maintenance_run('raise fence ' || pg_temp.name(2)) AS raised, model_mgr.maintenance_run('check fence') AS checked \gset
+BEGIN;
+SELECT pg_stat_get_xact_numscans('model_mgr.observation_default'::regclass) AS scans \gset
+SELECT model_mgr.maintenance_run('create ' || pg_temp.name(2)) AS created \gset
+SELECT is(pg_stat_get_xact_numscans('model_mgr.observation_default'::regclass), :scans::bigint, 'attached without reading the default');
+COMMIT;
+SELECT ok(EXISTS (SELECT FROM pg_constraint WHERE conname = 'observation_default_fence' AND convalidated), 'interrupted: the fence stands');
+CALL model_mgr.maintain();
+SELECT is(array_agg(relname::text ORDER BY relname), ARRAY[pg_temp.name(2), pg_temp.name(3), pg_temp.name(4), pg_temp.name(5), pg_temp.name(6), pg_temp.name(7)], 'made behind the fence')
+FROM pg_temp.part WHERE relname ~ '^observation_';
+SELECT ok(NOT EXISTS (SELECT FROM pg_constraint WHERE conname = 'observation_default_fence'), 'which is gone');
+SELECT lives_ok(format($$INSERT INTO model_mgr.observation (recorded_at, version_id) VALUES (%L, 1), (%L, 1)$$, pg_temp.day(1), pg_temp.day(8)), 'the default takes everything again');
 -- Everything goes with the extension.
 DROP VIEW pg_temp.part, pg_temp.lies;
 DROP EXTENSION model_mgr;
