@@ -78,8 +78,9 @@ check_float(const char *name, double value, double low, double high, bool open)
 				errhint("Pass a finite number."));
 	if (open ? value <= low || value >= high : value < low || value > high)
 		ereport(ERROR, errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("\"%s\" is out of range", name),
-				open ? errdetail("The value %g is not strictly between %g and %g.", value, low, high)
-					 : errdetail("The value %g is outside %g to %g.", value, low, high),
+				high >= DBL_MAX ? errdetail("The value %g is not %s %g.", value, open ? "above" : "at least", low)
+				: open          ? errdetail("The value %g is not strictly between %g and %g.", value, low, high)
+								: errdetail("The value %g is outside %g to %g.", value, low, high),
 				errhint("Pass a value in that range."));
 }
 
@@ -158,7 +159,7 @@ mm_student_t_cdf(PG_FUNCTION_ARGS)
 {
 	double t = statistics_float(fcinfo, 0, "t", -DBL_MAX, DBL_MAX, false);
 
-	PG_RETURN_FLOAT8(distribution_student_t_cdf(t, statistics_float(fcinfo, 1, "df", DBL_MIN, DBL_MAX, false)));
+	PG_RETURN_FLOAT8(distribution_student_t_cdf(t, statistics_float(fcinfo, 1, "df", 0, INFINITY, true)));
 }
 
 MM_FUNCTION(mm_student_t_quantile);
@@ -166,7 +167,7 @@ Datum
 mm_student_t_quantile(PG_FUNCTION_ARGS)
 {
 	double p = statistics_float(fcinfo, 0, "p", 0, 1, true);
-	double df = statistics_float(fcinfo, 1, "df", DBL_MIN, DBL_MAX, false);
+	double df = statistics_float(fcinfo, 1, "df", 0, INFINITY, true);
 	double t = distribution_student_t_quantile(p, df);
 
 	if (isinf(t))
@@ -182,7 +183,7 @@ mm_chi_square_sf(PG_FUNCTION_ARGS)
 {
 	double x = statistics_float(fcinfo, 0, "x", 0, DBL_MAX, false);
 
-	PG_RETURN_FLOAT8(distribution_chi_square_sf(x, statistics_float(fcinfo, 1, "df", DBL_MIN, DBL_MAX, false)));
+	PG_RETURN_FLOAT8(distribution_chi_square_sf(x, statistics_float(fcinfo, 1, "df", 0, INFINITY, true)));
 }
 
 /* check_successes: no more successes than trials. */
