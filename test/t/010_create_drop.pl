@@ -65,7 +65,7 @@ my @settings = ('check_function_bodies = off', "search_path = ''", "DateStyle = 
 	"default_transaction_isolation = 'serializable'", "bytea_output = 'escape'", 'extra_float_digits = -5',
 	"lc_numeric = 'C'", 'array_nulls = off', 'transform_null_equals = on', 'xmloption = document',
 	"default_toast_compression = 'pglz'", 'enable_indexscan = off', 'plan_cache_mode = force_generic_plan',
-	'force_parallel_mode = regress', 'row_security = off', "default_table_access_method = 'heap'", 'constraint_exclusion = on');
+	($node->pg_version >= 16 ? 'debug_parallel_query' : 'force_parallel_mode') . ' = regress', 'row_security = off', "default_table_access_method = 'heap'", 'constraint_exclusion = on');
 $node->safe_psql('postgres', "ALTER DATABASE odd SET $_") for @settings;
 is(error_of($node, 'CREATE EXTENSION model_mgr', dbname => 'odd'), '', 'CREATE EXTENSION in a database of odd settings');
 my $deployment = canary($node, 'spam', dbname => 'odd');
