@@ -21,6 +21,8 @@ append_to_file("$dir/pgbouncer.ini", join "\n",
 	"logfile = $dir/log", "pidfile = $dir/pid", '');
 my ($out, $err) = ('', '');
 my $pooler = IPC::Run::start([ 'pgbouncer', '-q', "$dir/pgbouncer.ini" ], '>', \$out, '2>', \$err);
+# A test that dies takes its pooler along.
+END { my $status = $?; $pooler->kill_kill if $pooler && $pooler->pumpable; $? = $status; }
 my $connstr = "host=$dir port=$port dbname=postgres";
 for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
 {
