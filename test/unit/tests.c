@@ -205,6 +205,10 @@ degenerate(void)
 	/* Newcombe (1998), table II: 36, 12, 2, 0 gives 0.0569 to 0.3404 by method 10 (the larger rate first) */
 	r = hypothesis_mcnemar(36, 2, 12, 0, 0.95);
 	CHECK(close_to(r.ci_low, 0.0569, 0, 5e-5) && close_to(r.ci_high, 0.3404, 0, 5e-5), "%g to %g", r.ci_low, r.ci_high);
+	/* positive correlation, with its continuity correction: the same formula in 30 digits */
+	r = hypothesis_mcnemar(20, 2, 9, 13, 0.95);
+	CHECK(close_to(r.ci_low, 0.0113677118083720503, 1e-12, 0) && close_to(r.ci_high, 0.294733649402562932, 1e-12, 0),
+		  "%.17g to %.17g", r.ci_low, r.ci_high);
 	/* nearly all tied, and all tied */
 	r = hypothesis_mann_whitney(3, 4, (dd){32, 0}, (dd){336, 0}, 1, 1);
 	CHECK(r.status == HYPOTHESIS_NO_VARIANCE && r.p_value == 1 && r.effect == 0 && r.statistic == 6, "%.17g",
@@ -230,6 +234,67 @@ cuped(void)
 	t = (hypothesis_cuped_arm){50, {6, 0}, {13.5, 0}, 20, 40, 80};
 	r = hypothesis_cuped(c, t, 0.95);
 	CHECK(r.status == HYPOTHESIS_NO_VARIANCE && close_to(r.effect, 0.5, 1e-14, 0) && r.p_value == 0, "%g", r.effect);
+}
+
+/* Splitting a set in any way gives the same answers: pairs of moments merged from parts with quite different means. */
+static void
+splits(void)
+{
+	static double x[600];
+	static double y[600];
+	uint64_t state = 7;
+
+	for (int i = 0; i < 600; i++)
+	{
+		state = state * 6364136223846793005ULL + 1442695040888963407ULL;
+		x[i] = (double) (state >> 40) + 1e5 * (i / 100);
+		state = state * 6364136223846793005ULL + 1442695040888963407ULL;
+		y[i] = (double) (state >> 40) + x[i] / 3;
+	}
+	for (int cut = 0; cut <= 600; cut += 17)
+	{
+		comoments whole;
+		comoments part[2];
+		hypothesis_result a;
+		hypothesis_result b;
+		comoments *m[2] = {&whole, &part[0]};
+		hypothesis_cuped_arm arm[2];
+
+		memset(&whole, 0, sizeof(whole));
+		memset(part, 0, sizeof(part));
+		for (int i = 0; i < 600; i++)
+		{
+			comoments_add(&whole, x[i], y[i]);
+			comoments_add(&part[i >= cut], x[i], y[i]);
+		}
+		comoments_merge(&part[0], &part[1]);
+		CHECK(close_to(part[0].xy, whole.xy, 1e-12, 0) && close_to(part[0].x.m2, whole.x.m2, 1e-12, 0) &&
+				  close_to(part[0].y.m2, whole.y.m2, 1e-12, 0) && part[0].x.sum.hi == whole.x.sum.hi,
+			  "cut at %d: %.17g %.17g", cut, part[0].xy, whole.xy);
+		for (int k = 0; k < 2; k++)
+			arm[k] = (hypothesis_cuped_arm){
+				m[k]->x.n, moments_mean(&m[k]->x), moments_mean(&m[k]->y), m[k]->x.m2, m[k]->xy, m[k]->y.m2};
+		a = hypothesis_cuped(arm[0], (hypothesis_cuped_arm){50, {2e5, 0}, {1e7, 0}, 1e15, 1e14, 1e15}, 0.95);
+		b = hypothesis_cuped(arm[1], (hypothesis_cuped_arm){50, {2e5, 0}, {1e7, 0}, 1e15, 1e14, 1e15}, 0.95);
+		CHECK(close_to(a.statistic, b.statistic, 1e-10, 0) && close_to(a.df, b.df, 1e-10, 0), "cut at %d", cut);
+	}
+	/* adding goes on after merging as if there had been no merge */
+	{
+		moments a = {0};
+		moments b = {0};
+		moments c = {0};
+
+		for (int i = 0; i < 300; i++)
+			moments_add(i < 150 ? &a : &b, y[i]);
+		moments_merge(&a, &b);
+		for (int i = 0; i < 600; i++)
+		{
+			if (i >= 300)
+				moments_add(&a, y[i]);
+			moments_add(&c, y[i]);
+		}
+		CHECK(close_to(a.m2, c.m2, 1e-12, 0) && a.n == c.n, "%.17g %.17g", a.m2, c.m2);
+	}
 }
 
 static void
@@ -269,6 +334,9 @@ design(void)
 
 		CHECK(close_to(p, vectors_number(v, "p_value"), 1e-10, 1e-300), "line %d: %.17g", v->line, p);
 	}
+	/* N s must not be rounded: 1e15 units */
+	CHECK(close_to(power_sample_ratio(700000021166011, 300000000000012, 0.3), 0.661257638257831737, 1e-12, 0), "%.17g",
+		  power_sample_ratio(700000021166011, 300000000000012, 0.3));
 }
 
 static void
@@ -321,6 +389,7 @@ main(void)
 	raw_cases();
 	degenerate();
 	cuped();
+	splits();
 	design();
 	boundaries();
 	adjusted();
