@@ -99,6 +99,7 @@ CREATE TABLE model_mgr.rollup_minute (
     output_tokens_sum float8 NOT NULL,
     PRIMARY KEY (version_id, bucket, deployment_id, step, test_no, arm)
 ) WITH (fillfactor = 70);                   -- the present minute's rows are updated in place
+CREATE INDEX rollup_minute_bucket_index ON model_mgr.rollup_minute (bucket);
 COMMENT ON TABLE model_mgr.rollup_minute IS 'Outcomes folded by minute of arrival; read together with the rows not folded yet.';
 
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.rollup_state',

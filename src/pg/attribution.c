@@ -1,7 +1,8 @@
 /*
  * attribution.c: which rollout and step an outcome is credited to. A row that carries the rollout of its decision, or
- * the one that it was recorded in (step 0: in none), keeps it; a row without one is credited to the rollout of its version's model in whose time it was routed. Called
- * once a row by the view rollup_pending, so the rollouts of a version are read once a query.
+ * the one that it was recorded in (step 0: in none), keeps it; a row without one is credited to the rollout of its
+ * version's model in whose time it was routed. Called once a row by the view rollup_pending, so the rollouts of a
+ * version are read once a query.
  *
  * A model's rollouts follow one another, but with model_mgr.clock held still several may share a beginning: for rows
  * that do not carry one the last one that began counts.
