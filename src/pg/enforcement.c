@@ -18,7 +18,6 @@
 #include "commands/trigger.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
-#include "storage/proc.h"
 #include "utils/guc.h"
 #include "utils/rel.h"
 #include "utils/resowner.h"
@@ -34,7 +33,7 @@
 /* Without anybody who folds the backlog that is larger, one commit folds it all. */
 #define FOLD_ALL_AFTER (60 * USECS_PER_SEC)
 #define TIME_LIMIT_MS 2000
-/* A transaction that recorded for very many models starts no further evaluation after so long. */
+/* What recorded for very many models starts no further evaluation after so long. */
 #define COMMIT_BUDGET (250 * (USECS_PER_SEC / 1000))
 
 static volatile sig_atomic_t out_of_time;
@@ -148,16 +147,19 @@ evaluate_guarded(int64 model_id)
 		QueryCancelPending = false;
 }
 
-/* budget_left: whether this transaction's evaluations, *spent of them so far, may go on. */
+/*
+ * budget_left: whether this commit's evaluations, *spent of them so far, may go on. With SET CONSTRAINTS IMMEDIATE each
+ * statement's evaluations have a budget of their own: its rows come before them.
+ */
 static bool
 budget_left(TimestampTz **spent)
 {
-	static LocalTransactionId transaction;
+	static uint64 rows;
 	static TimestampTz so_far;
 
-	if (transaction != compat_lxid(MyProc))
+	if (rows != enforcement_rows())
 	{
-		transaction = compat_lxid(MyProc);
+		rows = enforcement_rows();
 		so_far = 0;
 	}
 	*spent = &so_far;

@@ -8,7 +8,8 @@
  *   - Else a second must have passed since this session's last evaluation, and since the last one anybody stored.
  *     Quiet times earn a session up to three evaluations that need not wait, so that a burst after a deployment is
  *     judged at once.
- *   - With model_mgr.clock held still every statement may evaluate.
+ *   - With model_mgr.clock held still every statement may evaluate; with SET CONSTRAINTS IMMEDIATE each of its rows, up to
+ *     so many, since what comes after a row that fired is seen by no later one.
  *
  * What a rolled-back (sub)transaction queued is gone, so the abort makes the next row queue again.
  */
@@ -34,7 +35,8 @@
 #define EVERY USECS_PER_SEC
 #define BURST 3
 #define BURST_REFILL (10 * USECS_PER_SEC)
-#define LOOK_EVERY 64 /* rows of one statement */
+#define LOOK_EVERY 64   /* rows of one statement */
+#define LOOK_AT_ALL 512 /* unless each row is evaluated as it is written: then so many first */
 
 typedef struct watch
 {
@@ -44,6 +46,7 @@ typedef struct watch
 	TimestampTz statement;
 	uint32 aborts;
 	bool queued;
+	bool fired; /* and evaluated already, in the middle of the statement (SET CONSTRAINTS IMMEDIATE) */
 	uint32 rows;
 	bool read;          /* the rollout, of which the next two tell */
 	TimestampTz window; /* microseconds; -1: no rollout */
@@ -60,6 +63,7 @@ typedef struct watch
 
 static HTAB *watches;
 static uint32 aborts = 1;
+static uint64 rows_written; /* of all watched models */
 static watch *last_watch;
 
 static void
@@ -191,11 +195,13 @@ enforcement_due(Datum version_id, bool no_version, TimestampTz recorded_at)
 	LocalTransactionId transaction = compat_lxid(MyProc);
 	int64 model_id;
 	watch *entry;
+	bool due;
 
 	if (no_version || guarded() || !routing_watched(DatumGetInt64(version_id), &model_id))
 		return false;
 	entry = find_watch(model_id);
 	entry->written++;
+	rows_written++;
 	if (entry->transaction != transaction || entry->statement != statement || entry->aborts != aborts)
 	{
 		if (entry->queued && entry->aborts != aborts)
@@ -204,20 +210,31 @@ enforcement_due(Datum version_id, bool no_version, TimestampTz recorded_at)
 		entry->statement = statement;
 		entry->aborts = aborts;
 		entry->queued = false;
+		entry->fired = false;
 		entry->read = false;
 		entry->rows = 0;
 	}
-	else if (entry->queued && entry->rows++ % LOOK_EVERY != 0)
+	/* A yes leaves the count as it is: recording functions ask, then the trigger's condition asks again. */
+	else if ((!entry->fired || entry->rows >= LOOK_AT_ALL) && entry->queued && entry->rows % LOOK_EVERY != 0)
+	{
+		entry->rows++;
 		return false;
+	}
 	if (too_soon(entry))
+	{
+		entry->rows++;
 		return false;
+	}
 	/* Only now, once a second, what other sessions have done is looked up. */
 	if (!entry->read)
 	{
 		read_rollout(entry);
 		entry->read = true;
 	}
-	return entry->window >= 0 && recorded_at >= mm_now() - entry->window && !too_soon(entry);
+	due = entry->window >= 0 && recorded_at >= mm_now() - entry->window && !too_soon(entry);
+	if (!due)
+		entry->rows++;
+	return due;
 }
 
 /* note_queued: the row that asked gets its evaluation. */
@@ -235,6 +252,8 @@ note_queued(int64 model_id)
 			entry->burst = Max(entry->burst - 1, 0);
 	}
 	entry->queued = true;
+	entry->fired = false;
+	entry->rows++;
 	entry->queued_before = entry->queued_at;
 	entry->queued_at = now;
 }
@@ -254,6 +273,13 @@ enforcement_seen(int64 model_id)
 
 	entry->seen_in = compat_lxid(MyProc);
 	entry->seen = entry->written;
+	entry->fired = true;
+}
+
+uint64
+enforcement_rows(void)
+{
+	return rows_written;
 }
 
 void

@@ -69,6 +69,19 @@ SELECT is(pg_temp.state('immediate'), 'running 10 1', 'constraints immediate: no
 SELECT pg_temp.outcomes('immediate', '2', 1, 0) \gset
 SELECT is(pg_temp.state('immediate'), 'rolled_back 0 1', 'constraints immediate: at the statement');
 COMMIT;
+SELECT pg_temp.canary('at_once') \gset
+BEGIN;
+SET CONSTRAINTS ALL IMMEDIATE;
+SELECT pg_temp.outcomes('at_once', '2', 20, 0) \gset
+COMMIT;
+SELECT is(pg_temp.state('at_once'), 'rolled_back 0 1', 'all of them in one statement: the last one is looked at too');
+SELECT pg_temp.canary('at_last') \gset
+BEGIN;
+SET CONSTRAINTS ALL IMMEDIATE;
+SELECT pg_temp.outcomes('at_last', '2', 600, 600) \gset
+SELECT pg_temp.outcomes('at_last', '2', 600, 0) \gset
+COMMIT;
+SELECT is(pg_temp.state('at_last'), 'rolled_back 0 1', 'of very many at least some');
 BEGIN;
 SET CONSTRAINTS model_mgr.observation_enforcement IMMEDIATE;
 INSERT INTO model_mgr.observation (version_id, success) SELECT pg_temp.version_id('aborted'), false FROM generate_series(1, 30);
