@@ -106,7 +106,7 @@ rollout_verdict
 rollout_judge(const rollout_plan *plan, rollout_metric metric, const rollout_tally *window, const rollout_tally *step)
 {
 	rollout_verdict verdict = {.value = NAN, .low = NAN, .high = NAN, .limit = plan->limits[metric]};
-	int64_t needed = plan->min_requests > 0 ? plan->min_requests : 1;
+	int64_t needed = plan->min_requests;
 	const rollout_tally *tally = window;
 	double sum;
 	bool enough;

@@ -156,6 +156,8 @@ stepping_needs_time_requests_and_verdict(void)
 	plan.min_requests = 0;
 	d = decide(&plan, at_step(1, 10), (rollout_tally){0}, (rollout_tally){0});
 	CHECK(d.action == ROLLOUT_STEP, "min_requests 0 steps by time alone");
+	CHECK(d.verdicts[ROLLOUT_SUCCESS_RATE].outcome == ROLLOUT_PASS, "and only pass steps");
+	CHECK(d.verdicts[ROLLOUT_SUCCESS_RATE].samples_needed == 0, "needs nothing");
 	plan.warmup_time = 20 * MINUTE;
 	d = decide(&plan, at_step(1, 10), good, good);
 	CHECK(d.wait == ROLLOUT_WAIT_WARMUP, "warming up");
