@@ -23,7 +23,7 @@
 #include "utils/guc.h"
 #include "utils/tuplesort.h"
 
-/* The extra value of a setting is the server's to free: by free() until 15, in its own memory context since 16. */
+/* Values of settings and their extras are the server's to free: by free() until 15, in its own context since 16. */
 static inline void *
 compat_guc_malloc(size_t size)
 {
@@ -31,6 +31,16 @@ compat_guc_malloc(size_t size)
 	return guc_malloc(LOG, size);
 #else
 	return malloc(size);
+#endif
+}
+
+static inline void
+compat_guc_free(void *pointer)
+{
+#if PG_VERSION_NUM >= 160000
+	guc_free(pointer);
+#else
+	free(pointer);
 #endif
 }
 

@@ -4,6 +4,7 @@
  */
 #include "pg/mm.h"
 
+#include "miscadmin.h"
 #include "utils/guc.h"
 
 #include "pg/guc.h"
@@ -30,7 +31,8 @@ mm_clock_is_fixed(void)
 /*
  * check_clock: any timestamptz text, empty for the real clock. Parsed without the input function, which would throw
  * where a hook must not; relative words (now, today) are refused since a setting would mean a new time each time it is
- * read.
+ * read. The value is kept as digits in UTC: a parallel worker takes the settings over one by one, this one before
+ * TimeZone and while the table of zone abbreviations is freed memory, so it must find nothing to look up there.
  */
 static bool
 check_clock(char **newval, void **extra, GucSource source)
@@ -44,6 +46,8 @@ check_clock(char **newval, void **extra, GucSource source)
 	struct pg_tm tm;
 	fsec_t fsec;
 	TimestampTz time;
+	char text[MAXDATELEN + 1];
+	char *kept;
 
 	if (**newval == '\0')
 		return true;
@@ -51,16 +55,23 @@ check_clock(char **newval, void **extra, GucSource source)
 		strcmp(*newval, "yesterday") == 0 ||
 		ParseDateTime(*newval, work, sizeof(work), field, ftype, MAXDATEFIELDS, &nf) != 0 ||
 		compat_decode_datetime(field, ftype, nf, &dtype, &tm, &fsec, &tz) != 0 || dtype != DTK_DATE ||
-		tm2timestamp(&tm, fsec, &tz, &time) != 0)
+		tm2timestamp(&tm, fsec, &tz, &time) != 0 || timestamp2tm(time, NULL, &tm, &fsec, NULL, NULL) != 0 ||
+		tm.tm_year < 1)
 	{
 		GUC_check_errdetail("The value is not a point in time that a timestamptz can hold.");
 		GUC_check_errhint(
 			"Write a date and time such as \"2026-01-31 12:00:00+00\", or the empty string for the real clock.");
 		return false;
 	}
+	tm.tm_isdst = 0; /* else the zone is left out */
+	EncodeDateTime(&tm, fsec, true, 0, NULL, USE_ISO_DATES, text);
+	kept = compat_guc_malloc(strlen(text) + 1);
 	*extra = compat_guc_malloc(sizeof(TimestampTz));
-	if (*extra == NULL)
+	if (kept == NULL || *extra == NULL)
 		return false;
+	strcpy(kept, text);
+	compat_guc_free(*newval);
+	*newval = kept;
 	*(TimestampTz *) *extra = time;
 	return true;
 }
