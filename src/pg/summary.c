@@ -130,6 +130,9 @@ compare(FunctionCallInfo fcinfo)
 	int n = VARSIZE_ANY_EXHDR(b);
 	int order = memcmp(VARDATA_ANY(a), VARDATA_ANY(b), Min(m, n));
 
+	/* a sort compares often: copies of toasted values must not pile up */
+	PG_FREE_IF_COPY(a, 0);
+	PG_FREE_IF_COPY(b, 1);
 	return order != 0 ? (order > 0 ? 1 : -1) : (m > n) - (m < n);
 }
 
@@ -188,7 +191,10 @@ mm_summary_hash(PG_FUNCTION_ARGS)
 {
 	bytea *b = SUMMARY_ARG(0);
 
-	return hash_any(SUMMARY_BYTES(b), (int) SUMMARY_LENGTH(b));
+	Datum hash = hash_any(SUMMARY_BYTES(b), (int) SUMMARY_LENGTH(b));
+
+	PG_FREE_IF_COPY(b, 0);
+	return hash;
 }
 
 MM_FUNCTION(mm_summary_hash_extended);
@@ -197,7 +203,10 @@ mm_summary_hash_extended(PG_FUNCTION_ARGS)
 {
 	bytea *b = SUMMARY_ARG(0);
 
-	return hash_any_extended(SUMMARY_BYTES(b), (int) SUMMARY_LENGTH(b), PG_GETARG_INT64(1));
+	Datum hash = hash_any_extended(SUMMARY_BYTES(b), (int) SUMMARY_LENGTH(b), PG_GETARG_INT64(1));
+
+	PG_FREE_IF_COPY(b, 0);
+	return hash;
 }
 
 MM_FUNCTION(mm_summary_add);
