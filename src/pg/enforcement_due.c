@@ -8,8 +8,8 @@
  *   - Else a second must have passed since this session's last evaluation, and since the last one anybody stored.
  *     Quiet times earn a session up to three evaluations that need not wait, so that a burst after a deployment is
  *     judged at once.
- *   - With model_mgr.clock held still every statement may evaluate; with SET CONSTRAINTS IMMEDIATE each of its rows, up to
- *     so many, since what comes after a row that fired is seen by no later one.
+ *   - With model_mgr.clock held still every statement may evaluate; with SET CONSTRAINTS IMMEDIATE each of its rows, up
+ * to so many, since what comes after a row that fired is seen by no later one.
  *
  * What a rolled-back (sub)transaction queued is gone, so the abort makes the next row queue again.
  */
