@@ -135,6 +135,10 @@ WITH routine (routine_name, kinds) AS (VALUES
     ('mcnemar_test', 'reader'),
     ('cuped_test', 'reader'),
     ('mann_whitney_test', 'reader'),
+    -- 65_anomaly
+    ('anomaly_score', 'reader'),
+    ('anomaly_score_transition', 'reader'),
+    ('anomaly_score_final', 'reader'),
     -- 70_operation
     ('tick', 'operator'),
     ('work', 'operator'),

@@ -12,6 +12,7 @@
 int guc_retention_days = 90;
 bool guc_enforcement = true;
 char *guc_default_deployment_strategy;
+double guc_anomaly_sensitivity = 2.0;
 
 static char *guc_clock;
 static TimestampTz *fixed_time; /* NULL: the clock runs */
@@ -107,6 +108,10 @@ guc_define(void)
 							&guc_retention_days, 90, 1, 36500, PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("model_mgr.default_deployment_strategy", "Strategy of deployments that name none.", NULL,
 							   &guc_default_deployment_strategy, "canary", PGC_USERSET, 0, check_strategy, NULL, NULL);
+	DefineCustomRealVariable("model_mgr.perf_monitor_anomaly_sensitivity",
+							 "Width of the band outside of which a value is an anomaly; larger flags less.",
+							 "Used where anomaly detection is not told a sensitivity.", &guc_anomaly_sensitivity, 2.0,
+							 0.001, 1000.0, PGC_USERSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("model_mgr");
 }
 

@@ -22,6 +22,7 @@
 /* Settings (guc.c); the names without the model_mgr. prefix. */
 extern int guc_retention_days;
 extern bool guc_enforcement;
+extern double guc_anomaly_sensitivity;
 extern char *guc_default_deployment_strategy;
 
 /* mm_now: model_mgr.clock when set, else the clock on the wall. */

@@ -79,6 +79,7 @@ INSERT INTO contract VALUES
     ('cuped_test', 'treatment boolean, value float8, covariate float8', 'test_result', 'i'),
     ('two_proportion_z_test', 'successes_control bigint, trials_control bigint, successes_treatment bigint, trials_treatment bigint, confidence_level float8 = 0.95', 'test_result', 'i'),
     ('welch_t_test', 'mean_control float8, stddev_control float8, n_control bigint, mean_treatment float8, stddev_treatment float8, n_treatment bigint, confidence_level float8 = 0.95', 'test_result', 'i'),
+    ('anomaly_score', 'value float8, observed_at timestamptz, sensitivity float8', 'float8', 'i'),
     ('summarize', 'value float8', 'summary', 'i'),
     ('merge', 'summary summary', 'summary', 'i'),
     ('summary_count', 'summary summary', 'bigint', 'i'),
@@ -133,7 +134,7 @@ SELECT set_eq($$SELECT function_name, prokind::text, arguments FROM present WHER
     $$VALUES ('work', 'p', ''), ('maintain', 'p', ''), ('run', 'p', 'seconds float8')$$, 'procedures');
 SELECT set_eq($$SELECT name, setting, context FROM pg_settings WHERE name LIKE 'model\_mgr.%'$$,
     $$VALUES ('model_mgr.clock', '', 'superuser'), ('model_mgr.default_deployment_strategy', 'canary', 'user'),
-    ('model_mgr.enforcement', 'on', 'superuser'), ('model_mgr.retention_days', '90', 'superuser')$$, 'settings, their defaults and who may set them');
+    ('model_mgr.enforcement', 'on', 'superuser'), ('model_mgr.perf_monitor_anomaly_sensitivity', '2', 'user'), ('model_mgr.retention_days', '90', 'superuser')$$, 'settings, their defaults and who may set them');
 
 SELECT * FROM finish();
 DROP EXTENSION model_mgr;

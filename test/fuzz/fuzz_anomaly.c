@@ -1,0 +1,63 @@
+/*
+ * fuzz_anomaly.c: libFuzzer target: any bytes as the stored form of a detector, followed by points. What is accepted is
+ * written again as the same bytes, takes any points with scores in range, and stays storable after each.
+ */
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/anomaly.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* take: points from the bytes, the form passed on between them. */
+static void
+take(anomaly *a, const uint8_t *data, size_t size)
+{
+	unsigned char bytes[ANOMALY_SIZE];
+
+	for (size_t i = 0; i + 16 <= size; i += 16)
+	{
+		double value;
+		int64_t time;
+		anomaly_result r;
+		anomaly copy;
+
+		memcpy(&value, data + i, 8);
+		memcpy(&time, data + i + 8, 8);
+		if (!isfinite(value))
+			continue;
+		anomaly_serialise(a, bytes);
+		if (!anomaly_restore(&copy, bytes, ANOMALY_SIZE))
+			abort();
+		r = anomaly_update(a, value, time, 2);
+		if (!(r.score >= 0 && r.score <= ANOMALY_SCORE_MAX) || r.score != anomaly_update(&copy, value, time, 2).score)
+			abort();
+	}
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	anomaly a;
+	unsigned char again[ANOMALY_SIZE];
+	size_t head = size < ANOMALY_SIZE ? size : ANOMALY_SIZE;
+	/* a buffer of exactly this size, so that the address sanitiser sees one byte too many */
+	unsigned char *bytes = malloc(head > 0 ? head : 1);
+
+	memcpy(bytes, data, head);
+	if (head > 0 && anomaly_restore(&a, bytes, head))
+	{
+		anomaly_serialise(&a, again);
+		if (memcmp(again, bytes, ANOMALY_SIZE) != 0)
+			abort();
+		/* counts near the limit would leave it, which takes a hundred million years of minutes */
+		if (a.n < UINT64_C(1) << 52)
+			take(&a, data + head, size - head);
+	}
+	free(bytes);
+	anomaly_init(&a);
+	take(&a, data, size);
+	return 0;
+}
