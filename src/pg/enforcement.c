@@ -31,7 +31,9 @@
 /* At 0.4 us a row this many are about 20 ms. */
 #define FOLD_ROWS 50000
 /* Without anybody who folds the backlog that is larger, one commit folds it all. */
-#define FOLD_ALL_AFTER (60 * USECS_PER_SEC)
+#define FOLD_ALL_AFTER (10 * USECS_PER_SEC)
+/* A load of more rows than this does not read them all again at its commit: the next recording or the tick looks. */
+#define LOAD_ROWS 100000
 #define TIME_LIMIT_MS 2000
 /* What recorded for very many models starts no further evaluation after so long. */
 #define COMMIT_BUDGET (250 * (USECS_PER_SEC / 1000))
@@ -192,7 +194,7 @@ mm_enforce(PG_FUNCTION_ARGS)
 	if (isnull || !guc_enforcement || IsolationUsesXactSnapshot() || InSecurityRestrictedOperation() ||
 		!routing_watched(DatumGetInt64(version_id), &model_id) || !enforcement_unseen(model_id))
 		return PointerGetDatum(NULL);
-	if (!budget_left(&spent))
+	if (!budget_left(&spent) || enforcement_rows_here(model_id) > LOAD_ROWS)
 	{
 		enforcement_retry_soon(model_id);
 		return PointerGetDatum(NULL);

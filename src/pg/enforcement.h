@@ -14,6 +14,8 @@ extern bool enforcement_due(Datum version_id, bool no_version, TimestampTz recor
 /* enforcement_unseen: whether rows of the model were written in this transaction since the last enforcement_seen. */
 extern bool enforcement_unseen(int64 model_id);
 extern void enforcement_seen(int64 model_id);
+/* enforcement_rows_here: rows of the model that the present transaction wrote; meant for its end. */
+extern uint64 enforcement_rows_here(int64 model_id);
 /* enforcement_rows: rows of watched models that this session ever wrote; the same while evaluations follow one another.
  */
 extern uint64 enforcement_rows(void);

@@ -57,6 +57,7 @@ typedef struct watch
 	TimestampTz earned_at;
 	int burst;
 	uint64 written; /* rows of watched versions; grows for the session's life */
+	uint64 before;  /* of these, before the present transaction */
 	uint64 seen;
 	LocalTransactionId seen_in;
 } watch;
@@ -202,6 +203,8 @@ enforcement_due(Datum version_id, bool no_version, TimestampTz recorded_at)
 	entry = find_watch(model_id);
 	entry->written++;
 	rows_written++;
+	if (entry->transaction != transaction)
+		entry->before = entry->written - 1;
 	if (entry->transaction != transaction || entry->statement != statement || entry->aborts != aborts)
 	{
 		if (entry->queued && entry->aborts != aborts)
@@ -274,6 +277,14 @@ enforcement_seen(int64 model_id)
 	entry->seen_in = compat_lxid(MyProc);
 	entry->seen = entry->written;
 	entry->fired = true;
+}
+
+uint64
+enforcement_rows_here(int64 model_id)
+{
+	watch *entry = find_watch(model_id);
+
+	return entry->written - entry->before;
 }
 
 uint64

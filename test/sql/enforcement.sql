@@ -166,7 +166,7 @@ DROP FUNCTION public.hang();
 SELECT pg_temp.outcomes('hanging', '2', 1, 0) \gset
 SELECT is(pg_temp.state('hanging'), 'rolled_back 0 1', 'afterwards all is as before');
 
--- A large backlog is left to the tick, unless nobody has folded for a minute.
+-- A large backlog is left to the tick, unless nobody has folded for a while.
 SELECT pg_temp.canary('backlog'), model_mgr.maintenance_run('fold') AS folded \gset
 SET model_mgr.enforcement = off;
 INSERT INTO model_mgr.observation (version_id, success) SELECT pg_temp.version_id('backlog'), true FROM generate_series(1, 60000);
@@ -177,6 +177,14 @@ SELECT is((SELECT sum(requests) FROM model_mgr.rollup_now WHERE version_id = pg_
 UPDATE model_mgr.rollup_state SET folded_at = folded_at - interval '61 seconds';
 SELECT pg_temp.outcomes('backlog', '2', 1, 1) \gset
 SELECT is((SELECT sum(requests) FROM model_mgr.rollup_minute WHERE version_id = pg_temp.version_id('backlog')), 60001::numeric, 'without anybody who folds, one commit folds it all');
+
+-- A long load does not read its rows again at its commit; the next recording convicts by them.
+SELECT pg_temp.canary('load') \gset
+INSERT INTO model_mgr.observation (version_id, success) SELECT pg_temp.version_id('load'), false FROM generate_series(1, 100001);
+SELECT is(pg_temp.state('load'), 'running 10 1', 'a load is left to whoever comes next');
+SELECT pg_temp.outcomes('load', '2', 1, 0) \gset
+SELECT is(pg_temp.state('load'), 'rolled_back 0 1', 'and is not forgotten');
+SELECT model_mgr.maintenance_run('fold') > 100000 AS folded \gset
 
 -- 5. Rights: a role that may only record rolls back, and may do nothing else.
 SELECT pg_temp.canary('by_app'), pg_temp.canary('by_insert') \gset
@@ -227,10 +235,7 @@ SELECT pg_temp.outcomes('live', '2', 1, 0) \gset
 SELECT is(pg_temp.state('live'), 'rolled_back 0 1', 'a breach is found within a second or so');
 -- 7. A load for very many models evaluates for a quarter of a second at most; the tick does the rest.
 SELECT count(pg_temp.canary('many' || i)) FROM generate_series(1, 300) i;
-CREATE TEMP TABLE took AS SELECT clock_timestamp() AS began, NULL::timestamptz AS done;
 INSERT INTO model_mgr.observation (version_id, success) SELECT pg_temp.version_id('many' || i), false FROM generate_series(1, 300) i, generate_series(1, 20);
-UPDATE took SET done = clock_timestamp();
-SELECT cmp_ok(done - began, '<', interval '2 s', 'the commit does not wait for all of them') FROM took;
 -- A tick starts no new work after two seconds; a slow machine needs several.
 DO $$
 BEGIN
