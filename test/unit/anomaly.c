@@ -151,6 +151,10 @@ sensitivity(void)
 	for (int i = 0; i < LENGTH; i++)
 		if (uniform() < 0.01)
 			x[i] += 40 * gauss() / uniform();
+	/* incidents that grow, some slowly: the first point of one must not hide its peak from a wider band */
+	for (int i = 500; i < LENGTH - 60; i += 470)
+		for (int k = 0; k < 60; k++)
+			x[i + k] += (1 + i % 7) * exp(k * (i % 11 + 1) / 60.0);
 	memset(before, 1, sizeof(before));
 	for (int i = 0; i < 11; i++)
 	{
@@ -171,6 +175,10 @@ sensitivity(void)
 	for (int i = 0; i < LENGTH; i++)
 		CHECK(score[i] >= 0 && score[i] <= ANOMALY_SCORE_MAX, "%g", score[i]);
 	CHECK(watch(LENGTH, DBL_MAX, 1, 0) == 0, "the widest band");
+	for (int i = 0; i < LENGTH; i++)
+		x[i] = 3;
+	watch(LENGTH, DBL_MIN / 4, 1, 0);
+	CHECK(score[LENGTH - 1] == 0, "a constant under the narrowest band: %g", score[LENGTH - 1]);
 }
 
 /* A constant series that moves, or blips, is flagged once. */
@@ -342,6 +350,25 @@ stored(void)
 			CHECK(memcmp(bytes, again, ANOMALY_SIZE) == 0, "byte %d", i);
 			CHECK(isfinite(anomaly_update(&a, 3, 0, 2).score), "byte %d", i);
 		}
+		bytes[i] = was;
+	}
+	/* no word may be all ones (NaN, or a count beyond all), but the first time; no bin has more than its visits */
+	for (int i = 0; i < 88; i++)
+	{
+		unsigned char was[8];
+		unsigned char *word = bytes + 4 + 8 * i + (i >= 86 ? 1 : 0);
+
+		memcpy(was, word, 8);
+		memset(word, 0xff, 8);
+		CHECK(anomaly_restore(&a, bytes, ANOMALY_SIZE) == (i == 1), "word %d", i);
+		memcpy(word, was, 8);
+	}
+	for (int i = ANOMALY_SIZE - ANOMALY_BINS; i < ANOMALY_SIZE; i++)
+	{
+		unsigned char was = bytes[i];
+
+		bytes[i] = 7;
+		CHECK(!anomaly_restore(&a, bytes, ANOMALY_SIZE), "byte %d", i);
 		bytes[i] = was;
 	}
 	CHECK(accepted > 100 && accepted < ANOMALY_SIZE - 100, "%d bytes may be anything", accepted);
