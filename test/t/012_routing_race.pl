@@ -1,5 +1,7 @@
 # Readers against writers: while routing changes as fast as it can, committed and rolled back, no reader gets an answer
-# older than its own statement's snapshot, older than the answer it had before, or one that was never committed.
+# older than one whose COMMIT was acknowledged before it asked, older than the answer it had before, or one that was
+# never committed. (A snapshot is no witness: the server shows a commit to snapshots before it sends the cache messages
+# and acknowledges.)
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;
@@ -14,6 +16,8 @@ my $dir = PostgreSQL::Test::Utils::tempdir();
 # Version text counts the committed changes of each model; what is rolled back is far above.
 $node->safe_psql('postgres', serving("m$_", '0000000001')) for 0 .. 9;
 $node->safe_psql('postgres', <<'SQL');
+CREATE TABLE acknowledged (model_name text PRIMARY KEY, version text) WITH (fillfactor = 50);
+INSERT INTO acknowledged SELECT 'm' || i, '0000000001' FROM generate_series(0, 9) i;
 CREATE TABLE wrong (what text, got text, wanted text);
 CREATE FUNCTION look(m text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -21,9 +25,9 @@ DECLARE
 	got text;
 	before text := coalesce(current_setting('test.' || m, true), '');
 BEGIN
-	SELECT r.stable_version INTO committed FROM model_mgr.routing r WHERE r.model_name = m;
+	SELECT a.version INTO committed FROM acknowledged a WHERE a.model_name = m;
 	got := model_mgr.route_version(m, 'u');
-	INSERT INTO wrong SELECT 'older than the snapshot', got, committed WHERE got < committed;
+	INSERT INTO wrong SELECT 'older than acknowledged', got, committed WHERE got < committed;
 	INSERT INTO wrong SELECT 'older than before', got, before WHERE got < before;
 	INSERT INTO wrong SELECT 'never committed', got, committed WHERE got >= '1000000000';
 	PERFORM set_config('test.' || m, got, false);
@@ -38,7 +42,9 @@ UPDATE model_mgr.routing SET revision = revision + 1, stable_version = (stable_v
 SELECT model_mgr.route_version('m' || :m, 'u');
 ROLLBACK;
 \else
-UPDATE model_mgr.routing SET revision = revision + 1, stable_version = lpad((stable_version::bigint + 1)::text, 10, '0') WHERE model_name = 'm' || :m;
+UPDATE model_mgr.routing SET revision = revision + 1, stable_version = lpad((stable_version::bigint + 1)::text, 10, '0') WHERE model_name = 'm' || :m
+RETURNING stable_version \gset
+UPDATE acknowledged SET version = greatest(version, lpad((:stable_version)::text, 10, '0')) WHERE model_name = 'm' || :m;
 \endif
 SQL
 append_to_file("$dir/read.sql", <<'SQL');
