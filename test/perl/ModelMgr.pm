@@ -134,11 +134,25 @@ sub poll_start
 	my ($node) = @_;
 	for my $attempt (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
 	{
+		forget_zombie($node);
 		return 1 if $node->start(fail_ok => 1);
 		select undef, undef, undef, 0.1;
 		$node->stop('fast', fail_ok => 1);
 	}
 	return $node->start;
+}
+
+# forget_zombie: where nobody collects orphans (a container whose first process is no init) a killed postmaster stays as
+# a zombie, and its lock file would keep the next one from starting for ever.
+sub forget_zombie
+{
+	my ($node) = @_;
+	my $lock = $node->data_dir . '/postmaster.pid';
+	return unless -e $lock;
+	my ($pid) = slurp_file($lock) =~ /^(\d+)/;
+	return unless $pid && -e "/proc/$pid/stat" && slurp_file("/proc/$pid/stat") =~ /\) Z /;
+	unlink $lock, $node->host . "/.s.PGSQL." . $node->port . ".lock";
+	$node->_update_pid(-1);
 }
 
 # error_of: the SQLSTATE that a statement ends with, '' when it succeeds.
