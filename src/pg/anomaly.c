@@ -22,11 +22,12 @@ static double
 check_sensitivity(double sensitivity)
 {
 	if (unlikely(!(sensitivity > 0) || isinf(sensitivity)))
-		ereport(ERROR, errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				errmsg("anomaly_score: sensitivity must be a finite number above 0"),
-				errdetail("A row's sensitivity is %g.", sensitivity),
-				errhint("The usual width of the band is 2; larger ones flag less. NULL takes "
-						"model_mgr.perf_monitor_anomaly_sensitivity."));
+		ereport(
+			ERROR, errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+			errmsg("anomaly_score: sensitivity must be a finite number above 0"),
+			errdetail("A row's sensitivity is %g.", sensitivity),
+			errhint(
+				"The usual width of the band is 2; larger ones flag less. NULL takes model_mgr.perf_monitor_anomaly_sensitivity."));
 	return sensitivity;
 }
 

@@ -182,8 +182,8 @@ check_secrets(const Jsonb *configuration)
 				ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("configuration key \"%.*s\" looks like a secret", value.val.string.len, value.val.string.val),
 				errdetail("Configurations are readable, audited and dumped."),
-				errhint("Keep the secret in the application's own store and write here how to find it, under "
-						"another key."));
+				errhint(
+					"Keep the secret in the application's own store and write here how to find it, under another key."));
 }
 
 static void

@@ -89,18 +89,18 @@ require_cron(void)
 			ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("pg_cron is not installed"),
 			errdetail("The server has not loaded it."),
 			errhint(
-				"Add pg_cron to shared_preload_libraries, set cron.database_name = '%s', restart the server and run "
-				"CREATE EXTENSION pg_cron; or drive the clockwork without it: CALL model_mgr.run(seconds).",
+				"Add pg_cron to shared_preload_libraries, set cron.database_name = '%s', restart the server and run CREATE EXTENSION pg_cron; or drive the clockwork without it: CALL model_mgr.run(seconds).",
 				database));
 	if (strcmp(home, database) == 0)
 		ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("pg_cron is not installed in this database"),
 				errdetail("The server has loaded it for this database."),
 				errhint("Run CREATE EXTENSION pg_cron; here, then start again."));
-	ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("pg_cron works in another database"),
-			errdetail("It schedules from \"%s\" (cron.database_name); this one is \"%s\".", home, database),
-			errhint("In \"%s\" run SELECT cron.schedule_in_database(%s, '* * * * *', '%s', %s); and the same for CALL "
-					"model_mgr.work() and CALL model_mgr.maintain(); or CALL model_mgr.run(seconds) here.",
-					home, quote_literal_cstr(job_name(&jobs[0])), jobs[0].command, quote_literal_cstr(database)));
+	ereport(
+		ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("pg_cron works in another database"),
+		errdetail("It schedules from \"%s\" (cron.database_name); this one is \"%s\".", home, database),
+		errhint(
+			"In \"%s\" run SELECT cron.schedule_in_database(%s, '* * * * *', '%s', %s); and the same for CALL model_mgr.work() and CALL model_mgr.maintain(); or CALL model_mgr.run(seconds) here.",
+			home, quote_literal_cstr(job_name(&jobs[0])), jobs[0].command, quote_literal_cstr(database)));
 }
 
 /* require_rights: what a job needs of the role that it will run as. */
@@ -171,19 +171,19 @@ connection_hint(void)
 						user, quote_identifier(user));
 	if (workers && strcmp(workers, "on") == 0)
 		return pstrdup("hint: max_worker_processes must leave room for the jobs");
-	return psprintf("hint: jobs log in as \"%s\" at \"%s\": pg_hba.conf or a .pgpass file must let them, or set "
-					"cron.use_background_workers = on",
-					user, host && *host ? host : "the local socket");
+	return psprintf(
+		"hint: jobs log in as \"%s\" at \"%s\": pg_hba.conf or a .pgpass file must let them, or set cron.use_background_workers = on",
+		user, host && *host ? host : "the local socket");
 }
 
 /* note_of: how the job's last run went, and what to do when not well. */
 static char *
 note_of(int64 id)
 {
-	static query last = QUERY("SELECT r.status, r.return_message, pg_catalog.to_char(r.start_time AT TIME ZONE 'UTC', "
-							  "'YYYY-MM-DD HH24:MI:SS')"
-							  " FROM cron.job_run_details r WHERE r.jobid = $1 ORDER BY r.runid DESC LIMIT 1",
-							  INT8OID);
+	static query last = QUERY(
+		"SELECT r.status, r.return_message, pg_catalog.to_char(r.start_time AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')"
+		" FROM cron.job_run_details r WHERE r.jobid = $1 ORDER BY r.runid DESC LIMIT 1",
+		INT8OID);
 	char *status;
 	char *message;
 	char *at;

@@ -231,16 +231,14 @@ make_way(int64 model_id, const registry_version *v, const wish *w)
 static int64
 insert(const wish *w, const registry_version *v, const routing_change *now, bool first)
 {
-	static query row = QUERY("INSERT INTO model_mgr.deployment (model_name, version, strategy, status, "
-							 "traffic_percentage, step, baseline_version,"
-							 " auto_rollback_enabled, rollback_threshold_error_rate, rollback_threshold_response_time, "
-							 "rollback_min_success_rate,"
-							 " rollback_evaluation_window_minutes, health_criteria, rollout, deployed_by, created_at)"
-							 " SELECT $1, $2, $3, 'pending', 0, 0, (SELECT b.version FROM model_mgr.model_version b "
-							 "WHERE b.version_id = $4),"
-							 " $5, $6, $7, $8, $9, $10, $11, $12, $13 RETURNING deployment_id",
-							 TEXTOID, TEXTOID, TEXTOID, INT8OID, BOOLOID, FLOAT8OID, FLOAT8OID, FLOAT8OID, INT4OID,
-							 JSONBOID, JSONBOID, TEXTOID, TIMESTAMPTZOID);
+	static query row = QUERY(
+		"INSERT INTO model_mgr.deployment (model_name, version, strategy, status, traffic_percentage, step, baseline_version,"
+		" auto_rollback_enabled, rollback_threshold_error_rate, rollback_threshold_response_time, rollback_min_success_rate,"
+		" rollback_evaluation_window_minutes, health_criteria, rollout, deployed_by, created_at)"
+		" SELECT $1, $2, $3, 'pending', 0, 0, (SELECT b.version FROM model_mgr.model_version b WHERE b.version_id = $4),"
+		" $5, $6, $7, $8, $9, $10, $11, $12, $13 RETURNING deployment_id",
+		TEXTOID, TEXTOID, TEXTOID, INT8OID, BOOLOID, FLOAT8OID, FLOAT8OID, FLOAT8OID, INT4OID, JSONBOID, JSONBOID,
+		TEXTOID, TIMESTAMPTZOID);
 	static query plan = QUERY(
 		"INSERT INTO model_mgr.deployment_plan (deployment_id, model_id, version_id, baseline_version_id, arguments,"
 		" idempotency_key, bucket_key, started_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",

@@ -68,8 +68,7 @@ deployment_look_at_baseline(const deployment *d, deployment_look *look)
 	static query counts = QUERY(
 		"SELECT sum(r.requests)::pg_catalog.int8, sum(r.known)::pg_catalog.int8, sum(r.successes)::pg_catalog.int8,"
 		" sum(r.errors)::pg_catalog.int8, sum(r.response_time_count)::pg_catalog.int8, sum(r.response_time_sum)"
-		" FROM model_mgr.rollup_now r WHERE r.version_id = $1 AND r.bucket >= $2 AND r.bucket <= $3 HAVING count(*) > "
-		"0",
+		" FROM model_mgr.rollup_now r WHERE r.version_id = $1 AND r.bucket >= $2 AND r.bucket <= $3 HAVING count(*) > 0",
 		INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID);
 	rollout_tally nothing = {0};
 
@@ -132,10 +131,10 @@ broken_reason(const deployment *d, const deployment_look *look)
 void
 deployment_enter_step(deployment *d, int32 step, deployment_look *look, const char *by_whom)
 {
-	static query begin = QUERY("INSERT INTO model_mgr.deployment_step (deployment_id, step, traffic_percentage, "
-							   "started_at) VALUES ($1, $2, $3, $4)"
-							   " ON CONFLICT (deployment_id, step) DO NOTHING",
-							   INT8OID, INT4OID, FLOAT8OID, TIMESTAMPTZOID);
+	static query begin = QUERY(
+		"INSERT INTO model_mgr.deployment_step (deployment_id, step, traffic_percentage, started_at) VALUES ($1, $2, $3, $4)"
+		" ON CONFLICT (deployment_id, step) DO NOTHING",
+		INT8OID, INT4OID, FLOAT8OID, TIMESTAMPTZOID);
 	TimestampTz now = mm_now();
 	double before = d->traffic_percentage;
 	bool whole = d->plan.steps[step - 1] == 100;

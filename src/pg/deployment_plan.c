@@ -151,9 +151,9 @@ check_keys(const Jsonb *rollout)
 		name = pnstrdup(key.val.string.val, key.val.string.len);
 		for (int i = 0; i < lengthof(later_keys); i++)
 			if (strcmp(name, later_keys[i]) == 0)
-				mm_not_built(psprintf("rollout key \"%s\"", name),
-							 "Leave the key out; supported are steps, step_seconds, min_requests, "
-							 "warmup_seconds, bake_seconds, guard and salt.");
+				mm_not_built(
+					psprintf("rollout key \"%s\"", name),
+					"Leave the key out; supported are steps, step_seconds, min_requests, warmup_seconds, bake_seconds, guard and salt.");
 		for (int i = 0; i < lengthof(known_keys); i++)
 			known |= strcmp(name, known_keys[i]) == 0;
 		if (!known)

@@ -71,14 +71,13 @@ may_return(int64 version_id, registry_version *out)
 static void
 last_stable(const deployment *d, registry_version *out)
 {
-	static query earlier =
-		QUERY("SELECT p.version_id FROM model_mgr.deployment_plan p JOIN model_mgr.deployment e ON e.deployment_id = "
-			  "p.deployment_id"
-			  " JOIN model_mgr.model_version v ON v.version_id = p.version_id"
-			  " WHERE p.model_id = $1 AND p.deployment_id < $2 AND e.status = 'completed' AND p.version_id <> $3"
-			  " AND v.status <> ALL ('{rolled_back,failed,archived}'::pg_catalog.text[])"
-			  " ORDER BY p.deployment_id DESC LIMIT 1",
-			  INT8OID, INT8OID, INT8OID);
+	static query earlier = QUERY(
+		"SELECT p.version_id FROM model_mgr.deployment_plan p JOIN model_mgr.deployment e ON e.deployment_id = p.deployment_id"
+		" JOIN model_mgr.model_version v ON v.version_id = p.version_id"
+		" WHERE p.model_id = $1 AND p.deployment_id < $2 AND e.status = 'completed' AND p.version_id <> $3"
+		" AND v.status <> ALL ('{rolled_back,failed,archived}'::pg_catalog.text[])"
+		" ORDER BY p.deployment_id DESC LIMIT 1",
+		INT8OID, INT8OID, INT8OID);
 
 	if (d->baseline_version_id && may_return(d->baseline_version_id, out))
 		return;
@@ -95,11 +94,11 @@ last_stable(const deployment *d, registry_version *out)
 static int64
 newest(int64 model_id)
 {
-	static query find = QUERY("SELECT p.deployment_id FROM model_mgr.deployment_plan p JOIN model_mgr.deployment d ON "
-							  "d.deployment_id = p.deployment_id"
-							  " WHERE p.model_id = $1 AND d.status <> ALL ('{aborted,failed}'::pg_catalog.text[])"
-							  " ORDER BY p.deployment_id DESC LIMIT 1",
-							  INT8OID);
+	static query find = QUERY(
+		"SELECT p.deployment_id FROM model_mgr.deployment_plan p JOIN model_mgr.deployment d ON d.deployment_id = p.deployment_id"
+		" WHERE p.model_id = $1 AND d.status <> ALL ('{aborted,failed}'::pg_catalog.text[])"
+		" ORDER BY p.deployment_id DESC LIMIT 1",
+		INT8OID);
 
 	return query_run(&find, int64_arg(model_id)) > 0 ? query_int64(0, 0) : 0;
 }
@@ -109,8 +108,7 @@ static int64
 serving(int64 model_id, int64 version_id)
 {
 	static query find = QUERY(
-		"SELECT p.deployment_id FROM model_mgr.deployment_plan p JOIN model_mgr.deployment d ON d.deployment_id = "
-		"p.deployment_id"
+		"SELECT p.deployment_id FROM model_mgr.deployment_plan p JOIN model_mgr.deployment d ON d.deployment_id = p.deployment_id"
 		" WHERE p.model_id = $1 AND p.version_id = $2 AND d.status = ANY ('{completed,promoting}'::pg_catalog.text[])"
 		" ORDER BY p.deployment_id DESC LIMIT 1",
 		INT8OID, INT8OID);

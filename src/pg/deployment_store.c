@@ -87,11 +87,12 @@ deployment_load_locked(int64 deployment_id, deployment *out)
 		found = deployment_load(deployment_id, out);
 	}
 	if (!found)
-		ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT),
-				errmsg("deployment %lld does not exist", (long long) deployment_id),
-				errdetail("No deployment has this id."),
-				errhint("SELECT * FROM model_mgr.list_deployments() shows all; model_mgr.open_deployment(model_name) "
-						"finds the running one."));
+		ereport(
+			ERROR, errcode(ERRCODE_UNDEFINED_OBJECT),
+			errmsg("deployment %lld does not exist", (long long) deployment_id),
+			errdetail("No deployment has this id."),
+			errhint(
+				"SELECT * FROM model_mgr.list_deployments() shows all; model_mgr.open_deployment(model_name) finds the running one."));
 }
 
 void
@@ -125,11 +126,11 @@ deployment_update(const deployment *d, const char *reason)
 			  " step_started_at = $6, finished_at = $7 WHERE deployment_id = $1",
 			  INT8OID, TEXTOID, TEXTOID, FLOAT8OID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID);
 	/* Requests routed until the first end are credited to it; a later rollback of a completed one changes none. */
-	static query plan = QUERY("UPDATE model_mgr.deployment_plan SET bake_until = $2, ended_at = coalesce(ended_at, $3),"
-							  " waiting_for = CASE WHEN $3 IS NULL THEN waiting_for END, next_step_at = CASE WHEN $3 "
-							  "IS NULL THEN next_step_at END"
-							  " WHERE deployment_id = $1",
-							  INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID);
+	static query plan = QUERY(
+		"UPDATE model_mgr.deployment_plan SET bake_until = $2, ended_at = coalesce(ended_at, $3),"
+		" waiting_for = CASE WHEN $3 IS NULL THEN waiting_for END, next_step_at = CASE WHEN $3 IS NULL THEN next_step_at END"
+		" WHERE deployment_id = $1",
+		INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID);
 	bool ended = !deployment_is_open(d) && !deployment_is_baking(d);
 	query_arg finished = ended ? time_arg(mm_now()) : null_arg();
 
@@ -225,8 +226,7 @@ static void
 append(const deployment *d, const char *what, const char *metric_name, const rollout_verdict *v, const Jsonb *evidence)
 {
 	static query add = QUERY(
-		"INSERT INTO model_mgr.deployment_event (deployment_id, \"time\", status, traffic_percentage, what, "
-		"metric_name,"
+		"INSERT INTO model_mgr.deployment_event (deployment_id, \"time\", status, traffic_percentage, what, metric_name,"
 		" value, limit_value, samples, evidence) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce($10, '{}'))",
 		INT8OID, TIMESTAMPTZOID, TEXTOID, FLOAT8OID, TEXTOID, TEXTOID, FLOAT8OID, FLOAT8OID, INT8OID, JSONBOID);
 

@@ -18,8 +18,8 @@ wrong_state(const deployment *d, const char *verb)
 	const char *hint = "Deploy again with model_mgr.deploy_model_version() to begin a new one.";
 
 	if (deployment_is_baking(d))
-		hint = "It serves all traffic already; take it back with model_mgr.rollback_model(), or wait for the end of "
-			   "its bake.";
+		hint =
+			"It serves all traffic already; take it back with model_mgr.rollback_model(), or wait for the end of its bake.";
 	else if (strcmp(d->status, "completed") == 0)
 		hint = "Take it back with model_mgr.rollback_model().";
 	else if (deployment_is_open(d))

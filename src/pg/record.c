@@ -83,9 +83,9 @@ record_check_time(record_row *row)
 		ereport(
 			ERROR, errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("\"recorded_at\" is out of range"),
 			errdetail("The value %s is outside %s to %s.", given, low, high),
-			errhint("Observations are kept for model_mgr.retention_days (%d); a day ahead is allowed for clocks that "
-					"differ.",
-					guc_retention_days));
+			errhint(
+				"Observations are kept for model_mgr.retention_days (%d); a day ahead is allowed for clocks that differ.",
+				guc_retention_days));
 	}
 }
 

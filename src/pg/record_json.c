@@ -199,15 +199,16 @@ check_form(const bool *given, bool feedback)
 
 	for (int i = 0; i < lengthof(element_keys); i++)
 		if (given[i] && !(element_keys[i].forms & form))
-			ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("key \"%s\" does not go with %s", element_keys[i].name,
-						   feedback                ? "feedback"
-						   : form == FORM_DECISION ? "a decision"
-												   : "a version named without a decision"),
-					errdetail("An element is an outcome of a decision, a request of a model's version, or feedback to "
-							  "a decision."),
-					errhint(feedback ? "Feedback has decision, success, metrics and recorded_at."
-									 : "Give decision, or model_name and version."));
+			ereport(
+				ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("key \"%s\" does not go with %s", element_keys[i].name,
+					   feedback                ? "feedback"
+					   : form == FORM_DECISION ? "a decision"
+											   : "a version named without a decision"),
+				errdetail(
+					"An element is an outcome of a decision, a request of a model's version, or feedback to a decision."),
+				errhint(feedback ? "Feedback has decision, success, metrics and recorded_at."
+								 : "Give decision, or model_name and version."));
 	if (form == FORM_VERSION ? !(given[KEY_MODEL_NAME] && given[KEY_VERSION]) : !given[KEY_DECISION])
 		ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("key \"%s\" is missing", form != FORM_VERSION    ? "decision"

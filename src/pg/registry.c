@@ -57,11 +57,13 @@ no_such_model(const char *model_name)
 	uint64 rows = query_run(&names);
 	const char *near = nearest(model_name, rows);
 
-	ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("model \"%s\" does not exist", model_name),
-			errdetail("The registry holds %llu models.", (unsigned long long) rows),
-			near ? errhint("Did you mean \"%s\"?", near)
-				 : errhint("create_model_version() makes a model with its first version; list_all_models() shows those "
-						   "there are."));
+	ereport(
+		ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("model \"%s\" does not exist", model_name),
+		errdetail("The registry holds %llu models.", (unsigned long long) rows),
+		near
+			? errhint("Did you mean \"%s\"?", near)
+			: errhint(
+				  "create_model_version() makes a model with its first version; list_all_models() shows those there are."));
 }
 
 static void

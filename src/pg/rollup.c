@@ -65,12 +65,10 @@ rollup_fold(int64 max_rows)
 	static query fold = QUERY(
 		"WITH pending AS MATERIALIZED (SELECT * FROM model_mgr.rollup_pending p WHERE NOT p.own),"
 		" folded AS (INSERT INTO model_mgr.rollup_minute AS r (bucket, version_id, deployment_id, step, test_no, arm,"
-		"  requests, known, successes, errors, response_time_count, response_time_sum, confidence_count, "
-		"confidence_sum,"
+		"  requests, known, successes, errors, response_time_count, response_time_sum, confidence_count, confidence_sum,"
 		"  cost_count, cost_sum, input_tokens_count, input_tokens_sum, output_tokens_count, output_tokens_sum)"
 		" SELECT bucket, version_id, deployment_id, step, test_no, arm,"
-		"  requests, known, successes, errors, response_time_count, response_time_sum, confidence_count, "
-		"confidence_sum,"
+		"  requests, known, successes, errors, response_time_count, response_time_sum, confidence_count, confidence_sum,"
 		"  cost_count, cost_sum, input_tokens_count, input_tokens_sum, output_tokens_count, output_tokens_sum"
 		" FROM pending ON CONFLICT (version_id, bucket, deployment_id, step, test_no, arm) DO UPDATE SET"
 		"  requests = r.requests + excluded.requests, known = r.known + excluded.known,"
@@ -146,16 +144,15 @@ read_counts(int column, rollup_counts *out)
  * Nothing that counts arrived before the rollout began; the minutes before are not looked at. What is stamped
  * ahead of now counts when its time has come.
  */
+/* clang-format off */
 static query side = QUERY(
-	"SELECT " SIDE_SUMS("r.bucket >= $3") ", " SIDE_SUMS("r.step >= $4") " FROM (" SIDE_PART(
-		"rollup_minute") " UNION ALL " SIDE_PART("rollup_pending") ") r"
-																   " WHERE r.version_id = $2 AND r.deployment_id = $1 "
-																   "AND r.step > 0 AND r.bucket <= $5"
-																   " AND r.bucket >= (SELECT pg_catalog.date_bin('1 "
-																   "minute', p.started_at, '2000-01-01 00:00:00+00')"
-																   "  FROM model_mgr.deployment_plan p WHERE "
-																   "p.deployment_id = $1)",
+	"SELECT " SIDE_SUMS("r.bucket >= $3") ", " SIDE_SUMS("r.step >= $4")
+	" FROM (" SIDE_PART("rollup_minute") " UNION ALL " SIDE_PART("rollup_pending") ") r"
+	" WHERE r.version_id = $2 AND r.deployment_id = $1 AND r.step > 0 AND r.bucket <= $5"
+	" AND r.bucket >= (SELECT pg_catalog.date_bin('1 minute', p.started_at, '2000-01-01 00:00:00+00')"
+	"  FROM model_mgr.deployment_plan p WHERE p.deployment_id = $1)",
 	INT8OID, INT8OID, TIMESTAMPTZOID, INT4OID, TIMESTAMPTZOID);
+/* clang-format on */
 
 void
 rollup_side(int64 deployment_id, int64 version_id, TimestampTz since, int32 step, rollup_counts *window,

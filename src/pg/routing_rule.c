@@ -94,11 +94,12 @@ check_condition(const Jsonb *condition)
 			break;
 		case CONDITION_BAD:
 		case CONDITION_TOO_DEEP:
-			ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid condition"),
-					errdetail("%s %s.", error.path, error.problem),
-					errhint("Conditions look like {\"country\": {\"in\": [\"DE\", \"FR\"]}, \"age\": {\">=\": 18}}; "
-							"any, all and not join them, at most %d deep.",
-							CONDITION_MAX_DEPTH));
+			ereport(
+				ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid condition"),
+				errdetail("%s %s.", error.path, error.problem),
+				errhint(
+					"Conditions look like {\"country\": {\"in\": [\"DE\", \"FR\"]}, \"age\": {\">=\": 18}}; any, all and not join them, at most %d deep.",
+					CONDITION_MAX_DEPTH));
 			break;
 		case CONDITION_TOO_LARGE:
 			ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("condition is too large"),

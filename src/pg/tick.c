@@ -89,11 +89,10 @@ advance(int64 deployment_id)
 static int64
 advance_all(TimestampTz start, int64 *failed)
 {
-	static query due =
-		QUERY("SELECT d.deployment_id FROM model_mgr.deployment d JOIN model_mgr.deployment_plan p ON p.deployment_id "
-			  "= d.deployment_id"
-			  " WHERE d.status = ANY ('{pending,running,paused,awaiting_approval,promoting}'::pg_catalog.text[])"
-			  " ORDER BY p.judged_at NULLS FIRST, d.deployment_id");
+	static query due = QUERY(
+		"SELECT d.deployment_id FROM model_mgr.deployment d JOIN model_mgr.deployment_plan p ON p.deployment_id = d.deployment_id"
+		" WHERE d.status = ANY ('{pending,running,paused,awaiting_approval,promoting}'::pg_catalog.text[])"
+		" ORDER BY p.judged_at NULLS FIRST, d.deployment_id");
 	uint64 count = query_run(&due);
 	int64 *ids = palloc(sizeof(int64) * (count + 1));
 	int64 changed = 0;
@@ -138,11 +137,12 @@ mm_tick(PG_FUNCTION_ARGS)
 	mm_scope scope;
 
 	if (IsolationUsesXactSnapshot())
-		ereport(ERROR, errcode(ERRCODE_INVALID_TRANSACTION_STATE), errmsg("tick() must run at READ COMMITTED"),
-				errdetail("The transaction's isolation level is %s.",
-						  GetConfigOption("transaction_isolation", false, false)),
-				errhint("It must see what others commit while it works: BEGIN ISOLATION LEVEL READ COMMITTED, or call "
-						"it by itself."));
+		ereport(
+			ERROR, errcode(ERRCODE_INVALID_TRANSACTION_STATE), errmsg("tick() must run at READ COMMITTED"),
+			errdetail("The transaction's isolation level is %s.",
+					  GetConfigOption("transaction_isolation", false, false)),
+			errhint(
+				"It must see what others commit while it works: BEGIN ISOLATION LEVEL READ COMMITTED, or call it by itself."));
 	/* Else each piece of work would say so in a warning of its own, and the tick would seem to have ticked. */
 	PreventCommandIfReadOnly("tick()");
 	/* Here and not in a piece of work, where it would be caught: a standby has its own clockwork after promotion. */
