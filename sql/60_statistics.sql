@@ -34,7 +34,7 @@ COMMENT ON FUNCTION model_mgr.two_proportion_z_test(bigint, bigint, bigint, bigi
 CREATE FUNCTION model_mgr.welch_t_test(mean_control float8, stddev_control float8, n_control bigint, mean_treatment float8, stddev_treatment float8, n_treatment bigint, confidence_level float8 DEFAULT 0.95) RETURNS model_mgr.test_result
 AS 'MODULE_PATHNAME', 'mm_welch_t_test' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION model_mgr.welch_t_test(float8, float8, bigint, float8, float8, bigint, float8) IS
-'Difference of two means from means, standard deviations (divisor n - 1, from 0 to 1e150) and counts (from 0): Welch''s t, two-sided p, interval. 22003: NaN, infinity or out of range. 22004: a required argument is NULL.';
+'Difference of two means from means, standard deviations (divisor n - 1; 0, or 1e-150 to 1e150) and counts (from 0): Welch''s t, two-sided p, interval. 22003: NaN, infinity or out of range. 22004: a required argument is NULL.';
 
 CREATE FUNCTION model_mgr.required_sample_size(baseline_rate float8, minimum_detectable_effect float8, power float8 DEFAULT 0.8, confidence_level float8 DEFAULT 0.95) RETURNS bigint
 AS 'MODULE_PATHNAME', 'mm_required_sample_size' LANGUAGE C IMMUTABLE PARALLEL SAFE;

@@ -168,6 +168,9 @@ distribution_student_t_cdf(double t, double df)
 	/* From here on the difference from the normal distribution, t^4 / (4 df), is below a double's precision. */
 	if (df > 1e22)
 		return distribution_normal_cdf(t);
+	/* All but 1e-297 of the probability is beyond the doubles. */
+	if (df < 1e-300)
+		return 0.5;
 	return t <= 0 ? beta_t_tail(-t, df) : 1 - beta_t_tail(t, df);
 }
 
@@ -235,6 +238,9 @@ distribution_student_t_quantile(double p, double df)
 	return p < 0.5 ? -t : t;
 }
 
+/* Degrees of freedom beyond which the doubles next to df are more than 1e4 deviations, sqrt(2 df), away from it. */
+#define STEP_DF 1e41
+
 double
 distribution_chi_square_sf(double x, double df)
 {
@@ -243,6 +249,8 @@ distribution_chi_square_sf(double x, double df)
 
 	if (!(df > 0) || !(x >= 0))
 		return NAN;
+	if (df > STEP_DF)
+		return x < df ? 1 : x > df ? 0 : 0.5;
 	gamma_incomplete(df / 2, x / 2, &p, &q);
 	return q;
 }
@@ -255,6 +263,8 @@ distribution_chi_square_cdf(double x, double df)
 
 	if (!(df > 0) || !(x >= 0))
 		return NAN;
+	if (df > STEP_DF)
+		return x < df ? 0 : x > df ? 1 : 0.5;
 	gamma_incomplete(df / 2, x / 2, &p, &q);
 	return p;
 }

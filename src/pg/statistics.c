@@ -213,6 +213,15 @@ mm_two_proportion_z_test(PG_FUNCTION_ARGS)
 	return statistics_result(fcinfo, &result);
 }
 
+/* check_square: a standard deviation that is 0 or whose square keeps its digits. */
+static void
+check_square(const char *name, double stddev)
+{
+	if (stddev > 0 && stddev < 1e-150)
+		ereport(ERROR, errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("\"%s\" is out of range", name),
+				errdetail("The value %g is above 0 and below 1e-150.", stddev), errhint("Scale the values up."));
+}
+
 MM_FUNCTION(mm_welch_t_test);
 Datum
 mm_welch_t_test(PG_FUNCTION_ARGS)
@@ -228,6 +237,14 @@ mm_welch_t_test(PG_FUNCTION_ARGS)
 	hypothesis_arm treatment = {n_treatment, {mean_treatment, 0}, stddev_treatment * stddev_treatment};
 	hypothesis_result result = hypothesis_welch(control, treatment, statistics_confidence(fcinfo, 6));
 
+	/* their squares would be 0 or denormal, and the answer "no variance" or without digits */
+	check_square("stddev_control", stddev_control);
+	check_square("stddev_treatment", stddev_treatment);
+	if (n_control > 0 && n_treatment > 0 && isinf(mean_treatment - mean_control))
+		ereport(ERROR, errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				errmsg("the difference of the means is out of range"),
+				errdetail("The means %g and %g are more than 1.8e308 apart.", mean_control, mean_treatment),
+				errhint("Scale the values down."));
 	return statistics_result(fcinfo, &result);
 }
 
@@ -364,7 +381,8 @@ mm_sequential_boundary(PG_FUNCTION_ARGS)
 				errdetail("There are %d; a plan has 1 to %d looks.", looks, SEQUENTIAL_LOOKS_MAX),
 				errhint("Pass the fraction of the planned information at each look: ARRAY[0.5, 1]."));
 	for (int i = 1; i < looks; i++)
-		if (fraction[i] - fraction[i - 1] < 1e-6)
+		/* a part in 1e9 less, because the difference of two decimals rounds */
+		if (fraction[i] - fraction[i - 1] < 1e-6 - 1e-15)
 			ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("information fractions must ascend"),
 					errdetail("Element %d is %g after %g; looks are at least 0.000001 apart.", i + 1, fraction[i],
 							  fraction[i - 1]),

@@ -2,7 +2,7 @@
 \i test/fresh.psql
 \i test/near.psql
 SET search_path = model_mgr, public, tap;
-SELECT plan(23);
+SELECT plan(25);
 
 -- Distributions. The distance from the reference far out in t: two roundings of t.
 CREATE TEMP TABLE normal_cdf_case (x float8, p float8);
@@ -66,6 +66,8 @@ SELECT is_empty($$SELECT a.*, seen FROM adjust_case a, adjust_p_values(p, method
     WHERE cardinality(seen) <> cardinality(adjusted) OR EXISTS (SELECT FROM unnest(seen, adjusted) u (s, w) WHERE NOT pg_temp.near(s, w, 1e-12))$$, 'adjust_p_values');
 SELECT is(adjust_p_values('{}'), '{}'::float8[], 'nothing to adjust');
 SELECT is(sequential_boundary('{1}')::numeric(20, 10)[], ARRAY[-normal_quantile(0.025)]::numeric(20, 10)[], 'one look is a plain test');
+SELECT is(cardinality(sequential_boundary('{0.999901, 0.999902, 0.999903, 1}')), 4, 'a millionth apart');
+SELECT is(ARRAY[chi_square_sf(1, 1e308), chi_square_sf(1.7e308, 1e308), student_t_cdf(-1, 5e-324)], '{1,0,0.5}'::float8[], 'df at the ends of the doubles');
 
 -- NULL where there is a default means the default.
 SELECT is(two_proportion_z_test(10, 100, 20, 100, NULL), two_proportion_z_test(10, 100, 20, 100, 0.95), 'confidence_level');
@@ -121,7 +123,9 @@ SELECT is_empty($$SELECT said FROM (VALUES
     ('22003', 'two_proportion_z_test(1, 10, 1, 10, 95)'), ('22003', 'two_proportion_z_test(1, 10, 1, 10, ''NaN'')'), ('22004', 'two_proportion_z_test(1, NULL, 1, 10)'),
     ('22003', 'welch_t_test(''NaN'', 1, 10, 1, 1, 10)'), ('22003', 'welch_t_test(1, -1, 10, 1, 1, 10)'), ('22003', 'welch_t_test(1, 1, -10, 1, 1, 10)'),
     ('22003', 'welch_t_test(1, 1, 10, ''Infinity'', 1, 10)'), ('22003', 'welch_t_test(1, 1, 10, 1, ''NaN'', 10)'), ('22004', 'welch_t_test(1, 1, 10, 1, 1, NULL)'),
-    ('22003', 'welch_t_test(1, 1, 10, 1, 1, 10, 1.5)'), ('22003', 'required_sample_size(0.1, 0)'), ('22003', 'required_sample_size(1.1, 0.1)'),
+    ('22003', 'welch_t_test(1, 1, 10, 1, 1, 10, 1.5)'),
+    ('22003', 'welch_t_test(1e308, 1, 10, -1e308, 1, 10)'), ('22003', 'welch_t_test(1, 1e-170, 10, 2, 1, 10)'), ('22003', 'welch_t_test(1, 1, 10, 2, 5e-324, 10)'),
+    ('22003', 'required_sample_size(0.1, 0)'), ('22003', 'required_sample_size(1.1, 0.1)'),
     ('22003', 'required_sample_size(0.95, 0.1)'), ('22003', 'required_sample_size(0.05, -0.1)'), ('22003', 'required_sample_size(0.1, 0.1, 1)'),
     ('22003', 'required_sample_size(0.1, 0.1, 0.8, 0)'), ('22003', 'required_sample_size(0.5, 1e-11)'), ('22004', 'required_sample_size(NULL, 0.1)'),
     ('22003', 'achieved_power(0.1, 0.1, 0)'), ('22003', 'achieved_power(0.1, 2, 10)'), ('22004', 'achieved_power(0.1, 0.1, NULL)'),

@@ -173,6 +173,15 @@ known_points(void)
 		CHECK(close_to(distribution_chi_square_cdf(x, 2), -expm1(-x / 2), 1e-14, 0), "x %g", x);
 	}
 	CHECK(distribution_chi_square_sf(0, 0.3) == 1, "at 0");
+	/* degrees of freedom at the ends of the doubles */
+	CHECK(distribution_chi_square_sf(1, 1e308) == 1 && distribution_chi_square_sf(1e305, 1e307) == 1, "huge df");
+	CHECK(distribution_chi_square_sf(1.7e308, 1e308) == 0 && distribution_chi_square_sf(1e308, 1e308) == 0.5,
+		  "huge df");
+	CHECK(distribution_chi_square_cdf(1, 1e308) == 0 && distribution_chi_square_cdf(1.7e308, 1e308) == 1, "huge df");
+	CHECK(distribution_chi_square_sf(0.9e41, 0.99e41) == 1 && distribution_chi_square_sf(0.99e41, 0.9e41) == 0,
+		  "below");
+	CHECK(distribution_student_t_cdf(-1, 5e-324) == 0.5 && distribution_student_t_cdf(-1, 1e-301) == 0.5, "tiny df");
+	CHECK(distribution_student_t_cdf(1, 1e-299) == 0.5, "tiny df");
 	CHECK(close_to(distribution_chi_square_quantile(0.05, 1), 3.841458820694124, 1e-14, 0), "the best known quantile");
 	CHECK(isnan(distribution_student_t_cdf(1, 0)) && isnan(distribution_student_t_cdf(1, -1)), "df must be positive");
 	CHECK(isnan(distribution_normal_quantile(1.5)) && isnan(distribution_chi_square_sf(-1, 2)), "domain");
