@@ -181,7 +181,7 @@ known_points(void)
 	CHECK(distribution_chi_square_sf(0.9e41, 0.99e41) == 1 && distribution_chi_square_sf(0.99e41, 0.9e41) == 0,
 		  "below");
 	CHECK(distribution_student_t_cdf(-1, 5e-324) == 0.5 && distribution_student_t_cdf(-1, 1e-301) == 0.5, "tiny df");
-	CHECK(distribution_student_t_cdf(1, 1e-299) == 0.5, "tiny df");
+	CHECK(close_to(distribution_student_t_cdf(1, 1e-299), 0.5, 1e-14, 0), "tiny df");
 	CHECK(close_to(distribution_chi_square_quantile(0.05, 1), 3.841458820694124, 1e-14, 0), "the best known quantile");
 	CHECK(isnan(distribution_student_t_cdf(1, 0)) && isnan(distribution_student_t_cdf(1, -1)), "df must be positive");
 	CHECK(isnan(distribution_normal_quantile(1.5)) && isnan(distribution_chi_square_sf(-1, 2)), "domain");
