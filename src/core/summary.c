@@ -366,6 +366,8 @@ summary_quantile(const unsigned char *bytes, size_t length, double q)
 {
 	summary_head head;
 	summary_walker w;
+	summary_walker past; /* the negative buckets: at the first positive one */
+	bool more;
 	int64_t rank;
 	int64_t negatives = 0;
 	int64_t seen;
@@ -379,13 +381,10 @@ summary_quantile(const unsigned char *bytes, size_t length, double q)
 	if (rank >= head.m.n)
 		return head.max;
 	summary_walk_start(&w, &head);
-	if (head.flags & FLAG_NEGATIVE)
-	{
-		summary_walker all = w;
-
-		while (summary_walk(&all) && all.negative)
-			negatives += all.count;
-	}
+	past = w;
+	more = summary_walk(&past);
+	for (; more && past.negative; more = summary_walk(&past))
+		negatives += past.count;
 	if (rank <= negatives)
 	{
 		/* negative buckets come by ascending magnitude: count from their far end */
@@ -407,14 +406,12 @@ summary_quantile(const unsigned char *bytes, size_t length, double q)
 	else
 	{
 		seen = negatives + head.zeros;
-		while (summary_walk(&w))
+		for (; more; more = summary_walk(&past))
 		{
-			if (w.negative)
-				continue;
-			seen += w.count;
+			seen += past.count;
 			if (seen >= rank)
 			{
-				value = sketch_middle((int32_t) w.index);
+				value = sketch_middle((int32_t) past.index);
 				break;
 			}
 		}
