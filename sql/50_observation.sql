@@ -56,7 +56,10 @@ CREATE TABLE model_mgr.observation (
 ) PARTITION BY RANGE (recorded_at);
 COMMENT ON TABLE model_mgr.observation IS 'One row a request outcome or late feedback; append-only; INSERT and COPY are the bulk path.';
 
-CREATE TABLE model_mgr.observation_default PARTITION OF model_mgr.observation DEFAULT;
+-- No vacuum for inserts alone, here and in the partitions of days: nothing is to be gained in what is only appended to, and
+-- while it runs its lock keeps the fold from summarising block ranges, so that every look reads what has come since.
+CREATE TABLE model_mgr.observation_default PARTITION OF model_mgr.observation DEFAULT
+    WITH (autovacuum_vacuum_insert_threshold = -1);
 COMMENT ON TABLE model_mgr.observation_default IS 'Safety net for days without a partition; drained by maintain().';
 -- Indexes belong to the partitions, not to the parent: a dump could not attach those of partitions made at run time to
 -- indexes that CREATE EXTENSION made and the restored ATTACH has already filled in.

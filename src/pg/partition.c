@@ -90,7 +90,9 @@ make_partition(TimestampTz day)
 	const char *high = bound_literal(day + USECS_PER_DAY);
 	int64 moved;
 
-	run_sql(psprintf("CREATE TABLE %s (LIKE model_mgr.observation INCLUDING DEFAULTS INCLUDING CONSTRAINTS)", full));
+	run_sql(psprintf("CREATE TABLE %s (LIKE model_mgr.observation INCLUDING DEFAULTS INCLUDING CONSTRAINTS)"
+					 " WITH (autovacuum_vacuum_insert_threshold = -1)",
+					 full));
 	run_sql(psprintf("WITH moved AS (DELETE FROM model_mgr.observation_default o WHERE o.recorded_at >= %s AND"
 					 " o.recorded_at < %s RETURNING o.*) INSERT INTO %s SELECT * FROM moved",
 					 low, high, full));
