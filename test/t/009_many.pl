@@ -31,10 +31,16 @@ $_->quit for @sessions;
 
 # 10,000 models, registered and deployed by the functions themselves.
 my $models = soak() ? 20_000 : 10_000;
-$node->safe_psql('postgres', qq{
+# A transaction holds a lock for each model that it changes, so thousands at a time.
+for (my $i = 1; $i <= $models; $i += 5000)
+{
+	my $last = $i + 4999;
+	$node->safe_psql('postgres', qq{
 	SELECT count(*) FROM (SELECT model_mgr.create_model_version('model ' || i, '1.0.0', '{"provider": "test", "model_name": "m"}')
-		FROM generate_series(1, $models) i OFFSET 0) c;
-	SELECT count(*) FROM (SELECT model_mgr.deploy_model_version('model ' || i, '1.0.0') FROM generate_series(1, $models) i OFFSET 0) d;
+		FROM generate_series($i, $last) i OFFSET 0) c;
+	SELECT count(*) FROM (SELECT model_mgr.deploy_model_version('model ' || i, '1.0.0') FROM generate_series($i, $last) i OFFSET 0) d;});
+}
+$node->safe_psql('postgres', qq{
 	SELECT version FROM model_mgr.create_model_version('model 5', '2.0.0', '{"provider": "test", "model_name": "m"}');
 	SELECT version FROM model_mgr.create_model_version('model 7', '2.0.0', '{"provider": "test", "model_name": "m"}');});
 my $session = $node->background_psql('postgres');
