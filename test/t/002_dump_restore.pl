@@ -223,7 +223,8 @@ for my $n (1 .. (soak() ? 20 : 2))
 	$source->poll_query_until('postgres', "SELECT count(*) > $rows + 200 FROM model_mgr.observation");
 	dump_database($source, 'postgres', 'c', "busy$n.dump");
 }
-$load->signal('INT');
+# TERM: INT is ignored by what a shell started in the background started.
+$load->signal('TERM');
 IPC::Run::finish($load);
 is($err =~ /(ERROR.*)/ ? $1 : '', '', 'no writer failed while dumps were made');
 for my $n (1 .. (soak() ? 20 : 2))
