@@ -15,7 +15,8 @@ CREATE TABLE model_mgr.rollup_state (
     system_identifier bigint NOT NULL,      -- of the cluster that the watermark's transaction ids belong to
     next_txn bigint NOT NULL,               -- every txn below is folded, but those in progress then:
     in_progress bigint[] NOT NULL DEFAULT '{}',
-    folded_at timestamptz
+    folded_at timestamptz,
+    pages bigint NOT NULL DEFAULT 0         -- of all partitions when the last fold began: tells a small backlog without reading it
 );
 COMMENT ON TABLE model_mgr.rollup_state IS 'Era and watermark of the rollups: one row that counts, the oldest.';
 

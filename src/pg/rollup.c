@@ -17,15 +17,23 @@
  */
 #include "pg/rollup.h"
 
+#include "access/relation.h"
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "storage/bufmgr.h"
 #include "utils/guc.h"
+#include "utils/rel.h"
 
 #include "pg/query.h"
 #include "pg/txn.h"
 
 /* Orders folds; models have positive ids. */
 #define ROLLUP_LOCK (-1)
+
+/* The smallest row has 60 bytes, its pointer included. */
+#define MAX_ROWS_A_PAGE (BLCKSZ / 60)
 
 /* Block ranges to summarise a fold, at about 0.4 ms each: at a commit, and on the tick's time. */
 #define SUMMARIZE_FEW 8
@@ -48,15 +56,43 @@ rollup_plan_for_history(void)
 	return level;
 }
 
-/* pending_rows: rows that wait for a fold, counted up to `limit`. */
+/* pages_now: size of all partitions. */
 static int64
-pending_rows(int64 limit)
+pages_now(void)
 {
+	List *partitions = find_inheritance_children(mm_relation("observation"), AccessShareLock);
+	int64 pages = 0;
+	ListCell *cell;
+
+	foreach (cell, partitions)
+	{
+		Relation partition = relation_open(lfirst_oid(cell), NoLock);
+
+		if (partition->rd_rel->relkind == RELKIND_RELATION)
+			pages += RelationGetNumberOfBlocks(partition);
+		relation_close(partition, NoLock);
+	}
+	return pages;
+}
+
+/*
+ * backlog_fits: whether at most `limit` rows wait for a fold. What was written since the last one cannot be more than
+ * its pages hold, so mostly nothing is read; else the rows are counted.
+ */
+static bool
+backlog_fits(int64 limit, int64 pages)
+{
+	static query last = QUERY("SELECT s.pages FROM model_mgr.rollup_state s ORDER BY s.installed_at LIMIT 1");
 	static query count =
 		QUERY("SELECT pg_catalog.count(*) FROM (SELECT FROM model_mgr.observation_pending LIMIT $1) w", INT8OID);
+	int64 grown;
 
-	query_run(&count, int64_arg(limit));
-	return query_int64(0, 0);
+	query_run(&last);
+	grown = pages - query_int64(0, 0);
+	if (grown >= 0 && (grown + 1) * MAX_ROWS_A_PAGE <= limit)
+		return true;
+	query_run(&count, int64_arg(limit + 1));
+	return query_int64(0, 0) <= limit;
 }
 
 int64
@@ -86,17 +122,18 @@ rollup_fold(int64 max_rows)
 		"  next_txn = ($1 >> 48) << 48 | pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint,"
 		"  in_progress = ARRAY(SELECT ($1 >> 48) << 48 | x::text::bigint"
 		"   FROM pg_catalog.pg_snapshot_xip(pg_catalog.pg_current_snapshot()) x) || $1,"
-		"  folded_at = pg_catalog.clock_timestamp()"
+		"  folded_at = pg_catalog.clock_timestamp(), pages = $2"
 		" WHERE s.installed_at = (SELECT pg_catalog.min(t.installed_at) FROM model_mgr.rollup_state t))"
 		" SELECT coalesce(pg_catalog.sum(p.rows), 0)::bigint,"
 		" (SELECT t.system_identifier FROM model_mgr.rollup_state t ORDER BY t.installed_at LIMIT 1) FROM pending p",
-		INT8OID);
+		INT8OID, INT8OID);
 	/* Apart, since a statement that names these columns makes every session read its era and plan again. */
 	static query adopt =
 		QUERY("UPDATE model_mgr.rollup_state s SET era = ($1 >> 48)::integer, system_identifier = $2"
 			  " WHERE s.installed_at = (SELECT pg_catalog.min(t.installed_at) FROM model_mgr.rollup_state t)",
 			  INT8OID, INT8OID);
 	int64 folded = -1;
+	int64 pages;
 	int level;
 
 	/* Above READ COMMITTED the snapshot may be older than the watermark that another fold has stored since. */
@@ -104,9 +141,10 @@ rollup_fold(int64 max_rows)
 		return -1;
 	rollup_summarize(max_rows > 0 ? SUMMARIZE_FEW : SUMMARIZE_MANY, max_rows <= 0);
 	level = rollup_plan_for_history();
-	if (max_rows <= 0 || pending_rows(max_rows + 1) <= max_rows)
+	pages = pages_now();
+	if (max_rows <= 0 || backlog_fits(max_rows, pages))
 	{
-		query_run(&fold, int64_arg(txn_key()));
+		query_run(&fold, int64_arg(txn_key()), int64_arg(pages));
 		folded = query_int64(0, 0);
 		if (query_int64(0, 1) != (int64) GetSystemIdentifier())
 			query_run(&adopt, int64_arg(txn_key()), int64_arg((int64) GetSystemIdentifier()));

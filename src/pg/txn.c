@@ -10,6 +10,7 @@
 #include "pg/txn.h"
 
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/transam.h"
 #include "access/xact.h"
@@ -45,14 +46,15 @@ stored_era(Oid state)
 
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
-		Datum values[6];
-		bool nulls[6];
+		TupleDesc descriptor = RelationGetDescr(relation);
+		bool isnull;
+		TimestampTz installed_at = DatumGetTimestampTz(heap_getattr(tuple, 1, descriptor, &isnull));
 
-		heap_deform_tuple(tuple, RelationGetDescr(relation), values, nulls);
-		if (era >= 0 && DatumGetTimestampTz(values[0]) >= oldest)
+		if (era >= 0 && installed_at >= oldest)
 			continue;
-		oldest = DatumGetTimestampTz(values[0]);
-		era = DatumGetInt32(values[1]) + (DatumGetInt64(values[2]) != (int64) GetSystemIdentifier());
+		oldest = installed_at;
+		era = DatumGetInt32(heap_getattr(tuple, 2, descriptor, &isnull)) +
+			  (DatumGetInt64(heap_getattr(tuple, 3, descriptor, &isnull)) != (int64) GetSystemIdentifier());
 	}
 	systable_endscan(scan);
 	table_close(relation, AccessShareLock);
