@@ -13,6 +13,10 @@ int guc_retention_days = 90;
 bool guc_enforcement = true;
 char *guc_default_deployment_strategy;
 double guc_anomaly_sensitivity = 2.0;
+int guc_monitor_interval_seconds = 60;
+int guc_monitor_retention_hours = 168;
+bool guc_notify = true;
+char *guc_event_type_prefix;
 
 static char *guc_clock;
 static TimestampTz *fixed_time; /* NULL: the clock runs */
@@ -112,6 +116,17 @@ guc_define(void)
 							 "Width of the band outside of which a value is an anomaly; larger flags less.",
 							 "Used where anomaly detection is not told a sensitivity.", &guc_anomaly_sensitivity, 2.0,
 							 0.001, 1000.0, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("model_mgr.perf_monitor_interval_seconds",
+							"Seconds that a look at thresholds takes a metric over.", NULL,
+							&guc_monitor_interval_seconds, 60, 1, 86400, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("model_mgr.perf_monitor_retention_hours",
+							"Hours that minute rollups are kept; hour rollups stay for retention_days.", NULL,
+							&guc_monitor_retention_hours, 168, 1, 876000, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("model_mgr.notify", "Lets the tick send NOTIFY model_mgr when there are new events.", NULL,
+							 &guc_notify, true, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("model_mgr.event_type_prefix", "Put before the type of every event that is written.",
+							   "For example \"com.example.\", as CloudEvents wants it.", &guc_event_type_prefix, "",
+							   PGC_USERSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("model_mgr");
 }
 

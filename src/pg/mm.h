@@ -23,6 +23,10 @@
 extern int guc_retention_days;
 extern bool guc_enforcement;
 extern double guc_anomaly_sensitivity;
+extern int guc_monitor_interval_seconds;
+extern int guc_monitor_retention_hours;
+extern bool guc_notify;
+extern char *guc_event_type_prefix;
 extern char *guc_default_deployment_strategy;
 
 /* mm_now: model_mgr.clock when set, else the clock on the wall. */
