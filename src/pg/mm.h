@@ -63,6 +63,13 @@ extern const char *mm_caller_name(void);
  */
 extern bool mm_lock_model(int64 model_id, bool wait);
 
+/*
+ * mm_guarded: runs a piece of work in its own subtransaction, so that its error stops nothing else; false when it
+ * failed, with a WARNING that says why and names `what`. Cancel and shutdown are not caught. *items: what the work
+ * returned.
+ */
+extern bool mm_guarded(int64 (*work)(int64 argument), int64 argument, const char *what, int64 *items);
+
 /* Arguments. Each raises its standard SQLSTATE and names the argument. */
 extern void mm_require(FunctionCallInfo fcinfo, int argno, const char *name);                  /* NULL: 22004 */
 extern char *mm_text_arg(FunctionCallInfo fcinfo, int argno, const char *name, bool required); /* cstring or NULL */

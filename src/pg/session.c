@@ -16,6 +16,7 @@
 #include "storage/lock.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/resowner.h"
 #include "utils/syscache.h"
 
 #define MM_ADVISORY_KEY 0x6d6d6772 /* "mmgr" */
@@ -131,6 +132,46 @@ mm_lock_model(int64 model_id, bool wait)
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (MM_ADVISORY_KEY ^ (uint32) (model_id >> 32)), (uint32) model_id,
 						 2);
 	return LockAcquire(&tag, ExclusiveLock, false, !wait) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+bool
+mm_guarded(int64 (*work)(int64), int64 argument, const char *what, int64 *items)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool done = false;
+	int64 volatile result = 0;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		result = work(argument);
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		done = true;
+	}
+	PG_CATCH();
+	{
+		ErrorData *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED || error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
+			ReThrowError(error);
+		ereport(WARNING, errcode(error->sqlerrcode), errmsg("%s failed: %s", what, error->message),
+				error->detail ? errdetail("%s", error->detail) : 0,
+				errhint("The others went on; the next tick tries again."));
+		FreeErrorData(error);
+	}
+	PG_END_TRY();
+	*items = result;
+	return done;
 }
 
 void

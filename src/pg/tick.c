@@ -9,7 +9,6 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "tcop/utility.h"
-#include "utils/resowner.h"
 #include "utils/tuplestore.h"
 
 #include "pg/deployment.h"
@@ -17,52 +16,6 @@
 #include "pg/rollup.h"
 
 #define BUDGET (2 * USECS_PER_SEC)
-
-typedef int64 (*piece)(int64 argument);
-
-/*
- * guarded: runs a piece of work in its own subtransaction; false when it failed, with a WARNING that says why. Cancel
- * and shutdown are not caught.
- */
-static bool
-guarded(piece work, int64 argument, const char *what, int64 *items)
-{
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool done = false;
-	int64 volatile result = 0;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		result = work(argument);
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		done = true;
-	}
-	PG_CATCH();
-	{
-		ErrorData *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED || error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
-			ReThrowError(error);
-		ereport(WARNING, errcode(error->sqlerrcode), errmsg("%s failed: %s", what, error->message),
-				error->detail ? errdetail("%s", error->detail) : 0,
-				errhint("The others went on; the next tick tries again."));
-		FreeErrorData(error);
-	}
-	PG_END_TRY();
-	*items = result;
-	return done;
-}
 
 static int64
 fold(int64 unused)
@@ -104,7 +57,7 @@ advance_all(TimestampTz start, int64 *failed)
 		int64 items;
 
 		CHECK_FOR_INTERRUPTS();
-		if (guarded(advance, ids[i], psprintf("deployment %lld", (long long) ids[i]), &items))
+		if (mm_guarded(advance, ids[i], psprintf("deployment %lld", (long long) ids[i]), &items))
 			changed += items;
 		else
 			(*failed)++;
@@ -145,12 +98,10 @@ mm_tick(PG_FUNCTION_ARGS)
 				"It must see what others commit while it works: BEGIN ISOLATION LEVEL READ COMMITTED, or call it by itself."));
 	/* Else each piece of work would say so in a warning of its own, and the tick would seem to have ticked. */
 	PreventCommandIfReadOnly("tick()");
-	/* Here and not in a piece of work, where it would be caught: a standby has its own clockwork after promotion. */
-	PreventCommandIfReadOnly("tick()");
 	InitMaterializedSRF(fcinfo, 0);
 	scope = mm_enter();
 
-	if (!guarded(fold, 0, "folding the rollups", &items))
+	if (!mm_guarded(fold, 0, "folding the rollups", &items))
 		failed++;
 	put(set, "rollups", items, since);
 	since = GetCurrentTimestamp();
