@@ -4,10 +4,20 @@ CREATE FUNCTION model_mgr.model_mgr_version() RETURNS text
 AS 'MODULE_PATHNAME', 'mm_model_mgr_version' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION model_mgr.model_mgr_version() IS 'Version of the loaded library, to compare with pg_extension.extversion.';
 
+-- When the clockwork last ran here; says nothing about another cluster, so a dump leaves it out.
+CREATE TABLE model_mgr.tick_state (
+    one_row boolean PRIMARY KEY DEFAULT true CHECK (one_row),
+    last_started_at timestamptz,            -- real time, whatever model_mgr.clock says
+    last_finished_at timestamptz
+) WITH (fillfactor = 50);                   -- a tick a second is updated in place
+COMMENT ON TABLE model_mgr.tick_state IS 'When the last tick that committed began and ended, in real time: one row, NULL before the first.';
+SELECT pg_catalog.pg_extension_config_dump('model_mgr.tick_state', 'WHERE false');
+INSERT INTO model_mgr.tick_state DEFAULT VALUES;
+
 CREATE FUNCTION model_mgr.tick() RETURNS TABLE (task text, items bigint, seconds float8)
-AS 'MODULE_PATHNAME', 'mm_tick' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 2;
+AS 'MODULE_PATHNAME', 'mm_tick' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 6;
 COMMENT ON FUNCTION model_mgr.tick() IS
-'Does what is due: folds the rollups, judges and steps every rollout. Waits for no lock, starts nothing after 2 s; safe twice and concurrently. items: what changed. Errors: 25000 above READ COMMITTED.';
+'Does what is due, one row a task: rollups (rows folded), hours (minute rows rolled up), deployments (judged and changed), thresholds (alerts changed), anomalies (points fed), events (told); failures when there were any, each said in a WARNING. Waits for no lock, starts nothing after 2 s; safe twice and concurrently. seconds: what the task took. Errors: 25000 above READ COMMITTED.';
 
 -- Commits an item; it has no search_path of its own, so that every name in it is written in full.
 CREATE PROCEDURE model_mgr.work() LANGUAGE plpgsql AS $work$

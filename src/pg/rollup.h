@@ -26,6 +26,10 @@ extern int rollup_plan_for_history(void);
  * or more than max_rows wait (0: no limit). Never waits for a lock. */
 extern int64 rollup_fold(int64 max_rows);
 
+/* rollup_advance_hours: rolls minutes up into hour rows, as far as is due; returns minute rows that were. Never waits for
+ * a lock. Called by the tick after the fold. */
+extern int64 rollup_advance_hours(void);
+
 /*
  * rollup_side: outcomes of one version in one rollout, requests routed since it began (warm-up excluded), own rows of
  * this transaction included.

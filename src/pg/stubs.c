@@ -1,7 +1,9 @@
 /* stubs.c: weak stand-ins for functions of other modules that are not written yet; the real definition wins. */
 #include "pg/alert.h"
+#include "pg/anomaly_feed.h"
 #include "pg/event.h"
 #include "pg/metric.h"
+#include "pg/rollup.h"
 #include "pg/user_code.h"
 
 #define WEAK __attribute__((weak))
@@ -15,3 +17,5 @@ WEAK bool alert_resolve(const char *kind, int64 model_id, int64 version_id, cons
 WEAK bool threshold_look(int64 model_id) { return false; }
 WEAK int64 threshold_look_all(TimestampTz deadline, int64 *failed) { return 0; }
 WEAK int64 alert_emit_due(void) { return 0; }
+WEAK int64 rollup_advance_hours(void) { return 0; }
+WEAK int64 anomaly_feed(TimestampTz deadline, int64 *failed) { return 0; }

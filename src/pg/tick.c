@@ -1,7 +1,8 @@
 /*
- * tick.c: the clockwork. tick() folds the rollups and does what is due for every rollout, whatever was missed: it may
- * run late, twice, or in two sessions at once. It waits for no lock, starts nothing new after two seconds, and gives
- * each piece of work a subtransaction of its own, so that one model's error never stops the others.
+ * tick.c: the clockwork. tick() folds the rollups, judges every rollout, looks at the thresholds, feeds the detectors
+ * of anomalies and tells what happened, whatever was missed: it may run late, twice, or in two sessions at once. It
+ * waits for no lock, starts nothing new after two seconds, and gives each piece of work a subtransaction of its own, so
+ * that one model's error never stops the others.
  */
 #include "pg/mm.h"
 
@@ -11,11 +12,25 @@
 #include "tcop/utility.h"
 #include "utils/tuplestore.h"
 
+#include "pg/alert.h"
+#include "pg/anomaly_feed.h"
 #include "pg/deployment.h"
+#include "pg/event.h"
 #include "pg/query.h"
 #include "pg/rollup.h"
 
-#define BUDGET (2 * USECS_PER_SEC)
+/* A tick's time since its start. Each of the pieces that go through models leaves the later ones a share, so that a
+ * busy one does not starve them; what is not reached is first the next time. */
+#define DEPLOYMENTS_UNTIL (1200 * INT64CONST(1000))
+#define THRESHOLDS_UNTIL (1600 * INT64CONST(1000))
+#define BUDGET (2000 * INT64CONST(1000))
+
+/* What the pieces share; their argument is its address. */
+typedef struct ticking
+{
+	TimestampTz start;
+	int64 failed;
+} ticking;
 
 static int64
 fold(int64 unused)
@@ -24,6 +39,12 @@ fold(int64 unused)
 
 	/* Somebody else is at it: nothing of ours. */
 	return rows < 0 ? 0 : rows;
+}
+
+static int64
+hours(int64 unused)
+{
+	return rollup_advance_hours();
 }
 
 /* advance: one deployment, unless somebody else holds its model. */
@@ -38,21 +59,22 @@ advance(int64 deployment_id)
 	return deployment_advance(deployment_id) ? 1 : 0;
 }
 
-/* advance_all: every open or baking deployment, the one not judged for longest first. Returns those that changed. */
+/* deployments: every open or baking one, the one not judged for longest first. Returns those that changed. */
 static int64
-advance_all(TimestampTz start, int64 *failed)
+deployments(int64 argument)
 {
 	static query due = QUERY(
 		"SELECT d.deployment_id FROM model_mgr.deployment d JOIN model_mgr.deployment_plan p ON p.deployment_id = d.deployment_id"
 		" WHERE d.status = ANY ('{pending,running,paused,awaiting_approval,promoting}'::pg_catalog.text[])"
 		" ORDER BY p.judged_at NULLS FIRST, d.deployment_id");
+	ticking *tick = (ticking *) (intptr_t) argument;
 	uint64 count = query_run(&due);
 	int64 *ids = palloc(sizeof(int64) * (count + 1));
 	int64 changed = 0;
 
 	for (uint64 i = 0; i < count; i++)
 		ids[i] = query_int64(i, 0);
-	for (uint64 i = 0; i < count && GetCurrentTimestamp() - start < BUDGET; i++)
+	for (uint64 i = 0; i < count && GetCurrentTimestamp() - tick->start < DEPLOYMENTS_UNTIL; i++)
 	{
 		int64 items;
 
@@ -60,9 +82,66 @@ advance_all(TimestampTz start, int64 *failed)
 		if (mm_guarded(advance, ids[i], psprintf("deployment %lld", (long long) ids[i]), &items))
 			changed += items;
 		else
-			(*failed)++;
+			tick->failed++;
 	}
 	return changed;
+}
+
+static int64
+thresholds(int64 argument)
+{
+	ticking *tick = (ticking *) (intptr_t) argument;
+
+	return threshold_look_all(tick->start + THRESHOLDS_UNTIL, &tick->failed);
+}
+
+static int64
+anomalies(int64 argument)
+{
+	ticking *tick = (ticking *) (intptr_t) argument;
+
+	return anomaly_feed(tick->start + BUDGET, &tick->failed);
+}
+
+/* events: of alerts whose silence is over; then whoever listens hears that there is something to read. */
+static int64
+events(int64 unused)
+{
+	int64 emitted = alert_emit_due();
+
+	return emitted + event_notify();
+}
+
+/* In this order: each sees what those before it have done. */
+static const struct
+{
+	const char *task;
+	int64 (*work)(int64 argument);
+	const char *what;
+} pieces[] = {
+	{"rollups", fold, "folding the rollups"},
+	{"hours", hours, "rolling minutes up into hours"},
+	{"deployments", deployments, "judging the rollouts"},
+	{"thresholds", thresholds, "looking at the thresholds"},
+	{"anomalies", anomalies, "feeding the detectors of anomalies"},
+	{"events", events, "telling the events"},
+};
+
+/*
+ * note_ticked: keeps when the tick ran, in real time, for health_check(). Of two ticks at once one writes; since the
+ * row is skipped while somebody has it, neither waits.
+ */
+static int64
+note_ticked(int64 argument)
+{
+	static query note =
+		QUERY("UPDATE model_mgr.tick_state s SET last_started_at = $1, last_finished_at = $2"
+			  " WHERE s.one_row = (SELECT t.one_row FROM model_mgr.tick_state t FOR UPDATE SKIP LOCKED)",
+			  TIMESTAMPTZOID, TIMESTAMPTZOID);
+	ticking *tick = (ticking *) (intptr_t) argument;
+
+	query_run(&note, time_arg(tick->start), time_arg(GetCurrentTimestamp()));
+	return 0;
 }
 
 /* put: one row of the answer. */
@@ -83,10 +162,8 @@ Datum
 mm_tick(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
-	TimestampTz start = GetCurrentTimestamp();
-	TimestampTz since = start;
-	int64 failed = 0;
-	int64 items;
+	ticking tick = {GetCurrentTimestamp(), 0};
+	int64 noted;
 	mm_scope scope;
 
 	if (IsolationUsesXactSnapshot())
@@ -101,14 +178,19 @@ mm_tick(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	scope = mm_enter();
 
-	if (!mm_guarded(fold, 0, "folding the rollups", &items))
-		failed++;
-	put(set, "rollups", items, since);
-	since = GetCurrentTimestamp();
-	items = advance_all(start, &failed);
-	put(set, "deployments", items, since);
-	if (failed > 0)
-		put(set, "failures", failed, start);
+	for (int i = 0; i < lengthof(pieces); i++)
+	{
+		TimestampTz since = GetCurrentTimestamp();
+		int64 items = 0;
+
+		if (since - tick.start < BUDGET && !mm_guarded(pieces[i].work, (intptr_t) &tick, pieces[i].what, &items))
+			tick.failed++;
+		put(set, pieces[i].task, items, since);
+	}
+	if (!mm_guarded(note_ticked, (intptr_t) &tick, "noting that the tick ran", &noted))
+		tick.failed++;
+	if (tick.failed > 0)
+		put(set, "failures", tick.failed, tick.start);
 	mm_leave(scope);
 	return (Datum) 0;
 }

@@ -4,8 +4,14 @@
 SELECT no_plan();
 SELECT pg_temp.at('2026-01-01 00:00:00+00');
 
-SELECT results_eq('SELECT task, items FROM model_mgr.tick()', $$VALUES ('rollups', 0::bigint), ('deployments', 0)$$, 'a tick over nothing');
+SELECT results_eq('SELECT task, items FROM model_mgr.tick()', $$VALUES ('rollups', 0::bigint), ('hours', 0), ('deployments', 0), ('thresholds', 0),
+    ('anomalies', 0), ('events', 0)$$, 'a tick over nothing: its tasks in order');
+PREPARE tick AS SELECT task, items FROM model_mgr.tick() WHERE task IN ('rollups', 'deployments', 'failures');
 SELECT is((SELECT bool_and(seconds BETWEEN 0 AND 2) FROM model_mgr.tick()), true, 'takes its time in seconds');
+
+-- When it ran, in real time.
+SELECT results_eq('SELECT count(*), bool_and(last_started_at <= last_finished_at AND last_finished_at <= clock_timestamp()
+    AND last_started_at > clock_timestamp() - interval ''1 minute'') FROM model_mgr.tick_state', 'VALUES (1::bigint, true)', 'tick_state: one row, written by the tick');
 
 -- Isolation levels.
 BEGIN ISOLATION LEVEL REPEATABLE READ;
@@ -23,21 +29,32 @@ SELECT pg_temp.make_model('late', '1', '2');
 SELECT count(model_mgr.deploy_model_version('late', v, rollout => '{"min_requests": 10}')) FROM unnest('{1,2}'::text[]) v;
 SELECT pg_temp.outcomes('late', '2', 10, 10);
 SELECT pg_temp.at('2026-01-08 00:00:00+00');
-SELECT results_eq('SELECT task, items FROM model_mgr.tick()', $$VALUES ('rollups', 10::bigint), ('deployments', 1)$$, 'a week later');
+SELECT results_eq('EXECUTE tick', $$VALUES ('rollups', 10::bigint), ('deployments', 1)$$, 'a week later');
 SELECT is(pg_temp.state('late'), 'running 20 2', 'one step a tick');
-SELECT results_eq('SELECT task, items FROM model_mgr.tick()', $$VALUES ('rollups', 0::bigint), ('deployments', 0)$$, 'twice is harmless');
+SELECT results_eq('EXECUTE tick', $$VALUES ('rollups', 0::bigint), ('deployments', 0)$$, 'twice is harmless');
 SELECT is(pg_temp.state('late'), 'running 20 2', 'the next step has its own time');
 
 -- One model's error never stops the others: a broken row of the middle one.
 SELECT count(pg_temp.make_model(m, '1', '2')) FROM unnest('{a,b,c}'::text[]) m;
 SELECT count(model_mgr.deploy_model_version(m, v, rollout => '{"step_seconds": 0, "min_requests": 0}')) FROM unnest('{1,2}'::text[]) v, unnest('{a,b,c}'::text[]) m;
 UPDATE model_mgr.deployment SET rollout = rollout - 'steps' WHERE model_name = 'b' AND version = '2';
-SELECT results_eq('SELECT task, items FROM model_mgr.tick()', $$VALUES ('rollups', 0::bigint), ('deployments', 2), ('failures', 1)$$, 'two go on, one fails');
+SELECT results_eq('EXECUTE tick', $$VALUES ('rollups', 0::bigint), ('deployments', 2), ('failures', 1)$$, 'two go on, one fails');
 SELECT is(pg_temp.state('a') || ', ' || pg_temp.state('b') || ', ' || pg_temp.state('c'), 'running 20 2, running 10 1, running 20 2', 'each by itself');
 UPDATE model_mgr.deployment SET rollout = '{"steps": [10, 100], "step_seconds": 0, "min_requests": 0, "warmup_seconds": 0, "bake_seconds": 0, "guard": "off", "salt": "fresh"}'
 WHERE model_name = 'b' AND version = '2';
 SELECT is(pg_temp.tick(), 3::bigint, 'mended, it goes on');
 SELECT is(pg_temp.state('b'), 'promoting 100 2', 'where it was');
+
+-- Nor does a failing piece stop the others, or leave the tick unnoted.
+CREATE FUNCTION pg_temp.broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'broken' USING errcode = '53100', detail = 'on purpose'; END $$;
+CREATE TRIGGER broken BEFORE UPDATE ON model_mgr.rollup_state FOR EACH ROW EXECUTE FUNCTION pg_temp.broken();
+SELECT last_started_at AS before FROM model_mgr.tick_state \gset
+SELECT results_eq('EXECUTE tick', $$VALUES ('rollups', 0::bigint), ('deployments', 3), ('failures', 1)$$, 'rollouts are judged without a fold');
+SELECT cmp_ok((SELECT last_started_at FROM model_mgr.tick_state), '>', :'before'::timestamptz, 'the tick is noted');
+CREATE TRIGGER broken BEFORE UPDATE ON model_mgr.tick_state FOR EACH ROW EXECUTE FUNCTION pg_temp.broken();
+SELECT results_eq('EXECUTE tick', $$VALUES ('rollups', 0::bigint), ('deployments', 2), ('failures', 2)$$, 'nor is a tick lost that cannot be noted');
+DROP TRIGGER broken ON model_mgr.rollup_state;
+DROP TRIGGER broken ON model_mgr.tick_state;
 
 -- From the first step to the end in as many ticks as there are changes.
 SELECT pg_temp.make_model('fast', '1', '2');
