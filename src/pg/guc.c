@@ -16,6 +16,7 @@ double guc_anomaly_sensitivity = 2.0;
 int guc_monitor_interval_seconds = 60;
 int guc_monitor_retention_hours = 168;
 bool guc_notify = true;
+int guc_validation_timeout = 300;
 char *guc_event_type_prefix;
 
 static char *guc_clock;
@@ -127,6 +128,9 @@ guc_define(void)
 	DefineCustomStringVariable("model_mgr.event_type_prefix", "Put before the type of every event that is written.",
 							   "For example \"com.example.\", as CloudEvents wants it.", &guc_event_type_prefix, "",
 							   PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("model_mgr.update_validation_timeout",
+							"Time that a validator may take; callbacks and metric sources have a minute at most.", NULL,
+							&guc_validation_timeout, 300, 1, 86400, PGC_USERSET, GUC_UNIT_S, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("model_mgr");
 }
 

@@ -26,6 +26,7 @@ extern double guc_anomaly_sensitivity;
 extern int guc_monitor_interval_seconds;
 extern int guc_monitor_retention_hours;
 extern bool guc_notify;
+extern int guc_validation_timeout; /* seconds */
 extern char *guc_event_type_prefix;
 extern char *guc_default_deployment_strategy;
 
@@ -56,6 +57,20 @@ extern Oid mm_relation(const char *name);
 /* mm_session_user_name, mm_caller_name: session_user, and current_user as it was at the outermost mm_enter. */
 extern const char *mm_session_user_name(void);
 extern const char *mm_caller_name(void);
+/* mm_caller: the role of mm_caller_name. */
+extern Oid mm_caller(void);
+/*
+ * mm_step_out: until mm_step_back, what runs is a caller of its own: functions of this extension that user code calls
+ * note the user code's role. To be called after an error too.
+ */
+typedef struct mm_outer
+{
+	Oid user;
+	int nest_level;
+} mm_outer;
+
+extern mm_outer mm_step_out(void);
+extern void mm_step_back(mm_outer outer);
 
 /*
  * mm_lock_model: the one advisory transaction lock that orders all writers of a model's state (deployment, routing,

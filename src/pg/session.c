@@ -114,7 +114,29 @@ mm_session_user_name(void)
 const char *
 mm_caller_name(void)
 {
-	return GetUserNameFromId(OidIsValid(outer_user) ? outer_user : GetUserId(), false);
+	return GetUserNameFromId(mm_caller(), false);
+}
+
+Oid
+mm_caller(void)
+{
+	return OidIsValid(outer_user) ? outer_user : GetUserId();
+}
+
+mm_outer
+mm_step_out(void)
+{
+	mm_outer outer = {outer_user, outer_nest_level};
+
+	outer_user = InvalidOid;
+	return outer;
+}
+
+void
+mm_step_back(mm_outer outer)
+{
+	outer_user = outer.user;
+	outer_nest_level = outer.nest_level;
 }
 
 const char *

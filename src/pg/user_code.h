@@ -12,30 +12,46 @@
 typedef struct user_code
 {
 	Oid function;
-	char *signature; /* "schema"."name"(jsonb) */
+	char *signature; /* schema.name(jsonb), quoted as needed */
 	Oid role;
 	char *role_name;
 } user_code;
 
 /*
- * user_code_check: what a registration stores: 42883 unless the function takes (jsonb) and returns what `result` says
- * (e.g. "void" or "record(passed boolean, message text, details jsonb)"; NULL: anything), 42501 unless the caller's
- * current role owns it.
+ * user_code_check: what a registration stores, for mm_caller(): 42883 unless the function takes one jsonb and returns
+ * what `result` says: a type's name, "record(passed boolean, message text, details jsonb)" for a row of these columns
+ * (or any number of such rows), NULL for anything; 42501 unless the caller's role itself owns it. Between mm_enter and
+ * mm_leave.
  */
 extern void user_code_check(Oid function, const char *result, user_code *out);
 /* user_code_lost: why it may not be run any more (dropped, another owner, role gone, signature changed), or NULL. */
 extern const char *user_code_lost(const user_code *code);
+/* user_code_role_lost: the part of it that concerns the role: it must have both its oid and its name. */
+extern const char *user_code_role_lost(Oid role, const char *role_name);
 
 /*
- * user_code_run: calls `body(argument)` as `role` in a security-restricted operation, in a subtransaction and a settings
- * level of its own, and cancels it after `seconds`. True when it went well; else the subtransaction is rolled back and
- * *error says why (palloc'd in the caller's context). A real cancel or shutdown of the session goes on. Code that
- * swallows its own cancellation ends the session (FATAL), after which the caller's committed "started" mark is all that
- * is left: mark before, and treat an old mark as the reason to disable.
+ * user_code_run: calls `body(argument)` as `role` in a security-restricted operation, in a subtransaction and a
+ * settings level of its own, and cancels it after `seconds`. True when it went well; else the subtransaction is rolled
+ * back and *error says why (palloc'd in the caller's context, at most USER_CODE_ERROR_MAX bytes). A real cancel or
+ * shutdown of the session goes on; a forged one does not. Code that swallows its own cancellation ends the session
+ * (FATAL), after which the caller's committed "started" mark is all that is left: mark before, and treat an old mark as
+ * the reason to disable. The body runs without an SPI connection of its own.
  */
 extern bool user_code_run(Oid role, double seconds, void (*body)(void *argument), void *argument, char **error);
-/* user_code_call: user_code_run around one function of a jsonb; its result is copied to the caller's context. */
+/*
+ * user_code_call: user_code_run around one function of a jsonb; not run, with *error, when it is lost. What it returned
+ * comes as a jsonb in the caller's context: {"passed": ...} for a row, the first one of several; *isnull when there was
+ * none. result and isnull may be NULL.
+ */
 extern bool user_code_call(const user_code *code, double seconds, const Jsonb *argument, Datum *result, bool *isnull,
 						   char **error);
+
+#define USER_CODE_ERROR_MAX 1000
+
+/* user_code_seconds: the limit for callbacks and metric sources: a minute, or model_mgr.update_validation_timeout when
+ * that is less. */
+extern double user_code_seconds(void);
+/* user_code_running: true inside user_code_run. */
+extern bool user_code_running(void);
 
 #endif

@@ -135,7 +135,8 @@ SELECT set_eq($$SELECT function_name, prokind::text, arguments FROM present WHER
 SELECT set_eq($$SELECT name, setting, context FROM pg_settings WHERE name LIKE 'model\_mgr.%'$$,
     $$VALUES ('model_mgr.clock', '', 'superuser'), ('model_mgr.default_deployment_strategy', 'canary', 'user'),
     ('model_mgr.enforcement', 'on', 'superuser'), ('model_mgr.perf_monitor_anomaly_sensitivity', '2', 'user'), ('model_mgr.perf_monitor_interval_seconds', '60', 'user'),
-    ('model_mgr.perf_monitor_retention_hours', '168', 'superuser'), ('model_mgr.notify', 'on', 'user'), ('model_mgr.event_type_prefix', '', 'user'), ('model_mgr.retention_days', '90', 'superuser')$$, 'settings, their defaults and who may set them');
+    ('model_mgr.perf_monitor_retention_hours', '168', 'superuser'), ('model_mgr.notify', 'on', 'user'), ('model_mgr.event_type_prefix', '', 'user'), ('model_mgr.retention_days', '90', 'superuser'),
+    ('model_mgr.update_validation_timeout', '300', 'user')$$, 'settings, their defaults and who may set them');
 
 SELECT * FROM finish();
 DROP EXTENSION model_mgr;
