@@ -139,6 +139,11 @@ WITH routine (routine_name, kinds) AS (VALUES
     ('anomaly_score', 'reader'),
     ('anomaly_score_transition', 'reader'),
     ('anomaly_score_final', 'reader'),
+    -- 69_event
+    ('events_since', 'reader'),
+    ('add_alert_callback', 'operator'),
+    ('add_rollback_callback', 'operator'),
+    ('remove_callback', 'operator'),
     -- 70_operation
     ('tick', 'operator'),
     ('work', 'operator'),

@@ -273,6 +273,10 @@ begin_first(deployment *d, const char *why)
 	deployment_update(d, why);
 	registry_set_status(d->version_id, "active", NULL);
 	deployment_route(d);
+	deployment_emit(d, "promoted",
+					json_build(json_integer_pair("step", d->step), json_integer_pair("steps", d->plan.step_count),
+							   json_number_pair("from_percentage", 0), json_text_pair("bake_until", NULL)));
+	deployment_emit(d, "completed", json_build(json_text_pair("reason", why)));
 	deployment_note(d, psprintf("100 %% at once: %s", why), NULL, ROLLOUT_METRICS);
 }
 
@@ -310,6 +314,7 @@ begin(const wish *w, const registry_version *v, const routing_change *now)
 	int64 id = insert(w, v, now, first);
 
 	(void) deployment_load(id, &d);
+	deployment_emit(&d, "started", json_build(json_text_pair("deployed_by", w->deployed_by)));
 	if (first)
 		begin_first(&d, serves ? "it served already" : "no version was active");
 	else

@@ -164,6 +164,11 @@ deployment_enter_step(deployment *d, int32 step, deployment_look *look, const ch
 		registry_set_status(d->version_id, "deploying", NULL);
 	deployment_route(d);
 
+	deployment_emit(
+		d, whole ? "promoted" : "stepped",
+		json_build(json_integer_pair("step", step), json_integer_pair("steps", d->plan.step_count),
+				   json_number_pair("from_percentage", before),
+				   whole ? json_time_pair("bake_until", d->bake_until) : json_text_pair("bake_until", NULL)));
 	what = psprintf("step %d of %d: %g %% of traffic%s%s", step, d->plan.step_count, d->traffic_percentage,
 					by_whom ? ", " : "", by_whom ? by_whom : "");
 	if (look)
@@ -186,6 +191,7 @@ deployment_complete(deployment *d, deployment_look *look, const char *why)
 	d->status = "completed";
 	deployment_update(d, why);
 	deployment_route(d);
+	deployment_emit(d, "completed", json_build(json_text_pair("reason", why)));
 	deployment_note(d, psprintf("completed: %s", why), look, look ? ROLLOUT_SUCCESS_RATE : ROLLOUT_METRICS);
 	audit_append("complete", d->model_name, d->version,
 				 json_build(json_integer_pair("deployment_id", d->deployment_id), json_text_pair("reason", why),

@@ -5,6 +5,7 @@
 #include "pg/deployment_store.h"
 
 #include "pg/audit.h"
+#include "pg/event.h"
 #include "pg/query.h"
 #include "pg/registry.h"
 #include "pg/routing.h"
@@ -33,6 +34,10 @@ deployment_end(deployment *d, const char *status, int64 target_version_id, const
 		registry_set_status(target_version_id, "active", NULL);
 	}
 	routing_set(&change);
+	deployment_emit(d, taken_back ? "rolled_back" : "aborted",
+					json_build(json_text_pair("reason", reason), json_text_pair("target_version", target_version),
+							   json_object_pair("evidence", evidence), json_boolean_pair("automatic", automatic),
+							   json_number_pair("from_percentage", share)));
 
 	what = psprintf("%s%s from %g %%: %s", automatic ? "automatically " : "", taken_back ? "rolled back" : "aborted",
 					share, *reason ? reason : "no reason given");
@@ -123,7 +128,16 @@ switch_to(const routing_change *now, const registry_version *target, const char 
 	routing_change change = {.model_id = target->model_id, .stable_version_id = target->version_id};
 
 	if (now->stable_version_id)
+	{
+		registry_version taken;
+
 		registry_set_status(now->stable_version_id, "rolled_back", reason);
+		registry_version_by_id(now->stable_version_id, &taken);
+		(void) event_append("deployment.rolled_back", taken.model_name, taken.version, 0,
+							json_build(json_text_pair("reason", reason),
+									   json_text_pair("target_version", target->version),
+									   json_object_pair("evidence", NULL), json_boolean_pair("automatic", false)));
+	}
 	registry_set_status(target->version_id, "active", NULL);
 	routing_set(&change);
 	audit_append("rollback", target->model_name, target->version,

@@ -9,6 +9,7 @@
 
 #include "access/xact.h"
 
+#include "pg/event.h"
 #include "pg/query.h"
 #include "pg/routing.h"
 
@@ -248,6 +249,19 @@ void
 deployment_note_evidence(const deployment *d, const char *what, const char *metric_name, const Jsonb *evidence)
 {
 	append(d, what, metric_name, NULL, evidence);
+}
+
+void
+deployment_emit(const deployment *d, const char *what, const Jsonb *data)
+{
+	static query merge = QUERY("SELECT $1 || coalesce($2, '{}')", JSONBOID, JSONBOID);
+	Jsonb *common =
+		json_build(json_text_pair("strategy", d->strategy), json_text_pair("baseline_version", d->baseline_version),
+				   json_number_pair("traffic_percentage", d->traffic_percentage));
+
+	query_run(&merge, jsonb_arg(common), jsonb_arg(data));
+	(void) event_append(psprintf("deployment.%s", what), d->model_name, d->version, d->deployment_id,
+						query_jsonb(0, 0));
 }
 
 void

@@ -77,6 +77,9 @@ extern void deployment_note(const deployment *d, const char *what, deployment_lo
 /* deployment_note_evidence: the same with evidence of the caller's. */
 extern void deployment_note_evidence(const deployment *d, const char *what, const char *metric_name,
 									 const Jsonb *evidence);
+/* deployment_emit: writes event deployment.<what> of it, with `data` beside what every such event carries: strategy,
+ * baseline_version and the share now. */
+extern void deployment_emit(const deployment *d, const char *what, const Jsonb *data);
 /* deployment_route: makes the model's routing what the rollout's state says. */
 extern void deployment_route(const deployment *d);
 /* deployment_row: the public row as a composite that outlives mm_leave. */

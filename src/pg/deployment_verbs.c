@@ -75,6 +75,8 @@ change_status(deployment *d, const char *status, const char *operation, const ch
 
 	d->status = (char *) status;
 	deployment_update(d, reason);
+	deployment_emit(d, strcmp(status, "paused") == 0 ? "paused" : "resumed",
+					json_build(json_text_pair("reason", reason)));
 	deployment_note(d, what, NULL, ROLLOUT_METRICS);
 	audit_append(operation, d->model_name, d->version,
 				 json_build(json_integer_pair("deployment_id", d->deployment_id), json_text_pair("from_status", before),
@@ -293,6 +295,7 @@ mm_adjust_deployment(PG_FUNCTION_ARGS)
 	deployment_store_bake(&d);
 	/* Whether a limit looks on may have changed. */
 	deployment_route(&d);
+	deployment_emit(&d, "adjusted", json_build(json_text_pair("reason", reason), json_object_pair("changes", changes)));
 	deployment_note_evidence(&d, psprintf("adjusted: %s", reason && *reason ? reason : "no reason given"), NULL,
 							 json_build(json_object_pair("changes", changes), json_object_pair("before", before)));
 	audit_append("adjust", d.model_name, d.version,

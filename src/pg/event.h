@@ -13,10 +13,25 @@
  */
 extern int64 event_append(const char *type, const char *model_name, const char *version, int64 deployment_id,
 						  const Jsonb *data);
-/* event_notify: NOTIFY model_mgr when events have been committed since the last one. Called by the tick only. Returns
- * how many. */
+/* event_notify: NOTIFY model_mgr when events can be read that could not at the last one, or this transaction writes
+ * some. Called by the tick only, after everything that writes events. Returns how many there are. */
 extern int64 event_notify(void);
-/* callback_deliver: runs one callback for one event, in the present transaction; what work() does for each item. */
+/* event_prune: deletes events older than `limit` and what is noted of their deliveries. Returns events deleted. */
+extern int64 event_prune(TimestampTz limit);
+
+/*
+ * Callbacks (callback.c). What work() does for each row of the view callback_due, in two transactions:
+ *
+ *   callback_begin    marks the attempt, so that code that takes the session down leaves a trace; false: nothing to do
+ *                     any more, or somebody else is at it. Commit, then
+ *   callback_deliver  runs the callback for the event and notes how it went. Never raises for what user code does.
+ *
+ * A mark that a session left which is gone disables the callback at the next callback_begin.
+ */
+extern bool callback_begin(int64 callback_id, int64 event_id);
 extern void callback_deliver(int64 callback_id, int64 event_id);
+/* callback_enqueue: one row of callback_delivery for each callback that wants events of this kind ("alert",
+ * "rollback"), in the event's own transaction. */
+extern void callback_enqueue(const char *kind, int64 event_id);
 
 #endif

@@ -17,6 +17,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "pg/event.h"
 #include "pg/observation.h"
 #include "pg/query.h"
 #include "pg/rollup.h"
@@ -300,6 +301,7 @@ mm_maintenance_tasks(PG_FUNCTION_ARGS)
 	if (fenced)
 		add_task(result->setResult, result->setDesc, "lower fence");
 	add_task(result->setResult, result->setDesc, "prune rollups");
+	add_task(result->setResult, result->setDesc, "prune events");
 	add_task(result->setResult, result->setDesc, "summarize");
 	AtEOXact_GUC(true, level);
 	mm_leave(scope);
@@ -335,6 +337,8 @@ run_task(const char *task)
 		return prune_default(retention_limit());
 	if (strcmp(task, "prune rollups") == 0)
 		return prune_rollups(retention_limit());
+	if (strcmp(task, "prune events") == 0)
+		return event_prune(retention_limit());
 	if (strcmp(task, "summarize") == 0)
 		return summarize();
 	if (strncmp(task, "raise fence ", 12) == 0)

@@ -6,6 +6,7 @@
 #include "pg/registry.h"
 
 #include "pg/audit.h"
+#include "pg/event.h"
 #include "pg/query.h"
 
 MM_FUNCTION(mm_delete_model_version);
@@ -65,6 +66,7 @@ mm_delete_model_version(PG_FUNCTION_ARGS)
 					errdetail("In use: %s.", query_text(0, 0)), errhint("%s", query_text(0, 1)));
 		query_run(&delete, int64_arg(found.version_id));
 		query_run(&touch, int64_arg(found.model_id));
+		(void) event_append("version.deleted", model_name, found.version, 0, NULL);
 		audit_append("delete", model_name, found.version,
 					 json_build(json_integer_pair("version_id", found.version_id),
 								json_text_pair("status", found.status),
@@ -127,6 +129,7 @@ mm_delete_model(PG_FUNCTION_ARGS)
 		names = query_jsonb(0, 0);
 		for (int i = 0; i < lengthof(deletes); i++)
 			query_run(&deletes[i], int64_arg(model_id));
+		(void) event_append("model.deleted", model_name, NULL, 0, json_build(json_object_pair("versions", names)));
 		audit_append("delete_model", model_name, NULL,
 					 json_build(json_integer_pair("model_id", model_id), json_object_pair("versions", names)));
 	}

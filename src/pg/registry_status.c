@@ -4,6 +4,7 @@
  */
 #include "pg/registry.h"
 
+#include "pg/event.h"
 #include "pg/query.h"
 
 /*
@@ -75,4 +76,8 @@ registry_set_status(int64 version_id, const char *status, const char *reason)
 	if (!legal)
 		refuse(version.model_name, version.version, from, status);
 	query_run(&set, int64_arg(version_id), text_arg(status), text_arg(reason && *reason ? reason : NULL));
+	if (strcmp(version.status, status) != 0)
+		(void) event_append("version.status_changed", version.model_name, version.version, 0,
+							json_build(json_text_pair("before", version.status), json_text_pair("after", status),
+									   json_text_pair("reason", reason && *reason ? reason : NULL)));
 }

@@ -13,6 +13,7 @@
 
 #include "pg/audit.h"
 #include "pg/configuration.h"
+#include "pg/event.h"
 #include "pg/query.h"
 #include "pg/routing.h"
 
@@ -168,11 +169,13 @@ mm_create_model_version(PG_FUNCTION_ARGS)
 				  jsonb_arg(configuration), text_arg(uri), text_arg(digest), text_arg(parent), datum_arg(tags, false),
 				  jsonb_arg(labels), text_arg(mm_by(created_by)), time_arg(mm_now())) > 0)
 	{
-		audit_append("create", model_name, version,
-					 json_build(json_text_pair("configuration_digest", configuration_digest(configuration)),
-								json_text_pair("parent_version", parent), json_text_pair("artifact_uri", uri),
-								json_text_pair("artifact_digest", digest),
-								json_text_pair("created_by", mm_by(created_by))));
+		Jsonb *details =
+			json_build(json_text_pair("configuration_digest", configuration_digest(configuration)),
+					   json_text_pair("parent_version", parent), json_text_pair("artifact_uri", uri),
+					   json_text_pair("artifact_digest", digest), json_text_pair("created_by", mm_by(created_by)));
+
+		audit_append("create", model_name, version, details);
+		(void) event_append("version.created", model_name, version, 0, details);
 	}
 	else
 		check_same(model_id, model_name, version, configuration, parent, uri, digest);
@@ -417,12 +420,14 @@ mm_set_alias(PG_FUNCTION_ARGS)
 	before = query_run(&old, int64_arg(found.model_id), text_arg(alias)) > 0 ? query_text(0, 0) : NULL;
 	if (before == NULL || strcmp(before, found.version) != 0)
 	{
+		Jsonb *details = json_build(json_text_pair("alias", alias), json_text_pair("before", before),
+									json_text_pair("after", found.version));
+
 		query_run(&set, int64_arg(found.model_id), text_arg(found.model_name), text_arg(alias),
 				  int64_arg(found.version_id), text_arg(found.version), text_arg(mm_session_user_name()),
 				  time_arg(mm_now()));
-		audit_append("set_alias", model_name, found.version,
-					 json_build(json_text_pair("alias", alias), json_text_pair("before", before),
-								json_text_pair("after", found.version)));
+		audit_append("set_alias", model_name, found.version, details);
+		(void) event_append("alias.set", model_name, found.version, 0, details);
 	}
 	mm_leave(scope);
 	PG_RETURN_VOID();
@@ -444,8 +449,10 @@ mm_delete_alias(PG_FUNCTION_ARGS)
 	{
 		char *version = query_text(0, 0);
 
-		audit_append("delete_alias", model_name, version,
-					 json_build(json_text_pair("alias", alias), json_text_pair("before", version)));
+		Jsonb *details = json_build(json_text_pair("alias", alias), json_text_pair("before", version));
+
+		audit_append("delete_alias", model_name, version, details);
+		(void) event_append("alias.deleted", model_name, version, 0, details);
 	}
 	mm_leave(scope);
 	PG_RETURN_BOOL(deleted);

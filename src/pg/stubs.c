@@ -1,7 +1,6 @@
 /* stubs.c: weak stand-ins for functions of other modules that are not written yet; the real definition wins. */
 #include "pg/alert.h"
 #include "pg/anomaly_feed.h"
-#include "pg/event.h"
 #include "pg/metric.h"
 #include "pg/rollup.h"
 #include "pg/user_code.h"
@@ -9,9 +8,6 @@
 #define WEAK __attribute__((weak))
 
 WEAK void metric_values(metric_ask *asks, int n, TimestampTz since, TimestampTz until) { for (int i = 0; i < n; i++) { asks[i].value = 0.0 / 0.0; asks[i].samples = 0; } }
-WEAK int64 event_append(const char *type, const char *model_name, const char *version, int64 deployment_id, const Jsonb *data) { return 0; }
-WEAK int64 event_notify(void) { return 0; }
-WEAK void callback_deliver(int64 callback_id, int64 event_id) {}
 WEAK int64 alert_fire(const alert_facts *facts, bool *fresh) { *fresh = false; return 0; }
 WEAK bool alert_resolve(const char *kind, int64 model_id, int64 version_id, const char *metric_name) { return false; }
 WEAK bool threshold_look(int64 model_id) { return false; }

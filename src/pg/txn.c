@@ -66,7 +66,7 @@ stored_era(Oid state)
 }
 
 int64
-txn_key(void)
+txn_era(void)
 {
 	if (!kept.registered)
 	{
@@ -89,7 +89,13 @@ txn_key(void)
 		}
 		PG_END_TRY();
 	}
-	return kept.era << 48 | (int64) U64FromFullTransactionId(GetTopFullTransactionId());
+	return kept.era << 48;
+}
+
+int64
+txn_key(void)
+{
+	return txn_era() | (int64) U64FromFullTransactionId(GetTopFullTransactionId());
 }
 
 MM_FUNCTION(mm_current_txn);

@@ -56,6 +56,10 @@ INSERT INTO contract VALUES
     ('record_feedback', 'decision text, success boolean = null, metrics jsonb = {}, recorded_at timestamptz = null', 'void', 'w'),
     ('record_outcomes', 'outcomes jsonb, skip_bad boolean = false', 'bigint', 'w'),
     ('unit_hash', 'unit_id text', 'bigint', 'r'),
+    ('events_since', 'after text = , max_rows integer = 1000', 'TABLE(cursor text, event_id bigint, "time" timestamptz, type text, model_name text, version text, deployment_id bigint, data jsonb)', 'r'),
+    ('add_alert_callback', 'callback regprocedure', 'bigint', 'w'),
+    ('add_rollback_callback', 'callback regprocedure', 'bigint', 'w'),
+    ('remove_callback', 'callback_id bigint', 'boolean', 'w'),
     ('setup_roles', 'admin_role text = model_mgr_admin, operator_role text = model_mgr_operator, app_role text = model_mgr_app, reader_role text = model_mgr_reader', 'void', 'w'),
     ('model_mgr_version', '', 'text', 'r');
 CREATE TEMP TABLE contract_row (relation_name text, columns text);
@@ -67,6 +71,7 @@ INSERT INTO contract_row VALUES
     ('canary_status', 'deployment_id, model_name, version, baseline_version, traffic_percentage, metric_name, candidate_value, baseline_value, limit_value, verdict, samples, samples_needed, sample_ratio_p_value, next_step_at, waiting_for'),
     ('audit_log', 'audit_id, logged_at, operation, model_name, version, user_name, caller, session_id, application_name, client_address, txn, details'),
     ('audit_list', 'audit_id, logged_at, operation, model_name, version, user_name, caller, session_id, application_name, client_address, txn, details, sealed'),
+    ('event_list', 'event_id, time, type, model_name, version, deployment_id, data'),
     ('observation', 'recorded_at, routed_at, txn, version_id, deployment_id, step, test_no, arm, unit_hash, request, success, response_time, confidence, cost, input_tokens, output_tokens, error_type, feedback, metrics');
 
 -- Statistics.
