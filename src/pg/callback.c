@@ -22,8 +22,6 @@
 
 /* A mark this young may be of a session that has not come to the call yet. */
 #define GAP_SECONDS 5
-/* Seconds that one call may take. What takes longer belongs into a queue of the user's own. */
-#define CALL_SECONDS 10.0
 /* A failure that took longer than this stalls the callback: one call a round until one goes well. */
 #define SLOW_SECONDS 1.0
 
@@ -61,9 +59,8 @@ add(FunctionCallInfo fcinfo, const char *kind)
 	mm_scope scope;
 
 	mm_require(fcinfo, 0, "callback");
-	/* As the caller: whose function it is, and whose rights it takes to name it. */
-	user_code_check(PG_GETARG_OID(0), NULL, &code);
 	scope = mm_enter();
+	user_code_check(PG_GETARG_OID(0), NULL, &code);
 	if (query_run(&find, text_arg(kind), text_arg(code.signature), int64_arg(code.function), int64_arg(code.role),
 				  text_arg(code.role_name)) > 0)
 		id = query_int64(0, 0);
@@ -329,8 +326,6 @@ callback_deliver(int64 callback_id, int64 event_id)
 	char *error = NULL;
 	user_code code;
 	Jsonb *argument;
-	Datum result;
-	bool isnull;
 
 	if (query_run(&lock, int64_arg(callback_id), int64_arg(event_id), int32_arg(MyProcPid)) == 0)
 		return;
@@ -350,7 +345,7 @@ callback_deliver(int64 callback_id, int64 event_id)
 	}
 	else if (argument == NULL)
 		note_success(callback_id, event_id); /* retention took the event */
-	else if (user_code_call(&code, CALL_SECONDS, argument, &result, &isnull, &error))
+	else if (user_code_call(&code, user_code_seconds(), argument, NULL, NULL, &error))
 		note_success(callback_id, event_id);
 	else
 		note_failure(callback_id, event_id, attempts, first_attempt, error,
