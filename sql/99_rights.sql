@@ -144,6 +144,13 @@ WITH routine (routine_name, kinds) AS (VALUES
     ('add_alert_callback', 'operator'),
     ('add_rollback_callback', 'operator'),
     ('remove_callback', 'operator'),
+    -- 75_health
+    ('setting_value', 'reader'),
+    ('scheduled_jobs', 'reader'),
+    ('rollup_backlog', 'reader'),
+    ('partition_ranges', 'reader'),
+    ('default_partition_oldest', 'reader'),
+    ('health_check', 'reader'),
     -- 70_operation
     ('tick', 'operator'),
     ('work', 'operator'),

@@ -1,7 +1,8 @@
 /*
- * cron.c: start() and stop(): the three drivers as pg_cron jobs of this database. Nothing here switches rights: a job
+ * cron.c: start() and stop(): the three drivers as pg_cron jobs of this database. Neither switches rights: a job
  * belongs to its operator and runs as that role, and pg_cron's own row security shows everybody just their own jobs.
- * pg_cron itself is no requirement: without it CALL run(seconds) does the same from a shell.
+ * Only scheduled_jobs(), which health_check() asks, looks as the extension's owner. pg_cron itself is no requirement:
+ * without it CALL run(seconds) does the same from a shell.
  */
 #include "pg/mm.h"
 
@@ -245,4 +246,64 @@ mm_stop(PG_FUNCTION_ARGS)
 		removed += (int32) query_run(&drop, text_arg(job_name(&jobs[i])));
 	leave(level);
 	PG_RETURN_INT32(removed);
+}
+
+/*
+ * cron_is_readable: pg_cron's own tables are there, and the role in force may read them. That they belong to the
+ * extension is checked: the role is the owner, whom a schema of that name made by somebody else must not lead anywhere.
+ */
+static bool
+cron_is_readable(void)
+{
+	static query members = QUERY(
+		"SELECT pg_catalog.count(*) FROM pg_catalog.pg_extension e"
+		" JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass"
+		"  AND d.refobjid = e.oid AND d.deptype = 'e' AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass"
+		" JOIN pg_catalog.pg_class c ON c.oid = d.objid AND c.relkind = 'r' AND c.relname = ANY ('{job,job_run_details}')"
+		" JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'cron'"
+		" WHERE e.extname = 'pg_cron' AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')"
+		"  AND pg_catalog.has_table_privilege(c.oid, 'SELECT')");
+
+	query_run(&members);
+	return query_int64(0, 0) == 2;
+}
+
+MM_FUNCTION(mm_scheduled_jobs);
+
+/* mm_scheduled_jobs(): one row a job of this database, whoever made it. Of the runs only the latest 10,000 are looked
+ * at: they have no index by job. */
+Datum
+mm_scheduled_jobs(PG_FUNCTION_ARGS)
+{
+	static query find = QUERY(
+		"SELECT j.jobname::pg_catalog.text, $2, j.schedule::pg_catalog.text, j.username::pg_catalog.text, j.active,"
+		" r.status, r.return_message, r.start_time FROM cron.job j"
+		" LEFT JOIN (SELECT DISTINCT ON (l.jobid) l.jobid, l.status, l.return_message, l.start_time"
+		"  FROM (SELECT d.jobid, d.runid, d.status, d.return_message, d.start_time FROM cron.job_run_details d"
+		"   ORDER BY d.runid DESC LIMIT 10000) l WHERE l.status IN ('succeeded', 'failed')"
+		"  ORDER BY l.jobid, l.runid DESC) r ON r.jobid = j.jobid"
+		" WHERE j.jobname::pg_catalog.text = $1 ORDER BY j.jobid",
+		TEXTOID, TEXTOID);
+	ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
+	mm_scope scope;
+
+	InitMaterializedSRF(fcinfo, 0);
+	scope = mm_enter();
+	if (cron_is_readable())
+		for (int i = 0; i < lengthof(jobs); i++)
+		{
+			uint64 count = query_run(&find, text_arg(job_name(&jobs[i])), text_arg(jobs[i].task));
+
+			for (uint64 row = 0; row < count; row++)
+			{
+				Datum values[8];
+				bool nulls[8];
+
+				for (int column = 0; column < 8; column++)
+					values[column] = query_datum(row, column, &nulls[column]);
+				tuplestore_putvalues(set->setResult, set->setDesc, values, nulls);
+			}
+		}
+	mm_leave(scope);
+	return (Datum) 0;
 }

@@ -61,7 +61,8 @@ INSERT INTO contract VALUES
     ('add_rollback_callback', 'callback regprocedure', 'bigint', 'w'),
     ('remove_callback', 'callback_id bigint', 'boolean', 'w'),
     ('setup_roles', 'admin_role text = model_mgr_admin, operator_role text = model_mgr_operator, app_role text = model_mgr_app, reader_role text = model_mgr_reader', 'void', 'w'),
-    ('model_mgr_version', '', 'text', 'r');
+    ('model_mgr_version', '', 'text', 'r'),
+    ('health_check', '', 'TABLE(check_name text, ok boolean, detail text, hint text)', 'r');
 CREATE TEMP TABLE contract_row (relation_name text, columns text);
 INSERT INTO contract_row VALUES
     ('model_version_list', 'model_id, version_id, model_name, version, description, configuration, artifact_uri, artifact_digest, parent_version, tags, labels, status, status_reason, created_by, created_at, provider, aliases, traffic_percentage, deployments, requests, success_rate, avg_response_time, cost'),

@@ -1,0 +1,196 @@
+-- 75_health: health_check(), what is not well with this installation and what to do about it. Runs as the caller, on a
+-- standby too. Costs a look at catalogues, a few single-row tables and at most 100,000 pending rows, however many models.
+
+CREATE FUNCTION model_mgr.setting_value(name text) RETURNS text
+AS 'MODULE_PATHNAME', 'mm_setting_value' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION model_mgr.setting_value(text) IS
+'The session''s value of a setting of the extension, its name without model_mgr.; NULL for an unknown one. Unlike current_setting() it knows them from a session''s first statement on.';
+
+CREATE FUNCTION model_mgr.scheduled_jobs()
+RETURNS TABLE (job_name text, task text, schedule text, user_name text, active boolean, last_status text, last_message text, last_started_at timestamptz)
+AS 'MODULE_PATHNAME', 'mm_scheduled_jobs' LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 3;
+COMMENT ON FUNCTION model_mgr.scheduled_jobs() IS
+'The pg_cron jobs of start() for this database, whoever made them, with how their last run went; no row without pg_cron here or where the extension''s owner may not see its jobs.';
+
+-- A function, so that its own settings hold: the planner must not read the table whole while statistics are missing.
+CREATE FUNCTION model_mgr.rollup_backlog(max_rows bigint) RETURNS bigint
+LANGUAGE sql STABLE PARALLEL RESTRICTED
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET max_parallel_workers_per_gather = 0
+BEGIN ATOMIC
+    SELECT count(*) FROM (SELECT FROM model_mgr.observation_pending LIMIT $1) w;
+END;
+COMMENT ON FUNCTION model_mgr.rollup_backlog(bigint) IS 'How many committed observations wait to be folded; counts no further than max_rows.';
+
+-- Bounds are texts in the catalogue; the function's own settings make them readable whatever the session's are.
+CREATE FUNCTION model_mgr.partition_ranges()
+RETURNS TABLE (table_name text, partition_name text, since timestamptz, until timestamptz, is_default boolean, bytes bigint)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
+SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD' SET TimeZone = 'UTC'
+BEGIN ATOMIC
+    SELECT i.inhparent::regclass::text, c.relname::text,
+           pg_catalog.substring(b.bound, 'FROM \(''([^'']+)''\)')::timestamptz,
+           pg_catalog.substring(b.bound, 'TO \(''([^'']+)''\)')::timestamptz,
+           b.bound = 'DEFAULT', pg_catalog.pg_relation_size(c.oid)
+    FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid,
+         LATERAL (SELECT pg_catalog.pg_get_expr(c.relpartbound, c.oid) AS bound) b
+    WHERE i.inhparent = 'model_mgr.observation'::regclass;
+END;
+COMMENT ON FUNCTION model_mgr.partition_ranges() IS
+'The partitions by day: of which table, from since up to (not including) until, NULL for the default partition, and bytes without indexes.';
+
+CREATE FUNCTION model_mgr.default_partition_oldest(before timestamptz) RETURNS timestamptz
+AS 'MODULE_PATHNAME', 'mm_default_partition_oldest' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION model_mgr.default_partition_oldest(timestamptz) IS
+'The oldest time in the default partition of observation before that one; NULL when there is none. Nobody but the owner reads a partition by itself.';
+
+-- Who holds or wants the lock of a model, the fold (-1) or maintenance (-2); see mm_lock_model() for the key. Without the
+-- right to see others' sessions since is NULL, but for prepared transactions and those who wait.
+CREATE VIEW model_mgr.model_lock_list AS
+SELECT k.model_id,
+       CASE k.model_id WHEN -1 THEN 'the fold of the rollups' WHEN -2 THEN 'maintenance'
+            ELSE (SELECT pg_catalog.format('model "%s"', m.model_name) FROM model_mgr.model m WHERE m.model_id = k.model_id) END AS what,
+       k.granted, k.pid, p.gid::text AS prepared,
+       coalesce(a.usename::text, p.owner::text) AS user_name, a.application_name, a.state,
+       CASE WHEN k.granted THEN coalesce(p.prepared, a.xact_start) ELSE k.waitstart END AS since
+FROM (SELECT (((l.classid::bigint # 1835886450) << 32) | l.objid::bigint) AS model_id, l.granted, l.pid, l.waitstart, l.virtualtransaction
+      FROM pg_catalog.pg_locks l
+      WHERE l.locktype = 'advisory' AND l.objsubid = 2 AND l.mode = 'ExclusiveLock'
+        AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())) k
+LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = k.pid
+LEFT JOIN pg_catalog.pg_prepared_xacts p ON k.pid IS NULL AND k.virtualtransaction = '-1/' || p.transaction::text
+WHERE k.model_id = ANY ('{-1,-2}'::bigint[]) OR EXISTS (SELECT FROM model_mgr.model m WHERE m.model_id = k.model_id);
+COMMENT ON VIEW model_mgr.model_lock_list IS 'Who holds, or waits for, the lock of a model: whoever changes its state, one at a time.';
+COMMENT ON COLUMN model_mgr.model_lock_list.model_id IS 'The model; -1: the fold of the rollups, -2: maintenance.';
+COMMENT ON COLUMN model_mgr.model_lock_list.what IS 'The same in words.';
+COMMENT ON COLUMN model_mgr.model_lock_list.granted IS 'Held; false: waited for.';
+COMMENT ON COLUMN model_mgr.model_lock_list.pid IS 'Process; NULL for a prepared transaction.';
+COMMENT ON COLUMN model_mgr.model_lock_list.prepared IS 'Name of the prepared transaction that holds it.';
+COMMENT ON COLUMN model_mgr.model_lock_list.user_name IS 'Whose session or prepared transaction.';
+COMMENT ON COLUMN model_mgr.model_lock_list.application_name IS 'application_name of the session.';
+COMMENT ON COLUMN model_mgr.model_lock_list.state IS 'State of the session; NULL when the caller may not see it.';
+COMMENT ON COLUMN model_mgr.model_lock_list.since IS 'When the transaction that holds it began, or the waiting; NULL when the caller may not see it.';
+
+CREATE FUNCTION model_mgr.health_check() RETURNS TABLE (check_name text, ok boolean, detail text, hint text)
+LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 16 SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    -- Real time throughout, but where days of partitions are meant: those follow the extension's clock as maintain() does.
+    WITH moment AS MATERIALIZED (
+        SELECT pg_catalog.clock_timestamp() AS real_now, pg_catalog.pg_is_in_recovery() AS standby,
+               pg_catalog.date_trunc('day', model_mgr.clock_time(), 'UTC') AS today,
+               least(model_mgr.clock_time(), pg_catalog.clock_timestamp()) AS kept_now,
+               model_mgr.setting_value('retention_days')::integer * '24:00:00'::interval AS retention),
+    rolled AS MATERIALIZED (
+        SELECT s.installed_at, s.folded_at, model_mgr.rollup_backlog(100001) AS waiting
+        FROM model_mgr.rollup_state s ORDER BY s.installed_at LIMIT 1),
+    part AS MATERIALIZED (SELECT * FROM model_mgr.partition_ranges()),
+
+    version_check AS (
+        SELECT model_mgr.model_mgr_version() = e.extversion AS ok,
+               pg_catalog.format('library %s, SQL objects %s', model_mgr.model_mgr_version(), e.extversion) AS detail,
+               'Install the files of one version, run ALTER EXTENSION model_mgr UPDATE, and reconnect the sessions that loaded the old library.' AS hint
+        FROM pg_catalog.pg_extension e WHERE e.extname = 'model_mgr'),
+    clock_check AS (
+        SELECT c.clock = '' AS ok, CASE c.clock WHEN '' THEN 'real time' ELSE 'model_mgr.clock holds time at ' || c.clock END AS detail,
+               'Time stands still for this session, and for the tick when the setting is of the database: RESET model_mgr.clock, or ALTER DATABASE ... RESET model_mgr.clock.' AS hint
+        FROM (SELECT model_mgr.setting_value('clock') AS clock) c),
+    enforcement_check AS (
+        SELECT c.enforcement = 'on' AS ok,
+               CASE WHEN c.enforcement <> 'on' THEN 'recordings judge nothing: a bad version stays until a tick sees it'
+                    WHEN c.prepared > 0 THEN pg_catalog.format('on; not in transaction blocks, since max_prepared_transactions is %s', c.prepared)
+                    ELSE 'on: recordings judge rollouts and thresholds at commit' END AS detail,
+               'SET model_mgr.enforcement = on, or ALTER DATABASE ... RESET model_mgr.enforcement.' AS hint
+        FROM (SELECT model_mgr.setting_value('enforcement') AS enforcement,
+                     pg_catalog.current_setting('max_prepared_transactions')::integer AS prepared) c),
+    rollup_check AS (
+        SELECT r.waiting = 0 OR late.age <= '00:05:00' AS ok,
+               pg_catalog.format('%s %s to be folded; %s', CASE WHEN r.waiting > 100000 THEN 'over 100000' ELSE r.waiting::text END,
+                   CASE r.waiting WHEN 1 THEN 'observation waits' ELSE 'observations wait' END,
+                   CASE WHEN r.folded_at IS NULL THEN 'none has been folded yet'
+                        ELSE pg_catalog.format('last fold %s s ago', extract(epoch FROM late.age)::bigint) END) AS detail,
+               'Readers stay right but slow down. SELECT * FROM model_mgr.tick() folds; see the checks tick and model_locks for why nothing did.' AS hint
+        FROM rolled r, moment n, LATERAL (SELECT n.real_now - coalesce(r.folded_at, r.installed_at) AS age) late),
+    -- Tomorrow is left out: while the default partition is large, maintain() makes days from the one after on.
+    partition_check AS (
+        SELECT c.missing IS NULL OR c.none AND n.real_now < r.installed_at + '24:00:00' AS ok,
+               CASE WHEN c.none THEN 'no partition yet: the default partition takes everything'
+                    WHEN c.missing IS NULL THEN 'observation has its partitions up to ' || to_char(c.until AT TIME ZONE 'UTC', 'YYYY-MM-DD')
+                    ELSE 'observation has no partition for ' || c.missing END AS detail,
+               'CALL model_mgr.maintain(), each hour; it makes a week ahead.' AS hint
+        FROM rolled r, moment n, LATERAL (
+            SELECT NOT EXISTS (SELECT FROM part p WHERE NOT p.is_default) AS none,
+                   (SELECT pg_catalog.string_agg(to_char(d.day AT TIME ZONE 'UTC', 'YYYY-MM-DD'), ', ' ORDER BY d.day)
+                    FROM pg_catalog.generate_series(n.today + '48:00:00', n.today + '120:00:00', '24:00:00') d (day)
+                    WHERE NOT EXISTS (SELECT FROM part p WHERE p.since <= d.day AND p.until >= d.day + '24:00:00')) AS missing,
+                   (SELECT max(p.until) - '24:00:00'::interval FROM part p) AS until) c),
+    default_check AS (
+        SELECT c.oldest IS NULL OR n.real_now < r.installed_at + '24:00:00' AS ok,
+               CASE WHEN c.oldest IS NULL THEN 'no rows of past days' ELSE 'rows of past days since ' || to_char(c.oldest AT TIME ZONE 'UTC', 'YYYY-MM-DD') END
+                   || ', ' || pg_catalog.pg_size_pretty(coalesce((SELECT sum(p.bytes) FROM part p WHERE p.is_default), 0)) AS detail,
+               'CALL model_mgr.maintain() moves them into partitions of their days; it waits at most 100 ms for a lock and says in a WARNING what stood in its way.' AS hint
+        FROM rolled r, moment n, LATERAL (SELECT model_mgr.default_partition_oldest(pg_catalog.date_trunc('day', n.kept_now - '02:00:00'::interval, 'UTC')) AS oldest) c),
+    retention_check AS (
+        SELECT c.old = 0 AS ok,
+               CASE c.old WHEN 0 THEN pg_catalog.format('nothing is older than %s', model_mgr.setting_value('retention_days') || ' days')
+                    ELSE pg_catalog.format('%s past the retention of %s days, %s in all',
+                        CASE c.old WHEN 1 THEN '1 partition is' ELSE c.old || ' partitions are' END,
+                        model_mgr.setting_value('retention_days'), pg_catalog.pg_size_pretty(c.bytes)) END AS detail,
+               'CALL model_mgr.maintain() drops them; one that holds rows which are not folded, or that somebody reads, is left for the next time, and a WARNING says so.' AS hint
+        FROM moment n, LATERAL (
+            SELECT count(*) AS old, coalesce(sum(p.bytes), 0) AS bytes FROM part p WHERE p.until < n.kept_now - n.retention - '02:00:00'::interval) c),
+    -- A minute is long for a decision about a model; folding and moving rows take their time.
+    lock_check AS (
+        SELECT c.worst IS NULL AS ok, coalesce(c.worst, pg_catalog.format('%s held, none for long', c.held)) AS detail, c.hint
+        FROM (
+            SELECT count(*) FILTER (WHERE l.granted) AS held,
+                   pg_catalog.string_agg(CASE WHEN l.bad THEN pg_catalog.format('%s is %s by %s since %s%s', l.what,
+                       CASE WHEN l.granted THEN 'held' ELSE 'waited for' END,
+                       CASE WHEN l.prepared IS NOT NULL THEN pg_catalog.format('prepared transaction "%s"', l.prepared)
+                            ELSE pg_catalog.concat_ws(' ', 'process', l.pid, '(' || pg_catalog.concat_ws(', ', l.user_name, nullif(l.application_name, ''), l.state) || ')') END,
+                       coalesce(to_char(l.since AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC', 'an unknown time'),
+                       CASE WHEN l.granted THEN (SELECT nullif(pg_catalog.format(', %s waiting', count(*)), ', 0 waiting')
+                           FROM model_mgr.model_lock_list w WHERE w.model_id = l.model_id AND NOT w.granted) END) END, '; ' ORDER BY l.granted DESC, l.since) AS worst,
+                   'Let the transaction end (COMMIT or ROLLBACK PREPARED for a prepared one), or end the session with pg_terminate_backend(pid): until then the tick passes that model over.' AS hint
+            FROM (SELECT k.*, k.since < n.real_now - CASE WHEN k.model_id < 0 THEN '00:10:00'::interval WHEN k.granted THEN '00:01:00' ELSE '00:00:10' END AS bad
+                  FROM model_mgr.model_lock_list k, moment n) l) c),
+    -- One writing transaction that stays open, in whatever database, holds back all events behind it.
+    transaction_check AS (
+        SELECT c.old IS NULL AS ok,
+               coalesce(c.old, 'no writing transaction is older than ten minutes')
+                   || CASE WHEN c.unseen > 0 THEN pg_catalog.format('; %s of others cannot be seen', c.unseen) ELSE '' END AS detail,
+               'Events and callbacks behind it wait until it ends, and so do its own observations: COMMIT or ROLLBACK PREPARED a prepared one, pg_terminate_backend(pid) ends a session; see idle_in_transaction_session_timeout.' AS hint
+        FROM (
+            SELECT pg_catalog.string_agg(pg_catalog.format('%s writes since %s UTC', t.who, to_char(t.since AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')), '; ' ORDER BY t.since)
+                       FILTER (WHERE t.since < n.real_now - '00:10:00'::interval) AS old,
+                   count(*) FILTER (WHERE t.since IS NULL) AS unseen
+            FROM moment n LEFT JOIN (
+                SELECT pg_catalog.format('process %s (%s)', a.pid, pg_catalog.concat_ws(', ', a.datname, a.usename, nullif(a.application_name, ''), a.state)), a.xact_start
+                FROM pg_catalog.pg_stat_activity a WHERE a.backend_xid IS NOT NULL AND a.pid <> pg_catalog.pg_backend_pid()
+                UNION ALL
+                SELECT pg_catalog.format('prepared transaction "%s" (%s, %s)', x.gid, x.database, x.owner), x.prepared
+                FROM pg_catalog.pg_prepared_xacts x) t (who, since) ON true) c),
+    standby_check AS (
+        SELECT c.lag IS NULL OR c.lag <= '00:05:00' AS ok,
+               CASE WHEN NOT n.standby THEN 'this server takes writes'
+                    WHEN c.lag IS NULL THEN 'hot standby, nothing replayed since it started'
+                    ELSE pg_catalog.format('hot standby, %s s behind', extract(epoch FROM c.lag)::bigint) END AS detail,
+               'Routing and metrics here are as old as that; it is harmless when the primary writes nothing. See pg_stat_wal_receiver here and pg_stat_replication on the primary.' AS hint
+        FROM moment n, LATERAL (
+            SELECT CASE WHEN NOT n.standby THEN NULL
+                        WHEN pg_catalog.pg_last_wal_receive_lsn() = pg_catalog.pg_last_wal_replay_lsn() THEN '00:00:00'::interval
+                        ELSE n.real_now - pg_catalog.pg_last_xact_replay_timestamp() END AS lag) c)
+    SELECT r.check_name, r.ok, r.detail, CASE WHEN NOT r.ok THEN r.hint END
+    FROM moment n, LATERAL (
+        SELECT 1 AS n, 'version' AS check_name, c.ok, c.detail, c.hint FROM version_check c
+        UNION ALL SELECT 2, 'clock', c.ok, c.detail, c.hint FROM clock_check c
+        UNION ALL SELECT 3, 'enforcement', c.ok, c.detail, c.hint FROM enforcement_check c WHERE NOT n.standby
+        UNION ALL SELECT 6, 'rollups', c.ok, c.detail, c.hint FROM rollup_check c
+        UNION ALL SELECT 8, 'partitions', c.ok, c.detail, c.hint FROM partition_check c
+        UNION ALL SELECT 9, 'default_partition', c.ok, c.detail, c.hint FROM default_check c
+        UNION ALL SELECT 10, 'retention', c.ok, c.detail, c.hint FROM retention_check c
+        UNION ALL SELECT 11, 'model_locks', c.ok, c.detail, c.hint FROM lock_check c WHERE NOT n.standby
+        UNION ALL SELECT 12, 'transactions', c.ok, c.detail, c.hint FROM transaction_check c WHERE NOT n.standby
+        UNION ALL SELECT 20, 'standby', c.ok, c.detail, c.hint FROM standby_check c) r
+    ORDER BY r.n;
+END;
+COMMENT ON FUNCTION model_mgr.health_check() IS
+'What is not well with this installation: one row a check, ok, detail with the numbers, and hint with the next step (NULL when ok). Judges by real time. On a standby only what makes sense there; of others'' sessions what the caller may see.';

@@ -1,0 +1,106 @@
+-- health_check(): each check is well in a healthy installation, says what is not when something is not, with numbers and
+-- the next step, and is well again when that has been taken.
+\i test/fresh.psql
+\c
+SET TimeZone = 'UTC';
+SET search_path = public, tap;
+-- The first statement of a session finds the settings before it has used the library.
+SELECT check_name, ok, detail FROM model_mgr.health_check() WHERE check_name IN ('clock', 'enforcement');
+\i test/rollout.psql
+RESET model_mgr.enforcement;
+SELECT no_plan();
+
+-- check: "ok" or "BAD: detail", with the hint only when bad. Sizes differ between servers.
+CREATE FUNCTION pg_temp.health(wanted text) RETURNS text LANGUAGE sql AS $$
+    SELECT CASE WHEN ok THEN 'ok: ' ELSE 'BAD: ' END || regexp_replace(detail, '\d+ (bytes|kB|MB)', 'N kB') || CASE WHEN ok <> (hint IS NULL) THEN ' and a wrong hint' ELSE '' END
+    FROM model_mgr.health_check() WHERE check_name = wanted $$;
+CREATE FUNCTION pg_temp.day(n integer) RETURNS text LANGUAGE sql AS $$ SELECT to_char(date_trunc('day', now()) + make_interval(days => n), 'YYYY-MM-DD') $$;
+
+SELECT is_empty('SELECT * FROM model_mgr.health_check() WHERE ok IS NOT TRUE OR hint IS NOT NULL OR detail IS NULL', 'a fresh installation is well, and nothing is advised');
+SELECT check_name FROM model_mgr.health_check();
+SELECT is((SELECT count(*) - count(DISTINCT check_name) FROM model_mgr.health_check()), 0::bigint, 'each check once');
+
+-- Library and SQL objects of different versions.
+SELECT is(pg_temp.health('version'), format('ok: library %1$s, SQL objects %1$s', model_mgr.model_mgr_version()), 'versions agree');
+BEGIN;
+UPDATE pg_extension SET extversion = '0.0.9' WHERE extname = 'model_mgr';
+SELECT is(pg_temp.health('version'), format('BAD: library %s, SQL objects 0.0.9', model_mgr.model_mgr_version()), 'versions differ');
+ROLLBACK;
+
+-- Settings that belong into tests and repairs only.
+SELECT pg_temp.at('2026-01-01 00:00:00+00');
+SELECT is(pg_temp.health('clock'), 'BAD: model_mgr.clock holds time at 2026-01-01 00:00:00+00', 'a held clock');
+RESET model_mgr.clock;
+SELECT is(pg_temp.health('clock'), 'ok: real time', 'the clock runs');
+SET model_mgr.enforcement = off;
+SELECT is(pg_temp.health('enforcement'), 'BAD: recordings judge nothing: a bad version stays until a tick sees it', 'enforcement is off');
+RESET model_mgr.enforcement;
+-- Observations that nobody folds.
+SET model_mgr.enforcement = off;
+SELECT pg_temp.make_model('m', '1', '2');
+INSERT INTO model_mgr.observation (version_id) SELECT 1 FROM generate_series(1, 3);
+SELECT is(pg_temp.health('rollups'), 'ok: 3 observations wait to be folded; none has been folded yet', 'three wait, not for long');
+UPDATE model_mgr.rollup_state SET installed_at = installed_at - interval '6 minutes';
+SELECT is(pg_temp.health('rollups'), 'BAD: 3 observations wait to be folded; none has been folded yet', 'three wait for six minutes and have never been folded');
+SELECT count(*) FROM model_mgr.tick();
+SELECT matches(pg_temp.health('rollups'), '^ok: 0 observations wait to be folded; last fold \d s ago$', 'folded');
+UPDATE model_mgr.rollup_state SET folded_at = folded_at - interval '1 hour';
+SELECT matches(pg_temp.health('rollups'), '^ok: 0 observations wait to be folded; last fold 360\d s ago$', 'nothing waits: nobody is late');
+INSERT INTO model_mgr.observation (version_id) VALUES (1);
+SELECT matches(pg_temp.health('rollups'), '^BAD: 1 observation waits to be folded; last fold 360\d s ago$', 'one waits, for an hour perhaps');
+INSERT INTO model_mgr.observation (version_id) SELECT 1 FROM generate_series(1, 100001);
+SELECT matches(pg_temp.health('rollups'), '^BAD: over 100000 observations wait to be folded; last fold 360\d s ago$', 'not counted further than that');
+SELECT is(model_mgr.rollup_backlog(1000000), 100002::bigint, 'unless asked to');
+TRUNCATE model_mgr.observation;
+
+-- Partitions: none at first; a week ahead is made, and a day that is missing is named.
+SELECT is(pg_temp.health('partitions'), 'ok: no partition yet: the default partition takes everything', 'healthy right after CREATE EXTENSION');
+UPDATE model_mgr.rollup_state SET installed_at = installed_at - interval '2 days';
+SELECT is(pg_temp.health('partitions'), 'BAD: no partition yet: the default partition takes everything', 'not two days later');
+CALL model_mgr.maintain();
+SELECT is(pg_temp.health('partitions'), 'ok: observation has its partitions up to ' || pg_temp.day(7), 'made ahead');
+SELECT format('DROP TABLE model_mgr.%I', 'observation_' || to_char(date_trunc('day', now()) + interval '3 days', 'YYYYMMDD')) \gexec
+SELECT is(pg_temp.health('partitions'), 'BAD: observation has no partition for ' || pg_temp.day(3), 'one is missing');
+CALL model_mgr.maintain();
+SELECT is(pg_temp.health('partitions'), 'ok: observation has its partitions up to ' || pg_temp.day(7), 'made again');
+SET DateStyle = 'SQL, DMY';
+SET TimeZone = 'Asia/Kolkata';
+SELECT is(split_part(pg_temp.health('partitions'), ' ', 1), 'ok:', 'whatever way the session writes dates');
+RESET DateStyle;
+SET TimeZone = 'UTC';
+
+-- Rows of past days in the default partition; partitions past retention.
+INSERT INTO model_mgr.observation (recorded_at, version_id) VALUES (date_trunc('day', now()) - interval '3 days' + interval '1 hour', 1);
+SELECT is(pg_temp.health('default_partition'), 'BAD: rows of past days since ' || pg_temp.day(-3) || ', N kB', 'a row of a day that is over lies in the default partition');
+CALL model_mgr.maintain();
+SELECT is(pg_temp.health('default_partition'), 'ok: no rows of past days, N kB', 'moved');
+SELECT is(pg_temp.health('retention'), 'ok: nothing is older than 90 days', 'nothing is too old');
+SET model_mgr.retention_days = 1;
+SELECT is(pg_temp.health('retention'), 'BAD: 1 partition is past the retention of 1 days, N kB in all', 'now one is');
+CALL model_mgr.maintain();
+SELECT is(pg_temp.health('retention'), 'ok: nothing is older than 1 days', 'dropped');
+RESET model_mgr.retention_days;
+
+-- Locks of models: one's own and nobody else's.
+SELECT is(pg_temp.health('model_locks'), 'ok: 0 held, none for long', 'no model is locked');
+BEGIN;
+SELECT model_mgr.set_alias('m', 'champion', '1');
+SELECT is(pg_temp.health('model_locks'), 'ok: 1 held, none for long', 'this transaction has just locked one');
+SELECT results_eq('SELECT what, granted, pid, prepared, user_name, since FROM model_mgr.model_lock_list',
+    $$VALUES ('model "m"', true, pg_backend_pid(), NULL::text, session_user::text, now())$$, 'and is named');
+ROLLBACK;
+BEGIN;
+SELECT pg_advisory_xact_lock(1, 1), pg_advisory_xact_lock(1), pg_advisory_xact_lock(1835886450::bigint << 32 | 1);
+SELECT is_empty('SELECT * FROM model_mgr.model_lock_list', 'others'' advisory locks are not ours');
+ROLLBACK;
+
+-- Who may only look looks at all of it.
+SELECT model_mgr.setup_roles('regress_model_mgr_admin', 'regress_model_mgr_operator', 'regress_model_mgr_app', 'regress_model_mgr_reader');
+SET ROLE regress_model_mgr_reader;
+SELECT string_agg(check_name, ' ') AS seen FROM model_mgr.health_check() \gset
+RESET ROLE;
+SELECT is(:'seen', string_agg(check_name, ' '), 'a reader gets the same checks') FROM model_mgr.health_check();
+SELECT * FROM finish();
+SET client_min_messages = warning;
+DROP EXTENSION model_mgr CASCADE;
+DROP ROLE regress_model_mgr_admin, regress_model_mgr_operator, regress_model_mgr_app, regress_model_mgr_reader;
