@@ -71,7 +71,7 @@ COMMENT ON COLUMN model_mgr.model_lock_list.state IS 'State of the session; NULL
 COMMENT ON COLUMN model_mgr.model_lock_list.since IS 'When the transaction that holds it began, or the waiting; NULL when the caller may not see it.';
 
 CREATE FUNCTION model_mgr.health_check() RETURNS TABLE (check_name text, ok boolean, detail text, hint text)
-LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 16 SET search_path = pg_catalog, pg_temp
+LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 16 SET search_path = pg_catalog, pg_temp SET jit = off
 BEGIN ATOMIC
     -- Real time throughout, but where days of partitions are meant: those follow the extension's clock as maintain() does.
     WITH moment AS MATERIALIZED (
@@ -101,6 +101,41 @@ BEGIN ATOMIC
                'SET model_mgr.enforcement = on, or ALTER DATABASE ... RESET model_mgr.enforcement.' AS hint
         FROM (SELECT model_mgr.setting_value('enforcement') AS enforcement,
                      pg_catalog.current_setting('max_prepared_transactions')::integer AS prepared) c),
+    -- What a tick would do; minutes are compared with real time, which they follow unless a test holds the clock.
+    due AS MATERIALIZED (
+        SELECT r.installed_at, t.last_finished_at, n.real_now - coalesce(t.last_finished_at, r.installed_at) AS age, o.rollouts,
+               r.waiting > 0 OR o.last_bucket > coalesce(t.last_finished_at, '-infinity'::timestamptz) AS traffic
+        FROM moment n, rolled r, model_mgr.tick_state t, LATERAL (
+            SELECT (SELECT count(*) FROM model_mgr.deployment d
+                    WHERE d.status = ANY ('{pending,running,paused,awaiting_approval,promoting}'::text[])) AS rollouts,
+                   (SELECT max(m.bucket) FROM model_mgr.rollup_minute m) AS last_bucket) o),
+    tick_check AS (
+        SELECT d.age <= '00:05:00' OR waits.what IS NULL AS ok,
+               pg_catalog.format('%s; %s', CASE WHEN d.last_finished_at IS NULL THEN 'no tick yet'
+                   ELSE pg_catalog.format('last tick %s s ago', extract(epoch FROM d.age)::bigint) END,
+                   coalesce(waits.what || ' wait for one', 'nothing waits for one')) AS detail,
+               'SELECT * FROM model_mgr.start() lets pg_cron tick, CALL model_mgr.run(seconds) without it; when something ticks already, call SELECT * FROM model_mgr.tick() by hand and read its warnings.' AS hint
+        FROM due d, LATERAL (
+            SELECT nullif(pg_catalog.concat_ws(', ', nullif(d.rollouts, 0) || ' open rollouts', CASE WHEN d.traffic THEN 'new observations' END), '') AS what) waits),
+    jobs AS MATERIALIZED (SELECT * FROM model_mgr.scheduled_jobs()),
+    scheduler_check AS (
+        SELECT CASE WHEN j.jobs = 0 THEN t.ok ELSE j.bad IS NULL AND j.missing IS NULL END AS ok,
+               CASE WHEN j.jobs > 0 THEN coalesce(pg_catalog.concat_ws('; ', j.bad, 'no job for ' || j.missing), pg_catalog.format('%s jobs of pg_cron, none has failed last', j.jobs))
+                    WHEN c.installed THEN 'pg_cron is here, but has no jobs of start() that could be seen'
+                    WHEN c.home IS NOT NULL THEN pg_catalog.format('pg_cron schedules from database "%s", whose jobs cannot be seen here', c.home)
+                    ELSE 'pg_cron is not installed' END
+                   || CASE WHEN j.jobs > 0 THEN '' WHEN NOT t.ok THEN ', and nothing else ticks' WHEN t.last_finished_at IS NULL THEN '' ELSE '; something else ticks' END AS detail,
+               'SELECT * FROM model_mgr.start() makes the three jobs, again when one is missing or switched off, and says how each fares; without pg_cron CALL model_mgr.run(seconds), or a timer that calls tick(), work() and maintain().' AS hint
+        FROM (SELECT t.ok, d.last_finished_at FROM tick_check t, due d) t,
+             (SELECT pg_catalog.current_setting('cron.database_name', true) AS home,
+                     EXISTS (SELECT FROM pg_catalog.pg_extension e WHERE e.extname = 'pg_cron') AS installed) c,
+             (SELECT count(*) AS jobs,
+                     pg_catalog.string_agg(pg_catalog.format(CASE WHEN NOT j.active THEN '%s of %s is switched off'
+                         WHEN j.last_status = 'failed' THEN '%s of %s failed at ' || coalesce(to_char(j.last_started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC', 'an unknown time') || ': %s' END,
+                         j.task, j.user_name, pg_catalog.left(j.last_message, 200)), '; ' ORDER BY j.task) FILTER (WHERE NOT j.active OR j.last_status = 'failed') AS bad,
+                     (SELECT pg_catalog.string_agg(k.task, ', ' ORDER BY k.task) FROM pg_catalog.unnest('{tick,work,maintain}'::text[]) k (task)
+                      WHERE NOT EXISTS (SELECT FROM jobs x WHERE x.task = k.task)) AS missing
+              FROM jobs j) j),
     rollup_check AS (
         SELECT r.waiting = 0 OR late.age <= '00:05:00' AS ok,
                pg_catalog.format('%s %s to be folded; %s', CASE WHEN r.waiting > 100000 THEN 'over 100000' ELSE r.waiting::text END,
@@ -183,6 +218,8 @@ BEGIN ATOMIC
         SELECT 1 AS n, 'version' AS check_name, c.ok, c.detail, c.hint FROM version_check c
         UNION ALL SELECT 2, 'clock', c.ok, c.detail, c.hint FROM clock_check c
         UNION ALL SELECT 3, 'enforcement', c.ok, c.detail, c.hint FROM enforcement_check c WHERE NOT n.standby
+        UNION ALL SELECT 4, 'tick', c.ok, c.detail, c.hint FROM tick_check c
+        UNION ALL SELECT 5, 'scheduler', c.ok, c.detail, c.hint FROM scheduler_check c WHERE NOT n.standby
         UNION ALL SELECT 6, 'rollups', c.ok, c.detail, c.hint FROM rollup_check c
         UNION ALL SELECT 8, 'partitions', c.ok, c.detail, c.hint FROM partition_check c
         UNION ALL SELECT 9, 'default_partition', c.ok, c.detail, c.hint FROM default_check c

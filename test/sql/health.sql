@@ -35,6 +35,28 @@ SELECT is(pg_temp.health('clock'), 'ok: real time', 'the clock runs');
 SET model_mgr.enforcement = off;
 SELECT is(pg_temp.health('enforcement'), 'BAD: recordings judge nothing: a bad version stays until a tick sees it', 'enforcement is off');
 RESET model_mgr.enforcement;
+-- Nobody ticks: well while nothing waits for it. pg_cron is not in this database.
+SELECT is(pg_temp.health('tick'), 'ok: no tick yet; nothing waits for one', 'nothing to do, no tick');
+SELECT matches(pg_temp.health('scheduler'), '^ok: pg_cron [a-z0-9_", ]+$', 'and no need for a job');
+SELECT pg_temp.make_model('t', '1', '2');
+SELECT count(model_mgr.deploy_model_version('t', v)) FROM unnest('{1,2}'::text[]) v;
+SELECT is(pg_temp.health('tick'), 'ok: no tick yet; 1 open rollouts wait for one', 'a rollout has just been opened');
+UPDATE model_mgr.rollup_state SET installed_at = installed_at - interval '6 minutes';
+SELECT is(pg_temp.health('tick'), 'BAD: no tick yet; 1 open rollouts wait for one', 'a rollout waits, and nobody has ever ticked');
+SELECT matches(pg_temp.health('scheduler'), '^BAD: pg_cron [a-z0-9_", ]+, and nothing else ticks$', 'nor will');
+SELECT count(*) > 0 FROM model_mgr.tick();
+SELECT matches(pg_temp.health('tick'), '^ok: last tick \d s ago; 1 open rollouts wait for one$', 'a tick');
+SELECT matches(pg_temp.health('scheduler'), '^ok: pg_cron [a-z0-9_", ]+; something else ticks$', 'from somewhere');
+UPDATE model_mgr.tick_state SET last_finished_at = last_finished_at - interval '301 s';
+SELECT matches(pg_temp.health('tick'), '^BAD: last tick 30\d s ago; 1 open rollouts wait for one$', 'late');
+SELECT model_mgr.abort_deployment(model_mgr.open_deployment('t')) IS NOT NULL;
+SELECT matches(pg_temp.health('tick'), '^ok: last tick 30\d s ago; nothing waits for one$', 'nothing waits any more');
+INSERT INTO model_mgr.observation (version_id) VALUES (1);
+SELECT matches(pg_temp.health('tick'), '^BAD: last tick 30\d s ago; new observations wait for one$', 'an observation does');
+TRUNCATE model_mgr.observation;
+UPDATE model_mgr.rollup_state SET installed_at = clock_timestamp(), folded_at = NULL;
+UPDATE model_mgr.tick_state SET last_started_at = NULL, last_finished_at = NULL;
+
 -- Observations that nobody folds.
 SET model_mgr.enforcement = off;
 SELECT pg_temp.make_model('m', '1', '2');
