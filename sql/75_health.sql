@@ -120,7 +120,7 @@ BEGIN ATOMIC
     jobs AS MATERIALIZED (SELECT * FROM model_mgr.scheduled_jobs()),
     scheduler_check AS (
         SELECT CASE WHEN j.jobs = 0 THEN t.ok ELSE j.bad IS NULL AND j.missing IS NULL END AS ok,
-               CASE WHEN j.jobs > 0 THEN coalesce(pg_catalog.concat_ws('; ', j.bad, 'no job for ' || j.missing), pg_catalog.format('%s jobs of pg_cron, none has failed last', j.jobs))
+               CASE WHEN j.jobs > 0 THEN coalesce(nullif(pg_catalog.concat_ws('; ', j.bad, 'no job for ' || j.missing), ''), pg_catalog.format('%s jobs of pg_cron, none has failed last', j.jobs))
                     WHEN c.installed THEN 'pg_cron is here, but has no jobs of start() that could be seen'
                     WHEN c.home IS NOT NULL THEN pg_catalog.format('pg_cron schedules from database "%s", whose jobs cannot be seen here', c.home)
                     ELSE 'pg_cron is not installed' END

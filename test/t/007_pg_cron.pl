@@ -19,11 +19,26 @@ $node->safe_psql('postgres', 'CREATE EXTENSION model_mgr');
 is(error_of($node, 'SELECT * FROM model_mgr.start()'), '0A000', 'without CREATE EXTENSION pg_cron start() says so');
 $node->safe_psql('postgres', 'CREATE EXTENSION pg_cron');
 
+# scheduler: what health_check() says of the jobs, asked by a role that may not even use the schema cron.
+$node->safe_psql('postgres', 'SELECT model_mgr.setup_roles(); CREATE ROLE looks LOGIN IN ROLE model_mgr_reader');
+sub scheduler
+{
+	return $node->safe_psql('postgres', "SELECT ok, detail FROM model_mgr.health_check() WHERE check_name = 'scheduler'",
+		extra_params => ["-U", "looks"]);
+}
+is(scheduler(), 't|pg_cron is here, but has no jobs of start() that could be seen', 'no job, and nothing that waits for one');
+
 my @jobs = split /\n/, $node->safe_psql('postgres', 'SELECT job_name, schedule, database FROM model_mgr.start() ORDER BY 1');
 is_deeply([ map { /^([^|]*)/ } @jobs ],
 	[ 'model_mgr postgres maintain', 'model_mgr postgres tick', 'model_mgr postgres work' ], 'start() names its three jobs');
 is($node->safe_psql('postgres', "SELECT count(*) FROM model_mgr.start()"), '3', 'starting again is harmless');
 is($node->safe_psql('postgres', "SELECT count(*) FROM cron.job WHERE jobname LIKE 'model_mgr %'"), '3', 'and makes no second set');
+
+is(scheduler(), 't|3 jobs of pg_cron, none has failed last', 'health_check() sees three jobs');
+$node->safe_psql('postgres', "UPDATE cron.job SET active = false WHERE jobname LIKE '%tick'; SELECT cron.unschedule('model_mgr postgres work')");
+is(scheduler(), 'f|tick of postgres is switched off; no job for work', 'one switched off, one missing');
+$node->safe_psql('postgres', 'SELECT count(*) FROM model_mgr.start()');
+is(scheduler(), 't|3 jobs of pg_cron, none has failed last', 'starting again mends it');
 
 # A canary that may step after a second, with enough good outcomes, in real time.
 $node->safe_psql('postgres', serving('spam', '1', '2') . q{
@@ -45,6 +60,10 @@ $node->poll_query_until('postgres', q{
 is($node->safe_psql('postgres', "SELECT string_agg(DISTINCT return_message, '; ') FROM cron.job_run_details WHERE status = 'failed'"),
 	'', 'no run of a job failed');
 like($node->safe_psql('postgres', "SELECT string_agg(note, '; ') FROM model_mgr.start()"), qr/\S/, 'start() says how the jobs fare');
+like(scheduler(), qr/^t\|3 jobs of pg_cron, none has failed last$/, 'nor does health_check() know of one');
+$node->safe_psql('postgres', "UPDATE cron.job_run_details SET status = 'failed', return_message = 'ERROR: no room', start_time = '2026-01-02 03:04:05+00'
+	WHERE runid = (SELECT max(runid) FROM cron.job_run_details JOIN cron.job USING (jobid) WHERE jobname LIKE '%tick' AND status IN ('succeeded', 'failed'))");
+is(scheduler(), 'f|tick of postgres failed at 2026-01-02 03:04:05 UTC: ERROR: no room', 'a run that failed is told');
 is($node->safe_psql('postgres', 'SELECT model_mgr.stop()'), '3', 'stop() removes three jobs');
 is($node->safe_psql('postgres', 'SELECT model_mgr.stop()'), '0', 'and none the second time');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM cron.job'), '0', 'no job is left');
