@@ -187,6 +187,27 @@ BEGIN ATOMIC
                    'Let the transaction end (COMMIT or ROLLBACK PREPARED for a prepared one), or end the session with pg_terminate_backend(pid): until then the tick passes that model over.' AS hint
             FROM (SELECT k.*, k.since < n.real_now - CASE WHEN k.model_id < 0 THEN '00:10:00'::interval WHEN k.granted THEN '00:01:00' ELSE '00:00:10' END AS bad
                   FROM model_mgr.model_lock_list k, moment n) l) c),
+    -- Deliveries are timed by the extension's clock.
+    callback_check AS (
+        SELECT c.bad IS NULL AND w.late = 0 AS ok,
+               pg_catalog.concat_ws('; ', c.bad, CASE WHEN w.late > 0 THEN pg_catalog.format('%s calls have been due for over five minutes', w.late) END,
+                   CASE WHEN c.bad IS NULL AND w.late = 0 THEN pg_catalog.format('%s callbacks, %s calls pending', c.callbacks, w.pending) END) AS detail,
+               'A disabled callback is taken up by registering it again, a failing one is tried again by itself for 24 hours (callback_list says what it raised); calls that are only late wait for CALL model_mgr.work(), each minute.' AS hint
+        FROM (SELECT count(*) AS callbacks,
+                     pg_catalog.string_agg(pg_catalog.format('callback %s, %s, %s', b.callback_id, b.signature, CASE
+                         WHEN b.disabled_at IS NOT NULL THEN 'is disabled: ' || b.disabled_reason
+                         ELSE pg_catalog.format('fails: %s calls pending, %s given up in the last 24 hours, last error: %s', f.pending, f.given_up, pg_catalog.left(f.last_error, 200)) END),
+                         '; ' ORDER BY b.callback_id) FILTER (WHERE b.disabled_at IS NOT NULL OR f.pending > 0 OR f.given_up > 0) AS bad
+              FROM model_mgr.callback b LEFT JOIN (
+                  SELECT d.callback_id, count(*) FILTER (WHERE d.given_up_at IS NULL) AS pending, count(d.given_up_at) AS given_up,
+                         (pg_catalog.array_agg(d.last_error ORDER BY d.event_id DESC))[1] AS last_error
+                  FROM model_mgr.callback_delivery d
+                  WHERE d.last_error IS NOT NULL AND d.delivered_at IS NULL AND (d.given_up_at IS NULL OR d.given_up_at > model_mgr.clock_time() - '24:00:00'::interval)
+                  GROUP BY d.callback_id) f ON f.callback_id = b.callback_id) c,
+             (SELECT count(*) AS pending,
+                     count(*) FILTER (WHERE d.attempts = 0 AND d.next_attempt_at < model_mgr.clock_time() - '00:05:00'::interval) AS late
+              FROM model_mgr.callback_delivery d JOIN model_mgr.callback b ON b.callback_id = d.callback_id AND b.disabled_at IS NULL
+              WHERE d.delivered_at IS NULL AND d.given_up_at IS NULL) w),
     -- One writing transaction that stays open, in whatever database, holds back all events behind it.
     transaction_check AS (
         SELECT c.old IS NULL AS ok,
@@ -226,6 +247,7 @@ BEGIN ATOMIC
         UNION ALL SELECT 10, 'retention', c.ok, c.detail, c.hint FROM retention_check c
         UNION ALL SELECT 11, 'model_locks', c.ok, c.detail, c.hint FROM lock_check c WHERE NOT n.standby
         UNION ALL SELECT 12, 'transactions', c.ok, c.detail, c.hint FROM transaction_check c WHERE NOT n.standby
+        UNION ALL SELECT 13, 'callbacks', c.ok, c.detail, c.hint FROM callback_check c
         UNION ALL SELECT 20, 'standby', c.ok, c.detail, c.hint FROM standby_check c) r
     ORDER BY r.n;
 END;

@@ -116,6 +116,25 @@ SELECT pg_advisory_xact_lock(1, 1), pg_advisory_xact_lock(1), pg_advisory_xact_l
 SELECT is_empty('SELECT * FROM model_mgr.model_lock_list', 'others'' advisory locks are not ours');
 ROLLBACK;
 
+-- Callbacks: late, failing, given up, disabled.
+SELECT is(pg_temp.health('callbacks'), 'ok: 0 callbacks, 0 calls pending', 'nobody is called');
+CREATE FUNCTION public.page(event jsonb) RETURNS void LANGUAGE sql AS 'SELECT';
+SELECT model_mgr.add_alert_callback('public.page(jsonb)') AS callback \gset
+INSERT INTO model_mgr.callback_delivery (callback_id, event_id, next_attempt_at) SELECT :callback, n, clock_timestamp() - make_interval(mins => 2 * n) FROM generate_series(1, 4) n;
+SELECT is(pg_temp.health('callbacks'), 'BAD: 2 calls have been due for over five minutes', 'two of four calls are late: work() does not run');
+UPDATE model_mgr.callback_delivery SET next_attempt_at = clock_timestamp();
+SELECT is(pg_temp.health('callbacks'), 'ok: 1 callbacks, 4 calls pending', 'or it is about to');
+UPDATE model_mgr.callback_delivery SET attempts = 1, last_error = 'no route to pager' WHERE event_id <= 2;
+UPDATE model_mgr.callback_delivery SET attempts = 9, last_error = 'no such page', given_up_at = clock_timestamp() - make_interval(hours => 23 + event_id::integer - 2) WHERE event_id > 2;
+SELECT is(pg_temp.health('callbacks'), 'BAD: callback 1, public.page(jsonb), fails: 2 calls pending, 0 given up in the last 24 hours, last error: no route to pager', 'it fails');
+UPDATE model_mgr.callback_delivery SET given_up_at = clock_timestamp() WHERE event_id = 3;
+SELECT is(pg_temp.health('callbacks'), 'BAD: callback 1, public.page(jsonb), fails: 2 calls pending, 1 given up in the last 24 hours, last error: no such page', 'one call is given up');
+UPDATE model_mgr.callback_delivery SET delivered_at = clock_timestamp(), given_up_at = NULL;
+SELECT is(pg_temp.health('callbacks'), 'ok: 1 callbacks, 0 calls pending', 'all went well in the end');
+UPDATE model_mgr.callback SET disabled_at = clock_timestamp(), disabled_reason = 'its role is gone';
+SELECT is(pg_temp.health('callbacks'), 'BAD: callback 1, public.page(jsonb), is disabled: its role is gone', 'it is called no more');
+SELECT model_mgr.remove_callback(:callback);
+
 -- Who may only look looks at all of it.
 SELECT model_mgr.setup_roles('regress_model_mgr_admin', 'regress_model_mgr_operator', 'regress_model_mgr_app', 'regress_model_mgr_reader');
 SET ROLE regress_model_mgr_reader;
@@ -124,5 +143,6 @@ RESET ROLE;
 SELECT is(:'seen', string_agg(check_name, ' '), 'a reader gets the same checks') FROM model_mgr.health_check();
 SELECT * FROM finish();
 SET client_min_messages = warning;
+DROP FUNCTION public.page(jsonb);
 DROP EXTENSION model_mgr CASCADE;
 DROP ROLE regress_model_mgr_admin, regress_model_mgr_operator, regress_model_mgr_app, regress_model_mgr_reader;
