@@ -273,7 +273,7 @@ anomaly_init(anomaly *a)
 anomaly_result
 anomaly_update(anomaly *a, double value, int64_t time, double sensitivity)
 {
-	anomaly_result result = {0, NAN, ANOMALY_NONE, false};
+	anomaly_result result = {0, NAN, ANOMALY_NONE, false, 0};
 	double x = scale_in(a, value);
 	double memory;
 	double step;
@@ -311,6 +311,7 @@ anomaly_update(anomaly *a, double value, int64_t time, double sensitivity)
 	/* 0 stays 0 also when the quotient overflows */
 	if (worst > 0)
 		result.score = fmin(worst * (ANOMALY_SENSITIVITY / sensitivity), ANOMALY_SCORE_MAX);
+	result.severity = result.score;
 	if (!let_through(a, worst) && result.score >= 1)
 	{
 		result.suppressed = true;

@@ -80,6 +80,7 @@ typedef struct anomaly_result
 	double expected;     /* what was usual before this point, in the unit of the values; NaN at the first one */
 	anomaly_cause cause; /* of the score, also below 1 */
 	bool suppressed;     /* would be anomalous, but the same incident was flagged already: score is below 1 */
+	double severity;     /* the score before that */
 } anomaly_result;
 
 #define ANOMALY_SIZE (4 + 8 * (14 + 3 * 4 + ANOMALY_LEVELS + ANOMALY_BINS) + ANOMALY_BINS + 17)

@@ -2,12 +2,14 @@
  * anomaly_stored.c: the stored form of a detector of anomalies, version 1: ANOMALY_SIZE bytes, numbers little-endian,
  * doubles as their IEEE 754 bits.
  *
- * 1 byte version; 1 byte flags: 1 scaled, 2 timed; 2 bytes scale (signed); then in 8 bytes each: n, first time
- * (signed), previous value, short mean, local mean, local variance, the ranges level, jump and local (n, low, high,
- * mean), the profile's bins, points judged by season, variance of their residuals, power of residuals, mean and power
- * of values, present run, longest run, repeats, the points last let through by level; 1 byte the half hour under way,
- * in 8 bytes each its points and their mean; 1 byte each: visits of the bins. A new version is a new first byte; forms
- * of earlier versions stay readable.
+ * What seldom changes comes first: a server that logs only what differs between two stored forms (the beginning and
+ * the end that are equal left out) then logs a third of it a point. 1 byte version; 1 byte flags: 1 scaled, 2 timed;
+ * 2 bytes scale (signed); 8 bytes first time (signed); in 8 bytes each the profile's bins; in 1 byte each their visits;
+ * in 8 bytes each the points last let through by level, longest run, repeats; 1 byte the half hour under way; then in 8
+ * bytes each n, previous value, short mean, local mean, local variance, the ranges level, jump and local (n, low, high,
+ * mean), points judged by season, variance of their residuals, power of residuals, mean and power of values, present
+ * run, points and mean of the half hour under way. A new version is a new first byte; forms of earlier versions stay
+ * readable.
  */
 #include "core/anomaly.h"
 
@@ -78,32 +80,10 @@ pass(stream *s, anomaly *a, uint64_t *version, uint64_t *flags)
 	pass_bytes(s, flags, 1);
 	pass_bytes(s, &scale, 2);
 	a->scale = (int32_t) scale - (scale >= 0x8000 ? 0x10000 : 0);
-	pass_count(s, &a->n);
 	pass_count(s, &first_time);
 	memcpy(&a->first_time, &first_time, 8);
-	pass_double(s, &a->previous);
-	pass_double(s, &a->fast);
-	pass_double(s, &a->local_mean);
-	pass_double(s, &a->local_variance);
-	pass_range(s, &a->level);
-	pass_range(s, &a->jump);
-	pass_range(s, &a->local);
 	for (int i = 0; i < ANOMALY_BINS; i++)
 		pass_double(s, &a->profile[i]);
-	pass_count(s, &a->season_n);
-	pass_double(s, &a->season_variance);
-	pass_double(s, &a->residual_power);
-	pass_double(s, &a->value_mean);
-	pass_double(s, &a->value_power);
-	pass_count(s, &a->run);
-	pass_count(s, &a->longest_run);
-	pass_count(s, &a->repeats);
-	for (int i = 0; i < ANOMALY_LEVELS; i++)
-		pass_count(s, &a->said[i]);
-	pass_bytes(s, &bin, 1);
-	a->bin = (int32_t) bin;
-	pass_count(s, &a->bin_n);
-	pass_double(s, &a->bin_mean);
 	for (int i = 0; i < ANOMALY_BINS; i++)
 	{
 		uint64_t visits = a->visits[i];
@@ -111,6 +91,28 @@ pass(stream *s, anomaly *a, uint64_t *version, uint64_t *flags)
 		pass_bytes(s, &visits, 1);
 		a->visits[i] = (uint8_t) visits;
 	}
+	for (int i = 0; i < ANOMALY_LEVELS; i++)
+		pass_count(s, &a->said[i]);
+	pass_count(s, &a->longest_run);
+	pass_count(s, &a->repeats);
+	pass_bytes(s, &bin, 1);
+	a->bin = (int32_t) bin;
+	pass_count(s, &a->n);
+	pass_double(s, &a->previous);
+	pass_double(s, &a->fast);
+	pass_double(s, &a->local_mean);
+	pass_double(s, &a->local_variance);
+	pass_range(s, &a->level);
+	pass_range(s, &a->jump);
+	pass_range(s, &a->local);
+	pass_count(s, &a->season_n);
+	pass_double(s, &a->season_variance);
+	pass_double(s, &a->residual_power);
+	pass_double(s, &a->value_mean);
+	pass_double(s, &a->value_power);
+	pass_count(s, &a->run);
+	pass_count(s, &a->bin_n);
+	pass_double(s, &a->bin_mean);
 }
 
 void
