@@ -15,6 +15,11 @@ AS 'MODULE_PATHNAME', 'mm_check_required' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION model_mgr.check_required(text, text) IS
 'True; 22004 naming the argument when the value is null. First statement of the functions written in SQL whose arguments are required.';
 
+CREATE FUNCTION model_mgr.check_range(value float8, argument text, low float8, high float8) RETURNS boolean
+AS 'MODULE_PATHNAME', 'mm_check_range' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION model_mgr.check_range(float8, text, float8, float8) IS
+'True; 22003 naming the argument when the value is no number from low to high. For functions written in SQL.';
+
 -- Names are of the default collation throughout: with another one on a column, comparing a row with one of the caller's
 -- own (records, pgTAP's results_eq) fails for want of a common collation.
 -- No foreign keys between these tables: CREATE EXTENSION would make them before a restore fills the tables, a parallel

@@ -20,7 +20,8 @@ CREATE TABLE model_mgr.routing (
     segments jsonb NOT NULL DEFAULT '[]',   -- [{"segment", "condition", "version", "version_id"}], in order of creation
     pin_hashes bigint[] NOT NULL DEFAULT '{}',      -- keyed unit hashes, ascending
     pin_version_ids bigint[] NOT NULL DEFAULT '{}',
-    pin_versions text[] NOT NULL DEFAULT '{}'
+    pin_versions text[] NOT NULL DEFAULT '{}',
+    thresholds boolean NOT NULL DEFAULT false   -- the model has thresholds: recordings trigger looks at them
 );
 COMMENT ON TABLE model_mgr.routing IS 'What route() reads: one row a model.';
 
@@ -161,25 +162,3 @@ CREATE FUNCTION model_mgr.drop_segment(model_name text, segment text) RETURNS bo
 AS 'MODULE_PATHNAME', 'mm_drop_segment' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION model_mgr.drop_segment(text, text) IS
     'Takes a segment back; false when there was none of that name. 22004: NULL; 42704: unknown model.';
-
--- Rules that people set by hand. A unit shows as its keyed hash: unit_hash('...') finds it.
-CREATE VIEW model_mgr.rule_list AS
-SELECT r.model_name, 'pin'::text AS rule, NULL::text AS segment, p.unit_hash, NULL::jsonb AS condition, p.version,
-    NULL::integer AS "position", p.pinned_by AS created_by, h.changed_at AS created_at
-FROM model_mgr.routing r
-JOIN model_mgr.routing_pin p ON p.model_id = r.model_id AND p.last_revision IS NULL
-LEFT JOIN model_mgr.routing_history h ON h.model_id = p.model_id AND h.revision = p.first_revision
-UNION ALL
-SELECT r.model_name, 'segment', s.e ->> 'segment', NULL, s.e -> 'condition', s.e ->> 'version',
-    s.n::integer, s.e ->> 'set_by', (s.e ->> 'set_at')::timestamptz
-FROM model_mgr.routing r CROSS JOIN LATERAL pg_catalog.jsonb_array_elements(r.segments) WITH ORDINALITY AS s (e, n);
-COMMENT ON VIEW model_mgr.rule_list IS 'Pins and segments in force: who set which version for whom, and when.';
-COMMENT ON COLUMN model_mgr.rule_list.model_name IS 'The model.';
-COMMENT ON COLUMN model_mgr.rule_list.rule IS 'pin or segment.';
-COMMENT ON COLUMN model_mgr.rule_list.segment IS 'Name of the segment; NULL for a pin.';
-COMMENT ON COLUMN model_mgr.rule_list.unit_hash IS 'Keyed hash of the pinned unit, as unit_hash() gives it; NULL for a segment.';
-COMMENT ON COLUMN model_mgr.rule_list.condition IS 'Condition of the segment on a request''s context; NULL for a pin.';
-COMMENT ON COLUMN model_mgr.rule_list.version IS 'The version that serves.';
-COMMENT ON COLUMN model_mgr.rule_list."position" IS 'Order in which segments are looked at, from 1; NULL for a pin.';
-COMMENT ON COLUMN model_mgr.rule_list.created_by IS 'Who set it.';
-COMMENT ON COLUMN model_mgr.rule_list.created_at IS 'Since when it is in force.';

@@ -29,6 +29,7 @@ WITH routine (routine_name, kinds) AS (VALUES
     ('version_order', 'reader'),
     ('is_prerelease', 'reader'),
     ('check_required', 'reader'),
+    ('check_range', 'reader'),
     ('get_model_statistics', 'reader'),
     ('get_model_statistics_json', 'reader'),
     -- 30_deployment
@@ -139,6 +140,14 @@ WITH routine (routine_name, kinds) AS (VALUES
     ('anomaly_score', 'reader'),
     ('anomaly_score_transition', 'reader'),
     ('anomaly_score_final', 'reader'),
+    -- 68_alert
+    ('performance_threshold', 'reader'),
+    ('set_thresholds', 'operator'),
+    ('get_thresholds', 'reader'),
+    ('get_active_alerts', 'reader'),
+    ('get_alert_history', 'reader'),
+    ('acknowledge_alert', 'operator'),
+    ('silence', 'operator'),
     -- 69_event
     ('events_since', 'reader'),
     ('add_alert_callback', 'operator'),

@@ -12,5 +12,13 @@
 extern bool deployment_judge(int64 model_id);
 /* deployment_advance: what is due for one rollout: judge, then step, bake end, start. Called by tick(). */
 extern bool deployment_advance(int64 deployment_id);
+/*
+ * deployment_take_back: takes a version that serves back, as a person would by rollback_model() without a target: it is
+ * the candidate of the open or baking rollout, or what the last deployment brought. NULL when traffic moved, and
+ * *deployment_id is what was taken back; else why it did not: the baseline of an open rollout stays, and so does a
+ * version with nothing to return to.
+ */
+extern char *deployment_take_back(int64 model_id, int64 version_id, const char *reason, const Jsonb *evidence,
+								  int64 *deployment_id);
 
 #endif

@@ -5,6 +5,7 @@
 #include "pg/deployment_store.h"
 
 #include "pg/audit.h"
+#include "pg/deployment.h"
 #include "pg/event.h"
 #include "pg/query.h"
 #include "pg/registry.h"
@@ -56,7 +57,7 @@ static void
 nothing_to_return_to(const char *model_name, const char *detail)
 {
 	ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			errmsg("model \"%s\" has nothing to roll back to", model_name), errdetail("%s", detail),
+			errmsg("model \"%s\" has nothing to roll back to", model_name), errdetail("%s.", detail),
 			errhint("Name a version: model_mgr.rollback_model(model_name, target_version => ...)."));
 }
 
@@ -71,9 +72,9 @@ may_return(int64 version_id, registry_version *out)
 
 /*
  * last_stable: where the last deployment d came from, or, when that version has been taken back itself, the last one
- * that completed before it and may serve again.
+ * that completed before it and may serve again. NULL when there is one; else why there is none.
  */
-static void
+static char *
 last_stable(const deployment *d, registry_version *out)
 {
 	static query earlier = QUERY(
@@ -85,14 +86,15 @@ last_stable(const deployment *d, registry_version *out)
 		INT8OID, INT8OID, INT8OID);
 
 	if (d->baseline_version_id && may_return(d->baseline_version_id, out))
-		return;
-	if (query_run(&earlier, int64_arg(d->model_id), int64_arg(d->deployment_id), int64_arg(d->version_id)) == 0)
-		nothing_to_return_to(d->model_name,
-							 d->baseline_version
-								 ? psprintf("Version \"%s\" replaced \"%s\", which has been taken back itself.",
-											d->version, d->baseline_version)
-								 : psprintf("Version \"%s\" was the first to serve.", d->version));
-	registry_version_by_id(query_int64(0, 0), out);
+		return NULL;
+	if (query_run(&earlier, int64_arg(d->model_id), int64_arg(d->deployment_id), int64_arg(d->version_id)) > 0)
+	{
+		registry_version_by_id(query_int64(0, 0), out);
+		return NULL;
+	}
+	return d->baseline_version ? psprintf("Version \"%s\" replaced \"%s\", which has been taken back itself",
+										  d->version, d->baseline_version)
+							   : psprintf("Version \"%s\" was the first to serve", d->version);
 }
 
 /* newest: the model's last deployment that changed traffic for good, and whether it has been taken back. */
@@ -191,6 +193,7 @@ roll_back_last(int64 model_id, const char *model_name, const char *reason)
 {
 	deployment d;
 	registry_version target;
+	char *why_not;
 	int64 id = deployment_open_id(model_id, false);
 
 	if (id)
@@ -201,14 +204,56 @@ roll_back_last(int64 model_id, const char *model_name, const char *reason)
 	}
 	id = newest(model_id);
 	if (id == 0)
-		nothing_to_return_to(model_name, "It has no deployment.");
+		nothing_to_return_to(model_name, "It has no deployment");
 	(void) deployment_load(id, &d);
 	/* Two people who press the button go back one version, not two. */
 	if (strcmp(d.status, "rolled_back") == 0)
 		return false;
-	last_stable(&d, &target);
+	why_not = last_stable(&d, &target);
+	if (why_not)
+		nothing_to_return_to(model_name, why_not);
 	deployment_end(&d, "rolled_back", target.version_id, target.version, reason, NULL, false);
 	return true;
+}
+
+char *
+deployment_take_back(int64 model_id, int64 version_id, const char *reason, const Jsonb *evidence, int64 *deployment_id)
+{
+	/* Nothing was judged by a limit: the evidence is the caller's. */
+	deployment_look look = {.evidence = (Jsonb *) evidence, .decision = {.broken = ROLLOUT_METRICS}};
+	registry_version target;
+	deployment d;
+	char *why_not;
+	int64 id = deployment_open_id(model_id, true);
+
+	if (id != 0)
+	{
+		(void) deployment_load(id, &d);
+		if (d.version_id == version_id && d.baseline_version_id != 0)
+		{
+			deployment_end(&d, "rolled_back", d.baseline_version_id, d.baseline_version, reason, &look, true);
+			*deployment_id = id;
+			return NULL;
+		}
+		if (d.baseline_version_id == version_id && deployment_is_open(&d))
+			return psprintf("It is the baseline of deployment %lld, which is under way", (long long) id);
+	}
+	id = newest(model_id);
+	if (id == 0)
+		return pstrdup("The model has no deployment");
+	(void) deployment_load(id, &d);
+	/* One alert goes back one deployment, and so do two: else versions would be taken back one by one, each for what
+	 * perhaps ails them all. */
+	if (strcmp(d.status, "rolled_back") == 0)
+		return psprintf("The last deployment, %lld, has been taken back already", (long long) id);
+	if (d.version_id != version_id)
+		return psprintf("The last deployment, %lld, is one of version \"%s\"", (long long) id, d.version);
+	why_not = last_stable(&d, &target);
+	if (why_not)
+		return why_not;
+	deployment_end(&d, "rolled_back", target.version_id, target.version, reason, &look, true);
+	*deployment_id = id;
+	return NULL;
 }
 
 MM_FUNCTION(mm_rollback_model);

@@ -121,4 +121,8 @@ extern void deployment_complete(deployment *d, deployment_look *look, const char
 extern void deployment_end(deployment *d, const char *status, int64 target_version_id, const char *target_version,
 						   const char *reason, deployment_look *look, bool automatic);
 
+/* deployment_verbs.c */
+/* deployment_pause: keeps a running rollout's share where it is. */
+extern void deployment_pause(deployment *d, const char *reason);
+
 #endif

@@ -83,6 +83,14 @@ change_status(deployment *d, const char *status, const char *operation, const ch
 							json_text_pair("reason", reason)));
 }
 
+void
+deployment_pause(deployment *d, const char *reason)
+{
+	change_status(d, "paused", "pause", psprintf("paused: %s", reason && *reason ? reason : "no reason given"),
+				  reason && *reason ? reason : NULL);
+	(void) deployment_wait(d, rollout_wait_name(ROLLOUT_WAIT_RESUME), d->step_started_at + d->plan.step_time);
+}
+
 MM_FUNCTION(mm_pause_deployment);
 
 /* mm_pause_deployment(deployment_id bigint, reason text): keeps the share where it is; limits are judged on. */
@@ -101,11 +109,7 @@ mm_pause_deployment(PG_FUNCTION_ARGS)
 	else if (strcmp(d.status, "running") != 0)
 		wrong_state(&d, "paused");
 	else
-	{
-		change_status(&d, "paused", "pause", psprintf("paused: %s", reason && *reason ? reason : "no reason given"),
-					  reason && *reason ? reason : NULL);
-		(void) deployment_wait(&d, rollout_wait_name(ROLLOUT_WAIT_RESUME), d.step_started_at + d.plan.step_time);
-	}
+		deployment_pause(&d, reason);
 	PG_RETURN_DATUM(finish(&d, scope));
 }
 

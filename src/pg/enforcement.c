@@ -1,6 +1,6 @@
 /*
  * enforcement.c: the body of the deferred trigger on observation: at the commit of a recording it looks at the model's
- * rollout and takes a bad version back out. It must never make a recording wait or fail, so
+ * rollout and thresholds and takes a bad version back out. It must never make a recording wait or fail, so
  *
  *   - it runs in an internal subtransaction and catches every error but a cancel or the end of the session;
  *   - takes each lock by trying, gives statements that lock all the same 100 ms, and itself a time limit, since
@@ -23,6 +23,7 @@
 #include "utils/resowner.h"
 #include "utils/timeout.h"
 
+#include "pg/alert.h"
 #include "pg/deployment.h"
 #include "pg/query.h"
 #include "pg/rollup.h"
@@ -60,6 +61,21 @@ backlog_is_old(void)
 	return query_run(&find) == 1 && query_time(0, 0) + FOLD_ALL_AFTER < GetCurrentTimestamp();
 }
 
+/* look_at_thresholds: when the model has some. */
+static void
+look_at_thresholds(int64 model_id)
+{
+	static query find = QUERY("SELECT FROM model_mgr.routing r WHERE r.model_id = $1 AND r.thresholds", INT8OID);
+	static query note = QUERY("INSERT INTO model_mgr.threshold_look AS l (model_id, looked_at) VALUES ($1, $2)"
+							  " ON CONFLICT (model_id) DO UPDATE SET looked_at = excluded.looked_at",
+							  INT8OID, TIMESTAMPTZOID);
+
+	if (query_run(&find, int64_arg(model_id)) == 0)
+		return;
+	(void) threshold_look(model_id);
+	query_run(&note, int64_arg(model_id), time_arg(mm_now()));
+}
+
 /* note_judged: tells the other sessions, which look once a second. */
 static void
 note_judged(int64 model_id)
@@ -94,6 +110,7 @@ evaluate(int64 model_id)
 		}
 		if (!deployment_judge(model_id))
 			note_judged(model_id);
+		look_at_thresholds(model_id);
 	}
 	else
 		enforcement_retry_soon(model_id); /* whoever holds it may not see this transaction's rows */

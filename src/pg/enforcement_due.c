@@ -48,8 +48,8 @@ typedef struct watch
 	bool queued;
 	bool fired; /* and evaluated already, in the middle of the statement (SET CONSTRAINTS IMMEDIATE) */
 	uint32 rows;
-	bool read;          /* the rollout, of which the next two tell */
-	TimestampTz window; /* microseconds; -1: no rollout */
+	bool read;          /* rollout and thresholds, of which the next two tell */
+	TimestampTz window; /* microseconds; -1: neither */
 	TimestampTz judged_at;
 	/* this session's evaluations, in real time */
 	TimestampTz queued_at;
@@ -133,32 +133,53 @@ read_columns(const char *table, const char *index, const char *key, int64 value,
 	return found;
 }
 
-/* read_rollout: window and last evaluation of the rollout that the model's routing credits requests to. */
+/* note_window: a look that goes back so far, and when somebody last had it. */
+static void
+note_window(watch *entry, TimestampTz window, TimestampTz looked_at)
+{
+	/* The newest of both looks would hide that the other one is due: one evaluation does both. */
+	if (entry->window < 0 || looked_at < entry->judged_at)
+		entry->judged_at = looked_at;
+	entry->window = Max(entry->window, window);
+}
+
+/* read_rollout: windows and last evaluation of the rollout that the model's routing credits requests to, and of its
+ * thresholds. */
 static void
 read_rollout(watch *entry)
 {
-	static const char *const routing[] = {"deployment_id"};
+	static const char *const routing[] = {"deployment_id", "watched", "thresholds"};
 	static const char *const deployment[] = {"rollback_evaluation_window_minutes"};
 	static const char *const plan[] = {"judged_at"};
-	Datum deployment_id;
+	static const char *const threshold_look[] = {"looked_at"};
+	Datum values[3];
 	Datum value;
+	bool nulls[3];
 	bool isnull;
 
 	entry->window = -1;
 	entry->judged_at = DT_NOBEGIN;
-	if (!read_columns("routing", "routing_model_id_key", "model_id", entry->model_id, 1, routing, &deployment_id,
-					  &isnull) ||
-		isnull)
+	if (!read_columns("routing", "routing_model_id_key", "model_id", entry->model_id, 3, routing, values, nulls))
 		return;
-	if (!read_columns("deployment", "deployment_pkey", "deployment_id", DatumGetInt64(deployment_id), 1, deployment,
-					  &value, &isnull) ||
-		isnull)
-		return;
-	entry->window = DatumGetInt32(value) * USECS_PER_MINUTE;
-	if (read_columns("deployment_plan", "deployment_plan_pkey", "deployment_id", DatumGetInt64(deployment_id), 1, plan,
-					 &value, &isnull) &&
+	if (DatumGetBool(values[1]) && !nulls[0] &&
+		read_columns("deployment", "deployment_pkey", "deployment_id", DatumGetInt64(values[0]), 1, deployment, &value,
+					 &isnull) &&
 		!isnull)
-		entry->judged_at = DatumGetTimestampTz(value);
+	{
+		TimestampTz window = DatumGetInt32(value) * USECS_PER_MINUTE;
+		bool found = read_columns("deployment_plan", "deployment_plan_pkey", "deployment_id", DatumGetInt64(values[0]),
+								  1, plan, &value, &isnull);
+
+		note_window(entry, window, found && !isnull ? DatumGetTimestampTz(value) : DT_NOBEGIN);
+	}
+	if (DatumGetBool(values[2]))
+	{
+		bool found = read_columns("threshold_look", "threshold_look_pkey", "model_id", entry->model_id, 1,
+								  threshold_look, &value, &isnull);
+
+		note_window(entry, guc_monitor_interval_seconds * USECS_PER_SEC,
+					found && !isnull ? DatumGetTimestampTz(value) : DT_NOBEGIN);
+	}
 }
 
 /* guarded: in this session, state or transaction recordings queue nothing; see docs/architecture.md. */

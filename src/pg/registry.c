@@ -225,6 +225,7 @@ registry_tags(Datum array)
 MM_FUNCTION(mm_version_order);
 MM_FUNCTION(mm_is_prerelease);
 MM_FUNCTION(mm_check_required);
+MM_FUNCTION(mm_check_range);
 
 /* mm_version_order: bytes that sort versions by SemVer precedence. */
 Datum
@@ -257,5 +258,14 @@ mm_check_required(PG_FUNCTION_ARGS)
 		ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("argument \"%s\" must not be null", name),
 				errdetail("The argument has no default."), errhint("Pass a value: %s => ...", name));
 	}
+	PG_RETURN_BOOL(true);
+}
+
+/* mm_check_range: mm_check_float for functions written in SQL. */
+Datum
+mm_check_range(PG_FUNCTION_ARGS)
+{
+	mm_check_float(text_to_cstring(PG_GETARG_TEXT_PP(1)), PG_GETARG_FLOAT8(0), PG_GETARG_FLOAT8(2),
+				   PG_GETARG_FLOAT8(3));
 	PG_RETURN_BOOL(true);
 }

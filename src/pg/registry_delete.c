@@ -5,6 +5,7 @@
  */
 #include "pg/registry.h"
 
+#include "pg/alert_store.h"
 #include "pg/audit.h"
 #include "pg/event.h"
 #include "pg/query.h"
@@ -127,6 +128,7 @@ mm_delete_model(PG_FUNCTION_ARGS)
 					errhint("Archive every version with archive_model_version(), the active one last."));
 		query_run(&versions, int64_arg(model_id));
 		names = query_jsonb(0, 0);
+		alert_forget_model(model_id);
 		for (int i = 0; i < lengthof(deletes); i++)
 			query_run(&deletes[i], int64_arg(model_id));
 		(void) event_append("model.deleted", model_name, NULL, 0, json_build(json_object_pair("versions", names)));

@@ -24,6 +24,9 @@ typedef struct routing_change
 extern void routing_create(int64 model_id, const char *model_name);
 /* routing_set: applies a change, raises the revision and appends to the history. Caller holds mm_lock_model. */
 extern void routing_set(const routing_change *change);
+/* routing_set_thresholds: whether the model has thresholds, so that its recordings are looked at; routes nobody
+ * otherwise: no revision, no history. Caller holds mm_lock_model. */
+extern void routing_set_thresholds(int64 model_id, bool thresholds);
 /* routing_get: the present row in the same terms (bucket_key copied); false when there is none. */
 extern bool routing_get(int64 model_id, routing_change *out);
 /* routing_salt: the model's own salt, copied. */
@@ -45,15 +48,15 @@ typedef struct routing_entry
 	int64 candidate_version_id;
 	const char *candidate_version;
 	int32 candidate_weight;
-	bool watched;
+	bool watched; /* an automatic limit or a threshold looks on */
 } routing_entry;
 
 /* routing_lookup: the model's entry, or NULL when there is no such model. */
 extern const routing_entry *routing_lookup(const char *model_name, int length);
 /* routing_version_id: version id of a model's version text or '@alias', 0 when unknown; cached too. For recording. */
 extern int64 routing_version_id(const char *model_name, int model_length, const char *version, int version_length);
-/* routing_watched: whether the model that owns this version has an automatic limit looking on; *model_id is set when
- * so. */
+/* routing_watched: whether the model that owns this version has an automatic limit or a threshold looking on; *model_id
+ * is set when so. */
 extern bool routing_watched(int64 version_id, int64 *model_id);
 
 /*

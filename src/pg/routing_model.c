@@ -133,7 +133,7 @@ routing_model_make(HeapTuple row, TupleDesc descriptor, MemoryContext context)
 		.candidate_version_id = rules->candidate.version_id,
 		.candidate_version = rules->candidate.version,
 		.candidate_weight = rules->candidate_weight,
-		.watched = DatumGetBool(values[ROUTING_WATCHED - 1]),
+		.watched = DatumGetBool(values[ROUTING_WATCHED - 1]) || DatumGetBool(values[ROUTING_THRESHOLDS - 1]),
 	};
 
 	rules->pin_count = pins;

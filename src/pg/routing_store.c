@@ -99,6 +99,15 @@ routing_get(int64 model_id, routing_change *out)
 	return true;
 }
 
+void
+routing_set_thresholds(int64 model_id, bool thresholds)
+{
+	static query set = QUERY("UPDATE model_mgr.routing SET thresholds = $2 WHERE model_id = $1", INT8OID, BOOLOID);
+
+	if (query_run(&set, int64_arg(model_id), bool_arg(thresholds)) != 1)
+		elog(ERROR, "model " INT64_FORMAT " has no routing row", model_id);
+}
+
 char *
 routing_salt(int64 model_id)
 {

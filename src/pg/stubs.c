@@ -8,10 +8,5 @@
 #define WEAK __attribute__((weak))
 
 WEAK void metric_values(metric_ask *asks, int n, TimestampTz since, TimestampTz until) { for (int i = 0; i < n; i++) { asks[i].value = 0.0 / 0.0; asks[i].samples = 0; } }
-WEAK int64 alert_fire(const alert_facts *facts, bool *fresh) { *fresh = false; return 0; }
-WEAK bool alert_resolve(const char *kind, int64 model_id, int64 version_id, const char *metric_name) { return false; }
-WEAK bool threshold_look(int64 model_id) { return false; }
-WEAK int64 threshold_look_all(TimestampTz deadline, int64 *failed) { return 0; }
-WEAK int64 alert_emit_due(void) { return 0; }
 WEAK int64 rollup_advance_hours(void) { return 0; }
 WEAK int64 anomaly_feed(TimestampTz deadline, int64 *failed) { return 0; }
