@@ -60,6 +60,13 @@ INSERT INTO contract VALUES
     ('add_alert_callback', 'callback regprocedure', 'bigint', 'w'),
     ('add_rollback_callback', 'callback regprocedure', 'bigint', 'w'),
     ('remove_callback', 'callback_id bigint', 'boolean', 'w'),
+    ('performance_threshold', 'metric_name text, threshold_value float8, operator text, severity text = warning, duration_minutes integer = 5, action text = alert, on_no_data text = hold', 'jsonb', 'i'),
+    ('set_thresholds', 'model_name text, thresholds jsonb', 'integer', 'w'),
+    ('get_thresholds', 'model_name text', 'jsonb', 'r'),
+    ('get_active_alerts', '', 'SETOF alert', 'r'),
+    ('get_alert_history', 'hours_back integer = 24', 'SETOF alert', 'r'),
+    ('acknowledge_alert', 'alert_id bigint, note text = ', 'SETOF alert', 'w'),
+    ('silence', 'model_name text, until timestamptz, reason text = , metric_name text = null', 'void', 'w'),
     ('setup_roles', 'admin_role text = model_mgr_admin, operator_role text = model_mgr_operator, app_role text = model_mgr_app, reader_role text = model_mgr_reader', 'void', 'w'),
     ('model_mgr_version', '', 'text', 'r'),
     ('health_check', '', 'TABLE(check_name text, ok boolean, detail text, hint text)', 'r');
@@ -73,6 +80,8 @@ INSERT INTO contract_row VALUES
     ('audit_log', 'audit_id, logged_at, operation, model_name, version, user_name, caller, session_id, application_name, client_address, txn, details'),
     ('audit_list', 'audit_id, logged_at, operation, model_name, version, user_name, caller, session_id, application_name, client_address, txn, details, sealed'),
     ('event_list', 'event_id, time, type, model_name, version, deployment_id, data'),
+    ('alert', 'alert_id, kind, model_name, version, metric_name, severity, status, action, operator, threshold_value, duration_minutes, current_value, samples, started_at, fired_at, resolved_at, acknowledged_at, note, deployment_id, summary, evidence'),
+    ('alert_list', 'alert_id, kind, model_name, version, metric_name, severity, status, action, operator, threshold_value, duration_minutes, current_value, samples, started_at, fired_at, resolved_at, acknowledged_at, note, deployment_id, summary, evidence'),
     ('observation', 'recorded_at, routed_at, txn, version_id, deployment_id, step, test_no, arm, unit_hash, request, success, response_time, confidence, cost, input_tokens, output_tokens, error_type, feedback, metrics');
 
 -- Statistics.
