@@ -167,7 +167,7 @@ queue_is_full(void)
 }
 
 int64
-event_notify(void)
+event_notify(bool in_block)
 {
 	/* What can be read now and could not at the last NOTIFY, and what becomes readable with this very commit. */
 	static query fresh = QUERY(
@@ -188,7 +188,7 @@ event_notify(void)
 	int64 own;
 
 	/* A transaction that has sent a NOTIFY cannot be prepared any more. */
-	if (!guc_notify || (IsTransactionBlock() && max_prepared_xacts > 0) || !mm_lock_model(NOTIFY_LOCK, false))
+	if (!guc_notify || (in_block && max_prepared_xacts > 0) || !mm_lock_model(NOTIFY_LOCK, false))
 		return 0;
 	query_run(&fresh, int64_arg(txn_era()),
 			  int64_arg(FullTransactionIdIsValid(GetTopFullTransactionIdIfAny()) ? txn_key() : -1));

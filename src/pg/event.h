@@ -14,8 +14,9 @@
 extern int64 event_append(const char *type, const char *model_name, const char *version, int64 deployment_id,
 						  const Jsonb *data);
 /* event_notify: NOTIFY model_mgr when events can be read that could not at the last one, or this transaction writes
- * some. Called by the tick only, after everything that writes events. Returns how many there are. */
-extern int64 event_notify(void);
+ * some. Called by the tick only, after everything that writes events. in_block: the caller has a transaction block
+ * open, which might yet be prepared. Returns how many there are. */
+extern int64 event_notify(bool in_block);
 /* event_prune: deletes events older than `limit` and what is noted of their deliveries. Returns events deleted. */
 extern int64 event_prune(TimestampTz limit);
 

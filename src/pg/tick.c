@@ -30,6 +30,7 @@ typedef struct ticking
 {
 	TimestampTz start;
 	int64 failed;
+	bool in_block; /* BEGIN ... COMMIT of the caller's; the pieces cannot tell, in subtransactions of their own */
 } ticking;
 
 static int64
@@ -105,11 +106,12 @@ anomalies(int64 argument)
 
 /* events: of alerts whose silence is over; then whoever listens hears that there is something to read. */
 static int64
-events(int64 unused)
+events(int64 argument)
 {
+	ticking *tick = (ticking *) (intptr_t) argument;
 	int64 emitted = alert_emit_due();
 
-	return emitted + event_notify();
+	return emitted + event_notify(tick->in_block);
 }
 
 /* In this order: each sees what those before it have done. */
@@ -162,7 +164,7 @@ Datum
 mm_tick(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
-	ticking tick = {GetCurrentTimestamp(), 0};
+	ticking tick = {GetCurrentTimestamp(), 0, IsTransactionBlock()};
 	int64 noted;
 	mm_scope scope;
 
