@@ -19,16 +19,73 @@ AS 'MODULE_PATHNAME', 'mm_tick' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 6;
 COMMENT ON FUNCTION model_mgr.tick() IS
 'Does what is due, one row a task: rollups (rows folded), hours (minute rows rolled up), deployments (judged and changed), thresholds (alerts changed), anomalies (points fed), events (told); failures when there were any, each said in a WARNING. Waits for no lock, starts nothing after 2 s; safe twice and concurrently. seconds: what the task took. Errors: 25000 above READ COMMITTED.';
 
+CREATE FUNCTION model_mgr.work_tasks() RETURNS SETOF text
+AS 'MODULE_PATHNAME', 'mm_work_tasks' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 10;
+COMMENT ON FUNCTION model_mgr.work_tasks() IS 'What work() has to do now, for example "callback 3 event 17" or "metric source refunds".';
+CREATE FUNCTION model_mgr.work_begin(task text) RETURNS boolean
+AS 'MODULE_PATHNAME', 'mm_work_begin' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.work_begin(text) IS
+'Marks that this session begins a task of work_tasks(); to be committed before work_run(). False: there is nothing to do any more, or another session is at it. A mark whose session has ended disables what it ran. Errors: 22023 no such task.';
+CREATE FUNCTION model_mgr.work_run(task text) RETURNS boolean
+AS 'MODULE_PATHNAME', 'mm_work_run' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.work_run(text) IS
+'Runs a task that work_begin() marked in this session, and notes how it went; true when there is more of it to do at once. Errors: 22023 no such task.';
+CREATE FUNCTION model_mgr.work_interrupted(task text, reason text) RETURNS void
+AS 'MODULE_PATHNAME', 'mm_work_interrupted' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.work_interrupted(text, text) IS
+'Notes that the transaction of work_run() came to nothing by no fault of the task, which is tried again later. Errors: 22023 no such task.';
+
 -- Commits an item; it has no search_path of its own, so that every name in it is written in full.
 CREATE PROCEDURE model_mgr.work() LANGUAGE plpgsql AS $work$
+DECLARE
+    tasks pg_catalog.text[];
+    task pg_catalog.text;
+    begun pg_catalog.bool;
+    more pg_catalog.bool;
+    code pg_catalog.text;
+    message pg_catalog.text;
 BEGIN
-    -- User code (validators, callbacks, metric sources) is run here, one commit an item, once it can be registered.
-    -- The commit comes first: inside a transaction the server refuses it (2D000) before anything has run.
+    COMMIT;     -- first of all, so that a caller's transaction is refused whether there is work or not
+    tasks := ARRAY(SELECT model_mgr.work_tasks());
     COMMIT;
+    FOREACH task IN ARRAY tasks LOOP
+        LOOP
+            -- Each item sees what others commit, whatever the session's default is.
+            SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+            begun := false;
+            more := false;
+            message := NULL;
+            BEGIN
+                begun := model_mgr.work_begin(task);
+            EXCEPTION WHEN OTHERS THEN
+                RAISE WARNING USING message = pg_catalog.format('work: "%s" was left for the next time', task),
+                    detail = pg_catalog.format('%s (%s)', SQLERRM, SQLSTATE), errcode = SQLSTATE;
+            END;
+            COMMIT;
+            EXIT WHEN NOT begun;
+            SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+            BEGIN
+                more := model_mgr.work_run(task);
+            EXCEPTION WHEN query_canceled OR OTHERS THEN
+                code := SQLSTATE;
+                message := SQLERRM;
+            END;
+            IF message IS NOT NULL THEN
+                PERFORM model_mgr.work_interrupted(task, message);
+            END IF;
+            COMMIT;
+            -- What is caught of user code has been noted; a cancellation that arrives here is a person's.
+            IF message IS NOT NULL AND code OPERATOR(pg_catalog.=) '57014' THEN
+                RAISE EXCEPTION USING errcode = code, message = message, detail = pg_catalog.format('The task was "%s".', task),
+                    hint = 'The next work() goes on.';
+            END IF;
+            EXIT WHEN NOT more;
+        END LOOP;
+    END LOOP;
 END
 $work$;
 COMMENT ON PROCEDURE model_mgr.work() IS
-'Runs registered user code, one commit an item; none can be registered in this version. Errors: 2D000 inside a transaction.';
+'Runs registered code (callbacks, metric sources) that is due, each as the role that registered it, one commit an item; what fails is a WARNING and is tried again later, what takes the session down is disabled by the next work(). Safe twice and concurrently. Errors: 2D000 inside a transaction.';
 
 CREATE PROCEDURE model_mgr.run(seconds float8) LANGUAGE plpgsql AS $run$
 DECLARE

@@ -163,11 +163,18 @@ WITH routine (routine_name, kinds) AS (VALUES
     -- 70_operation
     ('tick', 'operator'),
     ('work', 'operator'),
+    ('work_tasks', 'operator'),
+    ('work_begin', 'operator'),
+    ('work_run', 'operator'),
+    ('work_interrupted', 'operator'),
     ('maintain', 'operator'),
     ('run', 'operator'),
     ('start', 'operator'),
     ('stop', 'operator'),
     ('model_mgr_version', 'reader app'),
+    -- 71_source
+    ('add_metric_source', 'operator'),
+    ('remove_metric_source', 'operator'),
     ('setup_roles', 'admin'))
 SELECT kind.role_kind, 'routine'::text AS object_kind, r.routine_name::text AS object_name, 'EXECUTE'::text AS privilege
 FROM routine r JOIN (VALUES ('reader'), ('app'), ('operator'), ('admin')) kind (role_kind)

@@ -16,6 +16,7 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_proc.h"
 #include "executor/spi.h"
 #include "funcapi.h"
@@ -368,6 +369,12 @@ user_code_check(Oid function, const char *result, user_code *out)
 						  GetUserNameFromId(form->proowner, true), out->role_name),
 				errhint("Register it as its owner, or make a function of your own that calls it."));
 	ReleaseSysCache(tuple);
+}
+
+char *
+user_code_origin(void)
+{
+	return psprintf(UINT64_FORMAT "/%u", GetSystemIdentifier(), MyDatabaseId);
 }
 
 const char *

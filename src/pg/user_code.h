@@ -30,6 +30,12 @@ extern const char *user_code_lost(const user_code *code);
 extern const char *user_code_role_lost(Oid role, const char *role_name);
 
 /*
+ * user_code_origin: this database of this cluster. OIDs mean something here only: who stores it beside them can tell
+ * after a restore elsewhere that names are all that is left to go by.
+ */
+extern char *user_code_origin(void);
+
+/*
  * user_code_run: calls `body(argument)` as `role` in a security-restricted operation, in a subtransaction and a
  * settings level of its own, and cancels it after `seconds`. True when it went well; else the subtransaction is rolled
  * back and *error says why (palloc'd in the caller's context, at most USER_CODE_ERROR_MAX bytes). A real cancel or

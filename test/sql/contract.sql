@@ -56,6 +56,8 @@ INSERT INTO contract VALUES
     ('record_feedback', 'decision text, success boolean = null, metrics jsonb = {}, recorded_at timestamptz = null', 'void', 'w'),
     ('record_outcomes', 'outcomes jsonb, skip_bad boolean = false', 'bigint', 'w'),
     ('unit_hash', 'unit_id text', 'bigint', 'r'),
+    ('add_metric_source', 'name text, relation regclass', 'void', 'w'),
+    ('remove_metric_source', 'name text', 'boolean', 'w'),
     ('events_since', 'after text = , max_rows integer = 1000', 'TABLE(cursor text, event_id bigint, "time" timestamptz, type text, model_name text, version text, deployment_id bigint, data jsonb)', 'r'),
     ('add_alert_callback', 'callback regprocedure', 'bigint', 'w'),
     ('add_rollback_callback', 'callback regprocedure', 'bigint', 'w'),

@@ -1,0 +1,167 @@
+/*
+ * work.c: what the procedure work() does step by step. It lists what is due (work_tasks), and for each item, in three
+ * transactions, marks that it begins (work_begin), runs it (work_run) and, when that transaction came to nothing, says
+ * so (work_interrupted). The mark is committed before any code of users runs: when that takes the session down, the
+ * next work() finds the mark and disables the item. Whoever is at an item holds its row's lock, so that two sessions
+ * never run the same one; nobody waits for it.
+ */
+#include "pg/mm.h"
+
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "tcop/utility.h"
+#include "utils/tuplestore.h"
+
+#include "pg/event.h"
+#include "pg/metric_source.h"
+#include "pg/query.h"
+
+#define SOURCE_PREFIX "metric source "
+
+typedef struct task
+{
+	const char *source; /* NULL: a callback */
+	int64 callback_id;
+	int64 event_id;
+} task;
+
+/* parse: 22023 for what work_tasks() does not list. */
+static task
+parse(const char *text)
+{
+	task t = {0};
+	long long callback_id;
+	long long event_id;
+	int length = 0;
+
+	if (strncmp(text, SOURCE_PREFIX, strlen(SOURCE_PREFIX)) == 0)
+		t.source = text + strlen(SOURCE_PREFIX);
+	else if (sscanf(text, "callback %lld event %lld%n", &callback_id, &event_id, &length) == 2 && text[length] == '\0')
+	{
+		t.callback_id = callback_id;
+		t.event_id = event_id;
+	}
+	else
+		ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("unknown task \"%s\"", text),
+				errdetail("Tasks are \"callback 3 event 17\" and \"metric source refunds\"."),
+				errhint("work_tasks() lists what is due; CALL model_mgr.work() does it."));
+	return t;
+}
+
+/* refuse_user_code: what registered code runs, or a maintenance command, drives no work. */
+static void
+refuse_user_code(void)
+{
+	if (InSecurityRestrictedOperation())
+		ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("registered code must not run registered code"),
+				errdetail("This session runs code in a security-restricted operation."),
+				errhint("Leave it to work()."));
+}
+
+MM_FUNCTION(mm_work_tasks);
+
+/* mm_work_tasks(): callbacks and sources by turns, so that neither waits for all of the other. */
+Datum
+mm_work_tasks(PG_FUNCTION_ARGS)
+{
+	static query due = QUERY(
+		"SELECT x.task FROM ("
+		" SELECT pg_catalog.format('callback %s event %s', d.callback_id, d.event_id), 1, pg_catalog.row_number() OVER ()"
+		" FROM model_mgr.callback_due d"
+		" UNION ALL SELECT '" SOURCE_PREFIX "' || m.metric_name, 2,"
+		" pg_catalog.row_number() OVER (ORDER BY m.failures, m.last_read_at NULLS FIRST, m.source_id)"
+		" FROM model_mgr.metric_source m WHERE m.disabled_at IS NULL AND m.next_read_at <= $1) x (task, kind, turn)"
+		" ORDER BY x.turn, x.kind",
+		TIMESTAMPTZOID);
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	uint64 count;
+	mm_scope scope;
+
+	PreventCommandIfReadOnly("work()");
+	refuse_user_code();
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	scope = mm_enter();
+	count = query_run(&due, time_arg(mm_now()));
+	for (uint64 i = 0; i < count; i++)
+	{
+		bool isnull;
+		Datum value = query_datum(i, 0, &isnull);
+
+		tuplestore_putvalues(result->setResult, result->setDesc, &value, &isnull);
+	}
+	mm_leave(scope);
+	return (Datum) 0;
+}
+
+MM_FUNCTION(mm_work_begin);
+
+/* mm_work_begin(task text): marks it; false: nothing to do, or somebody else is at it. To be committed before the rest.
+ */
+Datum
+mm_work_begin(PG_FUNCTION_ARGS)
+{
+	task t = parse(mm_text_arg(fcinfo, 0, "task", true));
+	bool begun;
+	mm_scope scope;
+
+	refuse_user_code();
+	scope = mm_enter();
+	begun = t.source ? metric_source_begin(t.source) : callback_begin(t.callback_id, t.event_id);
+	mm_leave(scope);
+	PG_RETURN_BOOL(begun);
+}
+
+/* advisory_locks: whether this session holds any; at the beginning of a transaction these are locks of the session. */
+static bool
+advisory_locks(void)
+{
+	static query find = QUERY("SELECT FROM pg_catalog.pg_locks l WHERE l.locktype = 'advisory'"
+							  " AND l.pid = pg_catalog.pg_backend_pid() LIMIT 1");
+
+	return query_run(&find) > 0;
+}
+
+MM_FUNCTION(mm_work_run);
+
+/* mm_work_run(task text): runs what this session marked; true when there is more of the same to do at once. */
+Datum
+mm_work_run(PG_FUNCTION_ARGS)
+{
+	task t = parse(mm_text_arg(fcinfo, 0, "task", true));
+	bool more = false;
+	bool locks;
+	mm_scope scope;
+
+	refuse_user_code();
+	scope = mm_enter();
+	locks = advisory_locks();
+	if (t.source)
+		more = metric_source_run(t.source);
+	else
+		callback_deliver(t.callback_id, t.event_id);
+	/* The one thing that outlives a rollback: locks of the session, which could hold up others as long as it lasts. */
+	if (!locks)
+		LockReleaseSession(USER_LOCKMETHOD);
+	mm_leave(scope);
+	PG_RETURN_BOOL(more);
+}
+
+MM_FUNCTION(mm_work_interrupted);
+
+/* mm_work_interrupted(task text, reason text): its transaction was rolled back by something from outside, such as a
+ * cancel request: it is tried again later. */
+Datum
+mm_work_interrupted(PG_FUNCTION_ARGS)
+{
+	task t = parse(mm_text_arg(fcinfo, 0, "task", true));
+	char *why = mm_text_arg(fcinfo, 1, "reason", true);
+	mm_scope scope;
+
+	refuse_user_code();
+	scope = mm_enter();
+	if (t.source)
+		metric_source_interrupted(t.source, why);
+	mm_leave(scope);
+	PG_RETURN_VOID();
+}
