@@ -103,24 +103,27 @@ BEGIN ATOMIC
                      pg_catalog.current_setting('max_prepared_transactions')::integer AS prepared) c),
     -- What a tick would do; minutes are compared with real time, which they follow unless a test holds the clock.
     due AS MATERIALIZED (
-        SELECT r.installed_at, t.last_finished_at, n.real_now - coalesce(t.last_finished_at, r.installed_at) AS age, o.rollouts,
+        SELECT r.installed_at, t.last_finished_at, n.real_now - coalesce(t.last_finished_at, r.installed_at) AS age, o.rollouts, o.watched, o.alerts,
                r.waiting > 0 OR o.last_bucket > coalesce(t.last_finished_at, '-infinity'::timestamptz) AS traffic
         FROM moment n, rolled r, model_mgr.tick_state t, LATERAL (
             SELECT (SELECT count(*) FROM model_mgr.deployment d
                     WHERE d.status = ANY ('{pending,running,paused,awaiting_approval,promoting}'::text[])) AS rollouts,
+                   (SELECT count(DISTINCT h.model_id) FROM model_mgr.threshold h) AS watched,
+                   (SELECT count(*) FROM model_mgr.alert_state a) AS alerts,
                    (SELECT max(m.bucket) FROM model_mgr.rollup_minute m) AS last_bucket) o),
     tick_check AS (
         SELECT d.age <= '00:05:00' OR waits.what IS NULL AS ok,
                pg_catalog.format('%s; %s', CASE WHEN d.last_finished_at IS NULL THEN 'no tick yet'
                    ELSE pg_catalog.format('last tick %s s ago', extract(epoch FROM d.age)::bigint) END,
-                   coalesce(waits.what || ' wait for one', 'nothing waits for one')) AS detail,
+                   coalesce('waiting for one: ' || waits.what, 'nothing waits for one')) AS detail,
                'SELECT * FROM model_mgr.start() lets pg_cron tick, CALL model_mgr.run(seconds) without it; when something ticks already, call SELECT * FROM model_mgr.tick() by hand and read its warnings.' AS hint
         FROM due d, LATERAL (
-            SELECT nullif(pg_catalog.concat_ws(', ', nullif(d.rollouts, 0) || ' open rollouts', CASE WHEN d.traffic THEN 'new observations' END), '') AS what) waits),
+            SELECT nullif(pg_catalog.concat_ws(', ', 'open rollouts: ' || nullif(d.rollouts, 0), 'models with thresholds: ' || nullif(d.watched, 0),
+                'open alerts: ' || nullif(d.alerts, 0), CASE WHEN d.traffic THEN 'new observations' END), '') AS what) waits),
     jobs AS MATERIALIZED (SELECT * FROM model_mgr.scheduled_jobs()),
     scheduler_check AS (
         SELECT CASE WHEN j.jobs = 0 THEN t.ok ELSE j.bad IS NULL AND j.missing IS NULL END AS ok,
-               CASE WHEN j.jobs > 0 THEN coalesce(nullif(pg_catalog.concat_ws('; ', j.bad, 'no job for ' || j.missing), ''), pg_catalog.format('%s jobs of pg_cron, none has failed last', j.jobs))
+               CASE WHEN j.jobs > 0 THEN coalesce(nullif(pg_catalog.concat_ws('; ', j.bad, 'no job for ' || j.missing), ''), pg_catalog.format('jobs of pg_cron: %s, none has failed last', j.jobs))
                     WHEN c.installed THEN 'pg_cron is here, but has no jobs of start() that could be seen'
                     WHEN c.home IS NOT NULL THEN pg_catalog.format('pg_cron schedules from database "%s", whose jobs cannot be seen here', c.home)
                     ELSE 'pg_cron is not installed' END
@@ -138,8 +141,7 @@ BEGIN ATOMIC
               FROM jobs j) j),
     rollup_check AS (
         SELECT r.waiting = 0 OR late.age <= '00:05:00' AS ok,
-               pg_catalog.format('%s %s to be folded; %s', CASE WHEN r.waiting > 100000 THEN 'over 100000' ELSE r.waiting::text END,
-                   CASE r.waiting WHEN 1 THEN 'observation waits' ELSE 'observations wait' END,
+               pg_catalog.format('observations to be folded: %s; %s', CASE WHEN r.waiting > 100000 THEN 'over 100000' ELSE r.waiting::text END,
                    CASE WHEN r.folded_at IS NULL THEN 'none has been folded yet'
                         ELSE pg_catalog.format('last fold %s s ago', extract(epoch FROM late.age)::bigint) END) AS detail,
                'Readers stay right but slow down. SELECT * FROM model_mgr.tick() folds; see the checks tick and model_locks for why nothing did.' AS hint
@@ -165,16 +167,15 @@ BEGIN ATOMIC
         FROM rolled r, moment n, LATERAL (SELECT model_mgr.default_partition_oldest(pg_catalog.date_trunc('day', n.kept_now - '02:00:00'::interval, 'UTC')) AS oldest) c),
     retention_check AS (
         SELECT c.old = 0 AS ok,
-               CASE c.old WHEN 0 THEN pg_catalog.format('nothing is older than %s', model_mgr.setting_value('retention_days') || ' days')
-                    ELSE pg_catalog.format('%s past the retention of %s days, %s in all',
-                        CASE c.old WHEN 1 THEN '1 partition is' ELSE c.old || ' partitions are' END,
+               CASE c.old WHEN 0 THEN pg_catalog.format('no partition is past the retention of %s days', model_mgr.setting_value('retention_days'))
+                    ELSE pg_catalog.format('partitions past the retention of %2$s days: %1$s, %3$s in all', c.old,
                         model_mgr.setting_value('retention_days'), pg_catalog.pg_size_pretty(c.bytes)) END AS detail,
                'CALL model_mgr.maintain() drops them; one that holds rows which are not folded, or that somebody reads, is left for the next time, and a WARNING says so.' AS hint
         FROM moment n, LATERAL (
             SELECT count(*) AS old, coalesce(sum(p.bytes), 0) AS bytes FROM part p WHERE p.until < n.kept_now - n.retention - '02:00:00'::interval) c),
     -- A minute is long for a decision about a model; folding and moving rows take their time.
     lock_check AS (
-        SELECT c.worst IS NULL AS ok, coalesce(c.worst, pg_catalog.format('%s held, none for long', c.held)) AS detail, c.hint
+        SELECT c.worst IS NULL AS ok, coalesce(c.worst, pg_catalog.format('held: %s, none for long', c.held)) AS detail, c.hint
         FROM (
             SELECT count(*) FILTER (WHERE l.granted) AS held,
                    pg_catalog.string_agg(CASE WHEN l.bad THEN pg_catalog.format('%s is %s by %s since %s%s', l.what,
@@ -182,7 +183,7 @@ BEGIN ATOMIC
                        CASE WHEN l.prepared IS NOT NULL THEN pg_catalog.format('prepared transaction "%s"', l.prepared)
                             ELSE pg_catalog.concat_ws(' ', 'process', l.pid, '(' || pg_catalog.concat_ws(', ', l.user_name, nullif(l.application_name, ''), l.state) || ')') END,
                        coalesce(to_char(l.since AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC', 'an unknown time'),
-                       CASE WHEN l.granted THEN (SELECT nullif(pg_catalog.format(', %s waiting', count(*)), ', 0 waiting')
+                       CASE WHEN l.granted THEN (SELECT nullif(pg_catalog.format(', waiting: %s', count(*)), ', waiting: 0')
                            FROM model_mgr.model_lock_list w WHERE w.model_id = l.model_id AND NOT w.granted) END) END, '; ' ORDER BY l.granted DESC, l.since) AS worst,
                    'Let the transaction end (COMMIT or ROLLBACK PREPARED for a prepared one), or end the session with pg_terminate_backend(pid): until then the tick passes that model over.' AS hint
             FROM (SELECT k.*, k.since < n.real_now - CASE WHEN k.model_id < 0 THEN '00:10:00'::interval WHEN k.granted THEN '00:01:00' ELSE '00:00:10' END AS bad
@@ -190,13 +191,13 @@ BEGIN ATOMIC
     -- Deliveries are timed by the extension's clock.
     callback_check AS (
         SELECT c.bad IS NULL AND w.late = 0 AS ok,
-               pg_catalog.concat_ws('; ', c.bad, CASE WHEN w.late > 0 THEN pg_catalog.format('%s calls have been due for over five minutes', w.late) END,
-                   CASE WHEN c.bad IS NULL AND w.late = 0 THEN pg_catalog.format('%s callbacks, %s calls pending', c.callbacks, w.pending) END) AS detail,
+               pg_catalog.concat_ws('; ', c.bad, CASE WHEN w.late > 0 THEN pg_catalog.format('calls due for over five minutes: %s', w.late) END,
+                   CASE WHEN c.bad IS NULL AND w.late = 0 THEN pg_catalog.format('callbacks: %s, calls pending: %s', c.callbacks, w.pending) END) AS detail,
                'A disabled callback is taken up by registering it again, a failing one is tried again by itself for 24 hours (callback_list says what it raised); calls that are only late wait for CALL model_mgr.work(), each minute.' AS hint
         FROM (SELECT count(*) AS callbacks,
                      pg_catalog.string_agg(pg_catalog.format('callback %s, %s, %s', b.callback_id, b.signature, CASE
                          WHEN b.disabled_at IS NOT NULL THEN 'is disabled: ' || b.disabled_reason
-                         ELSE pg_catalog.format('fails: %s calls pending, %s given up in the last 24 hours, last error: %s', f.pending, f.given_up, pg_catalog.left(f.last_error, 200)) END),
+                         ELSE pg_catalog.format('fails: calls pending %s, given up in the last 24 hours %s, last error: %s', f.pending, f.given_up, pg_catalog.left(f.last_error, 200)) END),
                          '; ' ORDER BY b.callback_id) FILTER (WHERE b.disabled_at IS NOT NULL OR f.pending > 0 OR f.given_up > 0) AS bad
               FROM model_mgr.callback b LEFT JOIN (
                   SELECT d.callback_id, count(*) FILTER (WHERE d.given_up_at IS NULL) AS pending, count(d.given_up_at) AS given_up,
@@ -208,11 +209,32 @@ BEGIN ATOMIC
                      count(*) FILTER (WHERE d.attempts = 0 AND d.next_attempt_at < model_mgr.clock_time() - '00:05:00'::interval) AS late
               FROM model_mgr.callback_delivery d JOIN model_mgr.callback b ON b.callback_id = d.callback_id AND b.disabled_at IS NULL
               WHERE d.delivered_at IS NULL AND d.given_up_at IS NULL) w),
+    source_check AS (
+        SELECT c.bad IS NULL AND c.late = 0 AS ok,
+               pg_catalog.concat_ws('; ', c.bad, CASE WHEN c.late > 0 THEN pg_catalog.format('sources due for over five minutes: %s', c.late) END,
+                   CASE WHEN c.bad IS NULL AND c.late = 0 THEN 'metric sources: ' || c.sources END) AS detail,
+               'A failing source is read again by itself, a disabled one when add_metric_source() takes it up again (metric_source_list says what is wrong); sources that are only late wait for CALL model_mgr.work(), each minute.' AS hint
+        FROM (SELECT count(*) AS sources,
+                     count(*) FILTER (WHERE s.disabled_at IS NULL AND s.failures = 0 AND s.next_read_at < model_mgr.clock_time() - '00:05:00'::interval) AS late,
+                     pg_catalog.string_agg(pg_catalog.format('metric source "%s", %s, %s', s.metric_name, s.relation_name, CASE
+                         WHEN s.disabled_at IS NOT NULL THEN 'is disabled: ' || s.disabled_reason
+                         ELSE pg_catalog.format('fails, times in a row %s: %s', s.failures, pg_catalog.left(s.last_error, 200)) END),
+                         '; ' ORDER BY s.source_id) FILTER (WHERE s.disabled_at IS NOT NULL OR s.failures > 0) AS bad
+              FROM model_mgr.metric_source s) c),
+    -- How the models fare is get_active_alerts()'s affair; here are those that the extension could not act on.
+    alert_check AS (
+        SELECT c.stuck IS NULL AS ok,
+               coalesce(c.stuck, pg_catalog.format('alerts firing: %s, none of them for want of a way back', c.firing)) AS detail,
+               'A model has nothing to go back to, or its way is blocked, and goes on serving: repair it, deploy a good version, or say where to with rollback_model(model_name, target_version).' AS hint
+        FROM (SELECT count(*) AS firing,
+                     pg_catalog.string_agg(pg_catalog.format('alert %s of model "%s": %s', a.alert_id, a.model_name, a.summary), '; ' ORDER BY a.alert_id)
+                         FILTER (WHERE a.kind = 'rollout' AND a.severity = 'critical') AS stuck
+              FROM model_mgr.alert a WHERE a.status = 'firing') c),
     -- One writing transaction that stays open, in whatever database, holds back all events behind it.
     transaction_check AS (
         SELECT c.old IS NULL AS ok,
                coalesce(c.old, 'no writing transaction is older than ten minutes')
-                   || CASE WHEN c.unseen > 0 THEN pg_catalog.format('; %s of others cannot be seen', c.unseen) ELSE '' END AS detail,
+                   || CASE WHEN c.unseen > 0 THEN pg_catalog.format('; those of others that cannot be seen: %s', c.unseen) ELSE '' END AS detail,
                'Events and callbacks behind it wait until it ends, and so do its own observations: COMMIT or ROLLBACK PREPARED a prepared one, pg_terminate_backend(pid) ends a session; see idle_in_transaction_session_timeout.' AS hint
         FROM (
             SELECT pg_catalog.string_agg(pg_catalog.format('%s writes since %s UTC', t.who, to_char(t.since AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')), '; ' ORDER BY t.since)
@@ -248,8 +270,15 @@ BEGIN ATOMIC
         UNION ALL SELECT 11, 'model_locks', c.ok, c.detail, c.hint FROM lock_check c WHERE NOT n.standby
         UNION ALL SELECT 12, 'transactions', c.ok, c.detail, c.hint FROM transaction_check c WHERE NOT n.standby
         UNION ALL SELECT 13, 'callbacks', c.ok, c.detail, c.hint FROM callback_check c
+        UNION ALL SELECT 14, 'metric_sources', c.ok, c.detail, c.hint FROM source_check c
+        UNION ALL SELECT 15, 'alerts', c.ok, c.detail, c.hint FROM alert_check c
         UNION ALL SELECT 20, 'standby', c.ok, c.detail, c.hint FROM standby_check c) r
     ORDER BY r.n;
 END;
 COMMENT ON FUNCTION model_mgr.health_check() IS
 'What is not well with this installation: one row a check, ok, detail with the numbers, and hint with the next step (NULL when ok). Judges by real time. On a standby only what makes sense there; of others'' sessions what the caller may see.';
+
+CREATE FUNCTION model_mgr.assert_healthy(model_name text, version text DEFAULT NULL) RETURNS void
+AS 'MODULE_PATHNAME', 'mm_assert_healthy' LANGUAGE C STABLE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION model_mgr.assert_healthy(text, text) IS
+'For pipelines: raises 55000 with all that speaks against the version (or @alias): it is rolled_back, failed or archived; an alert of it or of the model as a whole fires, silenced or acknowledged ones too; its metrics break a threshold this moment, however short; it breaks a limit of its open rollout. version NULL: all that serve now, and that one does. No data is nothing against it, unless a threshold has on_no_data breach. Errors: 42704 unknown model or version, 22004 no model.';

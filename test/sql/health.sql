@@ -40,19 +40,19 @@ SELECT is(pg_temp.health('tick'), 'ok: no tick yet; nothing waits for one', 'not
 SELECT matches(pg_temp.health('scheduler'), '^ok: pg_cron [a-z0-9_", ]+$', 'and no need for a job');
 SELECT pg_temp.make_model('t', '1', '2');
 SELECT count(model_mgr.deploy_model_version('t', v)) FROM unnest('{1,2}'::text[]) v;
-SELECT is(pg_temp.health('tick'), 'ok: no tick yet; 1 open rollouts wait for one', 'a rollout has just been opened');
+SELECT is(pg_temp.health('tick'), 'ok: no tick yet; waiting for one: open rollouts: 1', 'a rollout has just been opened');
 UPDATE model_mgr.rollup_state SET installed_at = installed_at - interval '6 minutes';
-SELECT is(pg_temp.health('tick'), 'BAD: no tick yet; 1 open rollouts wait for one', 'a rollout waits, and nobody has ever ticked');
+SELECT is(pg_temp.health('tick'), 'BAD: no tick yet; waiting for one: open rollouts: 1', 'a rollout waits, and nobody has ever ticked');
 SELECT matches(pg_temp.health('scheduler'), '^BAD: pg_cron [a-z0-9_", ]+, and nothing else ticks$', 'nor will');
 SELECT count(*) > 0 FROM model_mgr.tick();
-SELECT matches(pg_temp.health('tick'), '^ok: last tick \d s ago; 1 open rollouts wait for one$', 'a tick');
+SELECT matches(pg_temp.health('tick'), '^ok: last tick \d s ago; waiting for one: open rollouts: 1$', 'a tick');
 SELECT matches(pg_temp.health('scheduler'), '^ok: pg_cron [a-z0-9_", ]+; something else ticks$', 'from somewhere');
 UPDATE model_mgr.tick_state SET last_finished_at = last_finished_at - interval '301 s';
-SELECT matches(pg_temp.health('tick'), '^BAD: last tick 30\d s ago; 1 open rollouts wait for one$', 'late');
+SELECT matches(pg_temp.health('tick'), '^BAD: last tick 30\d s ago; waiting for one: open rollouts: 1$', 'late');
 SELECT model_mgr.abort_deployment(model_mgr.open_deployment('t')) IS NOT NULL;
 SELECT matches(pg_temp.health('tick'), '^ok: last tick 30\d s ago; nothing waits for one$', 'nothing waits any more');
 INSERT INTO model_mgr.observation (version_id) VALUES (1);
-SELECT matches(pg_temp.health('tick'), '^BAD: last tick 30\d s ago; new observations wait for one$', 'an observation does');
+SELECT matches(pg_temp.health('tick'), '^BAD: last tick 30\d s ago; waiting for one: new observations$', 'an observation does');
 TRUNCATE model_mgr.observation;
 UPDATE model_mgr.rollup_state SET installed_at = clock_timestamp(), folded_at = NULL;
 UPDATE model_mgr.tick_state SET last_started_at = NULL, last_finished_at = NULL;
@@ -61,17 +61,17 @@ UPDATE model_mgr.tick_state SET last_started_at = NULL, last_finished_at = NULL;
 SET model_mgr.enforcement = off;
 SELECT pg_temp.make_model('m', '1', '2');
 INSERT INTO model_mgr.observation (version_id) SELECT 1 FROM generate_series(1, 3);
-SELECT is(pg_temp.health('rollups'), 'ok: 3 observations wait to be folded; none has been folded yet', 'three wait, not for long');
+SELECT is(pg_temp.health('rollups'), 'ok: observations to be folded: 3; none has been folded yet', 'three wait, not for long');
 UPDATE model_mgr.rollup_state SET installed_at = installed_at - interval '6 minutes';
-SELECT is(pg_temp.health('rollups'), 'BAD: 3 observations wait to be folded; none has been folded yet', 'three wait for six minutes and have never been folded');
+SELECT is(pg_temp.health('rollups'), 'BAD: observations to be folded: 3; none has been folded yet', 'three wait for six minutes and have never been folded');
 SELECT count(*) FROM model_mgr.tick();
-SELECT matches(pg_temp.health('rollups'), '^ok: 0 observations wait to be folded; last fold \d s ago$', 'folded');
+SELECT matches(pg_temp.health('rollups'), '^ok: observations to be folded: 0; last fold \d s ago$', 'folded');
 UPDATE model_mgr.rollup_state SET folded_at = folded_at - interval '1 hour';
-SELECT matches(pg_temp.health('rollups'), '^ok: 0 observations wait to be folded; last fold 360\d s ago$', 'nothing waits: nobody is late');
+SELECT matches(pg_temp.health('rollups'), '^ok: observations to be folded: 0; last fold 360\d s ago$', 'nothing waits: nobody is late');
 INSERT INTO model_mgr.observation (version_id) VALUES (1);
-SELECT matches(pg_temp.health('rollups'), '^BAD: 1 observation waits to be folded; last fold 360\d s ago$', 'one waits, for an hour perhaps');
+SELECT matches(pg_temp.health('rollups'), '^BAD: observations to be folded: 1; last fold 360\d s ago$', 'one waits, for an hour perhaps');
 INSERT INTO model_mgr.observation (version_id) SELECT 1 FROM generate_series(1, 100001);
-SELECT matches(pg_temp.health('rollups'), '^BAD: over 100000 observations wait to be folded; last fold 360\d s ago$', 'not counted further than that');
+SELECT matches(pg_temp.health('rollups'), '^BAD: observations to be folded: over 100000; last fold 360\d s ago$', 'not counted further than that');
 SELECT is(model_mgr.rollup_backlog(1000000), 100002::bigint, 'unless asked to');
 TRUNCATE model_mgr.observation;
 
@@ -96,18 +96,18 @@ INSERT INTO model_mgr.observation (recorded_at, version_id) VALUES (date_trunc('
 SELECT is(pg_temp.health('default_partition'), 'BAD: rows of past days since ' || pg_temp.day(-3) || ', N kB', 'a row of a day that is over lies in the default partition');
 CALL model_mgr.maintain();
 SELECT is(pg_temp.health('default_partition'), 'ok: no rows of past days, N kB', 'moved');
-SELECT is(pg_temp.health('retention'), 'ok: nothing is older than 90 days', 'nothing is too old');
+SELECT is(pg_temp.health('retention'), 'ok: no partition is past the retention of 90 days', 'nothing is too old');
 SET model_mgr.retention_days = 1;
-SELECT is(pg_temp.health('retention'), 'BAD: 1 partition is past the retention of 1 days, N kB in all', 'now one is');
+SELECT is(pg_temp.health('retention'), 'BAD: partitions past the retention of 1 days: 1, N kB in all', 'now one is');
 CALL model_mgr.maintain();
-SELECT is(pg_temp.health('retention'), 'ok: nothing is older than 1 days', 'dropped');
+SELECT is(pg_temp.health('retention'), 'ok: no partition is past the retention of 1 days', 'dropped');
 RESET model_mgr.retention_days;
 
 -- Locks of models: one's own and nobody else's.
-SELECT is(pg_temp.health('model_locks'), 'ok: 0 held, none for long', 'no model is locked');
+SELECT is(pg_temp.health('model_locks'), 'ok: held: 0, none for long', 'no model is locked');
 BEGIN;
 SELECT model_mgr.set_alias('m', 'champion', '1');
-SELECT is(pg_temp.health('model_locks'), 'ok: 1 held, none for long', 'this transaction has just locked one');
+SELECT is(pg_temp.health('model_locks'), 'ok: held: 1, none for long', 'this transaction has just locked one');
 SELECT results_eq('SELECT what, granted, pid, prepared, user_name, since FROM model_mgr.model_lock_list',
     $$VALUES ('model "m"', true, pg_backend_pid(), NULL::text, session_user::text, now())$$, 'and is named');
 ROLLBACK;
@@ -117,23 +117,50 @@ SELECT is_empty('SELECT * FROM model_mgr.model_lock_list', 'others'' advisory lo
 ROLLBACK;
 
 -- Callbacks: late, failing, given up, disabled.
-SELECT is(pg_temp.health('callbacks'), 'ok: 0 callbacks, 0 calls pending', 'nobody is called');
+SELECT is(pg_temp.health('callbacks'), 'ok: callbacks: 0, calls pending: 0', 'nobody is called');
 CREATE FUNCTION public.page(event jsonb) RETURNS void LANGUAGE sql AS 'SELECT';
 SELECT model_mgr.add_alert_callback('public.page(jsonb)') AS callback \gset
 INSERT INTO model_mgr.callback_delivery (callback_id, event_id, next_attempt_at) SELECT :callback, n, clock_timestamp() - make_interval(mins => 2 * n) FROM generate_series(1, 4) n;
-SELECT is(pg_temp.health('callbacks'), 'BAD: 2 calls have been due for over five minutes', 'two of four calls are late: work() does not run');
+SELECT is(pg_temp.health('callbacks'), 'BAD: calls due for over five minutes: 2', 'two of four calls are late: work() does not run');
 UPDATE model_mgr.callback_delivery SET next_attempt_at = clock_timestamp();
-SELECT is(pg_temp.health('callbacks'), 'ok: 1 callbacks, 4 calls pending', 'or it is about to');
+SELECT is(pg_temp.health('callbacks'), 'ok: callbacks: 1, calls pending: 4', 'or it is about to');
 UPDATE model_mgr.callback_delivery SET attempts = 1, last_error = 'no route to pager' WHERE event_id <= 2;
 UPDATE model_mgr.callback_delivery SET attempts = 9, last_error = 'no such page', given_up_at = clock_timestamp() - make_interval(hours => 23 + event_id::integer - 2) WHERE event_id > 2;
-SELECT is(pg_temp.health('callbacks'), 'BAD: callback 1, public.page(jsonb), fails: 2 calls pending, 0 given up in the last 24 hours, last error: no route to pager', 'it fails');
+SELECT is(pg_temp.health('callbacks'), 'BAD: callback 1, public.page(jsonb), fails: calls pending 2, given up in the last 24 hours 0, last error: no route to pager', 'it fails');
 UPDATE model_mgr.callback_delivery SET given_up_at = clock_timestamp() WHERE event_id = 3;
-SELECT is(pg_temp.health('callbacks'), 'BAD: callback 1, public.page(jsonb), fails: 2 calls pending, 1 given up in the last 24 hours, last error: no such page', 'one call is given up');
+SELECT is(pg_temp.health('callbacks'), 'BAD: callback 1, public.page(jsonb), fails: calls pending 2, given up in the last 24 hours 1, last error: no such page', 'one call is given up');
 UPDATE model_mgr.callback_delivery SET delivered_at = clock_timestamp(), given_up_at = NULL;
-SELECT is(pg_temp.health('callbacks'), 'ok: 1 callbacks, 0 calls pending', 'all went well in the end');
+SELECT is(pg_temp.health('callbacks'), 'ok: callbacks: 1, calls pending: 0', 'all went well in the end');
 UPDATE model_mgr.callback SET disabled_at = clock_timestamp(), disabled_reason = 'its role is gone';
 SELECT is(pg_temp.health('callbacks'), 'BAD: callback 1, public.page(jsonb), is disabled: its role is gone', 'it is called no more');
 SELECT model_mgr.remove_callback(:callback);
+
+-- Metric sources: late, failing, disabled.
+SELECT is(pg_temp.health('metric_sources'), 'ok: metric sources: 0', 'none');
+CREATE VIEW public.regress_refunds AS SELECT now() AS "time", 'm'::text AS model_name, '1'::text AS version, 0.5::float8 AS value;
+SELECT model_mgr.add_metric_source('refunds', 'public.regress_refunds');
+SELECT is(pg_temp.health('metric_sources'), 'ok: metric sources: 1', 'one, just added');
+UPDATE model_mgr.metric_source SET next_read_at = clock_timestamp() - interval '6 minutes';
+SELECT is(pg_temp.health('metric_sources'), 'BAD: sources due for over five minutes: 1', 'work() does not read it');
+UPDATE model_mgr.metric_source SET failures = 2, last_error = 'division by zero';
+SELECT is(pg_temp.health('metric_sources'), 'BAD: metric source "refunds", public.regress_refunds, fails, times in a row 2: division by zero', 'it fails');
+UPDATE model_mgr.metric_source SET disabled_at = clock_timestamp(), disabled_reason = 'its role is gone';
+SELECT is(pg_temp.health('metric_sources'), 'BAD: metric source "refunds", public.regress_refunds, is disabled: its role is gone', 'it is read no more');
+SELECT model_mgr.remove_metric_source('refunds');
+
+-- An alert whose rollback has nowhere to go.
+SELECT is(pg_temp.health('alerts'), 'ok: alerts firing: 0, none of them for want of a way back', 'no alert');
+SELECT pg_temp.make_model('alone', '1');
+SELECT count(model_mgr.deploy_model_version('alone', '1'));
+SELECT model_mgr.set_thresholds('alone', jsonb_build_array(model_mgr.performance_threshold('cost', 1, '<', duration_minutes => 0, action => 'rollback', on_no_data => 'breach')));
+UPDATE model_mgr.tick_state SET last_finished_at = last_finished_at - interval '301 s';
+SELECT matches(pg_temp.health('tick'), 'waiting for one: models with thresholds: 1', 'thresholds wait for the tick');
+SELECT count(*) > 0 FROM model_mgr.tick();
+SELECT matches(pg_temp.health('alerts'), '^BAD: alert \d+ of model "alone": version "1" goes on serving although alert \d+ asks to take it back: ', 'it stays, and that is told');
+SELECT matches(pg_temp.health('tick'), 'waiting for one: models with thresholds: 1, open alerts: 2', 'open alerts wait for the tick too');
+SELECT model_mgr.set_thresholds('alone', '[]');
+SELECT count(*) > 0 FROM model_mgr.tick();
+SELECT is(pg_temp.health('alerts'), 'ok: alerts firing: 0, none of them for want of a way back', 'over');
 
 -- Who may only look looks at all of it.
 SELECT model_mgr.setup_roles('regress_model_mgr_admin', 'regress_model_mgr_operator', 'regress_model_mgr_app', 'regress_model_mgr_reader');
@@ -144,5 +171,6 @@ SELECT is(:'seen', string_agg(check_name, ' '), 'a reader gets the same checks')
 SELECT * FROM finish();
 SET client_min_messages = warning;
 DROP FUNCTION public.page(jsonb);
+DROP VIEW public.regress_refunds;
 DROP EXTENSION model_mgr CASCADE;
 DROP ROLE regress_model_mgr_admin, regress_model_mgr_operator, regress_model_mgr_app, regress_model_mgr_reader;

@@ -64,7 +64,8 @@ my @one_row = qw(unit_key rollup_state);
 sub contents
 {
 	my ($node, $dbname) = @_;
-	my $text = table_checksums($node, $dbname, without => \@one_row) . "\n";
+	# tick_state says when this cluster ticked, and is not dumped.
+	my $text = table_checksums($node, $dbname, without => [ @one_row, 'tick_state' ]) . "\n";
 	$text .= $node->safe_psql($dbname,
 		"SELECT '$_ ' || md5(t::text) FROM model_mgr.$_ t ORDER BY installed_at LIMIT 1") . "\n" for @one_row;
 	$text .= $node->safe_psql($dbname, q{

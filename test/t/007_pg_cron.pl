@@ -34,11 +34,11 @@ is_deeply([ map { /^([^|]*)/ } @jobs ],
 is($node->safe_psql('postgres', "SELECT count(*) FROM model_mgr.start()"), '3', 'starting again is harmless');
 is($node->safe_psql('postgres', "SELECT count(*) FROM cron.job WHERE jobname LIKE 'model_mgr %'"), '3', 'and makes no second set');
 
-is(scheduler(), 't|3 jobs of pg_cron, none has failed last', 'health_check() sees three jobs');
+is(scheduler(), 't|jobs of pg_cron: 3, none has failed last', 'health_check() sees three jobs');
 $node->safe_psql('postgres', "UPDATE cron.job SET active = false WHERE jobname LIKE '%tick'; SELECT cron.unschedule('model_mgr postgres work')");
 is(scheduler(), 'f|tick of postgres is switched off; no job for work', 'one switched off, one missing');
 $node->safe_psql('postgres', 'SELECT count(*) FROM model_mgr.start()');
-is(scheduler(), 't|3 jobs of pg_cron, none has failed last', 'starting again mends it');
+is(scheduler(), 't|jobs of pg_cron: 3, none has failed last', 'starting again mends it');
 
 # A canary that may step after a second, with enough good outcomes, in real time.
 $node->safe_psql('postgres', serving('spam', '1', '2') . q{
@@ -60,7 +60,7 @@ $node->poll_query_until('postgres', q{
 is($node->safe_psql('postgres', "SELECT string_agg(DISTINCT return_message, '; ') FROM cron.job_run_details WHERE status = 'failed'"),
 	'', 'no run of a job failed');
 like($node->safe_psql('postgres', "SELECT string_agg(note, '; ') FROM model_mgr.start()"), qr/\S/, 'start() says how the jobs fare');
-like(scheduler(), qr/^t\|3 jobs of pg_cron, none has failed last$/, 'nor does health_check() know of one');
+like(scheduler(), qr/^t\|jobs of pg_cron: 3, none has failed last$/, 'nor does health_check() know of one');
 $node->safe_psql('postgres', "UPDATE cron.job_run_details SET status = 'failed', return_message = 'ERROR: no room', start_time = '2026-01-02 03:04:05+00'
 	WHERE runid = (SELECT max(runid) FROM cron.job_run_details JOIN cron.job USING (jobid) WHERE jobname LIKE '%tick' AND status IN ('succeeded', 'failed'))");
 is(scheduler(), 'f|tick of postgres failed at 2026-01-02 03:04:05 UTC: ERROR: no room', 'a run that failed is told');
