@@ -351,3 +351,15 @@ callback_deliver(int64 callback_id, int64 event_id)
 		note_failure(callback_id, event_id, attempts, first_attempt, error,
 					 GetCurrentTimestamp() - began > SLOW_SECONDS * USECS_PER_SEC);
 }
+
+void
+callback_interrupted(int64 callback_id, int64 event_id, const char *reason)
+{
+	static query find =
+		QUERY("SELECT d.attempts, d.first_attempt_at FROM model_mgr.callback_delivery d WHERE d.callback_id = $1"
+			  " AND d.event_id = $2 AND d.delivered_at IS NULL AND d.started_by = $3 FOR UPDATE SKIP LOCKED",
+			  INT8OID, INT8OID, INT4OID);
+
+	if (query_run(&find, int64_arg(callback_id), int64_arg(event_id), int32_arg(MyProcPid)) > 0)
+		note_failure(callback_id, event_id, query_int32(0, 0), query_time(0, 1), reason, false);
+}

@@ -26,11 +26,14 @@ extern int64 event_prune(TimestampTz limit);
  *   callback_begin    marks the attempt, so that code that takes the session down leaves a trace; false: nothing to do
  *                     any more, or somebody else is at it. Commit, then
  *   callback_deliver  runs the callback for the event and notes how it went. Never raises for what user code does.
+ *                     When its transaction comes to nothing all the same (a cancel request),
+ *   callback_interrupted  says so in a third one: the session goes on, so that its mark must go.
  *
  * A mark that a session left which is gone disables the callback at the next callback_begin.
  */
 extern bool callback_begin(int64 callback_id, int64 event_id);
 extern void callback_deliver(int64 callback_id, int64 event_id);
+extern void callback_interrupted(int64 callback_id, int64 event_id, const char *reason);
 /* callback_enqueue: one row of callback_delivery for each callback that wants events of this kind ("alert",
  * "rollback"), in the event's own transaction. */
 extern void callback_enqueue(const char *kind, int64 event_id);

@@ -162,6 +162,8 @@ mm_work_interrupted(PG_FUNCTION_ARGS)
 	scope = mm_enter();
 	if (t.source)
 		metric_source_interrupted(t.source, why);
+	else
+		callback_interrupted(t.callback_id, t.event_id, why);
 	mm_leave(scope);
 	PG_RETURN_VOID();
 }
