@@ -148,6 +148,14 @@ WITH routine (routine_name, kinds) AS (VALUES
     ('get_alert_history', 'reader'),
     ('acknowledge_alert', 'operator'),
     ('silence', 'operator'),
+    -- 67_metric
+    ('record_performance', 'app'),
+    ('get_current_metrics', 'reader'),
+    ('get_current_metrics_json', 'reader'),
+    ('get_performance_trends', 'reader'),
+    ('get_performance_trends_json', 'reader'),
+    ('get_model_comparison', 'reader'),
+    ('get_model_comparison_json', 'reader'),
     -- 69_event
     ('events_since', 'reader'),
     ('add_alert_callback', 'operator'),

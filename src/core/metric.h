@@ -50,15 +50,25 @@ typedef struct metric_tally
 	{
 		int64_t count;
 		double sum;
-		const summary *sketch; /* NULL: not read; needed for quantiles only */
+		const unsigned char *sketch; /* stored form of a summary; NULL: not read, needed for quantiles only */
+		size_t sketch_length;
 	} measures[METRIC_MEASURES];
 } metric_tally;
+
+/* Largest value that is taken for a metric: sums, and sums of squares, of any number of them stay finite. */
+#define METRIC_MAX_VALUE 1e100
+/* Longest name in bytes. */
+#define METRIC_NAME_MAX 255
 
 /* metric_parse: the metric of this name; every name that is no built-in one is METRIC_CUSTOM. Aliases are equal:
  * response_time = avg_response_time, confidence = confidence_score, cost = cost_per_request. */
 extern metric metric_parse(const char *name);
 /* metric_evaluate: value and samples of a metric that is not custom; value NaN with 0 samples. */
 extern double metric_evaluate(const metric *m, const metric_tally *tally, double minutes, int64_t *samples);
+/* metric_range: what a value of it can be: rates 0..1, custom metrics of either sign, the others 0 and up. */
+extern void metric_range(const metric *m, double *low, double *high);
+/* metric_canonical: the canonical name of a built-in one; any other name as it is. */
+extern const char *metric_canonical(const char *name);
 /* metric_name: the canonical name of built-in number i, NULL past the last; in the order that people read them. */
 extern const char *metric_name(int i);
 

@@ -8,6 +8,5 @@
 #define WEAK __attribute__((weak))
 
 WEAK void metric_values(metric_ask *asks, int n, TimestampTz since, TimestampTz until) { for (int i = 0; i < n; i++) { asks[i].value = 0.0 / 0.0; asks[i].samples = 0; } }
-WEAK metric metric_parse(const char *name) { metric m = {METRIC_CUSTOM, METRIC_COST, 0, 0}; return m; }
 WEAK int64 rollup_advance_hours(void) { return 0; }
 WEAK int64 anomaly_feed(TimestampTz deadline, int64 *failed) { return 0; }

@@ -1,0 +1,94 @@
+/*
+ * metric_internal.h: what the rollups, the rows not folded yet and metric_sample hold of some versions over a window,
+ * cell by cell; between metric.c, which reads it, and the functions that show it. Between mm_enter and mm_leave.
+ */
+#ifndef MM_METRIC_INTERNAL_H
+#define MM_METRIC_INTERNAL_H
+
+#include "pg/metric.h"
+
+#include "utils/hsearch.h"
+
+/* The built-in metrics of a cell come from one tally; each custom or reported metric has a cell of its own. */
+#define METRIC_BUILTIN (-1)
+
+typedef struct metric_key
+{
+	int64 version_id;
+	TimestampTz slot; /* beginning of the bucket; DT_NOBEGIN: the window is one */
+	int32 name;       /* METRIC_BUILTIN, or a number of metric_answer.names */
+	int32 reported;   /* whether it is from metric_sample */
+} metric_key;
+
+typedef struct metric_cell
+{
+	metric_key key;
+	/* A custom or reported one: the count, sum and sketch of the measure 0. */
+	metric_tally tally;
+	TimestampTz last_at;
+} metric_cell;
+
+typedef struct metric_question
+{
+	const int64 *version_ids;
+	int versions;
+	TimestampTz since; /* exclusive */
+	TimestampTz until; /* inclusive */
+	int64 width;       /* of a bucket in microseconds, whole minutes; 0: the window is one */
+	bool quantiles;    /* sketches of response time are wanted */
+	bool moments;      /* all sketches are wanted */
+	bool exact;        /* a begun minute is cut even when less than a second of it is cut off */
+	bool every_custom; /* else those named: pairs of version and name */
+	int pairs;
+	const int64 *pair_versions;
+	const char *const *pair_names;
+} metric_question;
+
+typedef struct metric_answer
+{
+	HTAB *cells;
+	HTAB *numbers; /* name -> its number */
+	char **names;
+	int name_count;
+	int name_room;
+} metric_answer;
+
+/* metric_read: what was observed of all that was asked for, rows not folded yet and own rows included. */
+extern metric_answer *metric_read(const metric_question *question);
+/* metric_read_reported: adds what was reported, of every metric. */
+extern void metric_read_reported(const metric_question *question, metric_answer *answer);
+/* metric_number: number of a custom or reported name; -2 when nothing of that name was found. */
+extern int32 metric_number(const metric_answer *answer, const char *name);
+/* metric_cell_of: NULL when nothing was found. */
+extern const metric_cell *metric_cell_of(const metric_answer *answer, int64 version_id, TimestampTz slot, int32 name,
+										 bool reported);
+
+/* A metric of one version over one slot, as callers see it. */
+typedef struct metric_point
+{
+	double value; /* NaN: no samples */
+	int64 samples;
+	bool reported;
+	TimestampTz last_at;
+	const metric_cell *cell; /* where it comes from, for tests; NULL: no samples */
+} metric_point;
+
+/* metric_point_of: what was observed, else what was reported. `name` is a canonical name. */
+extern metric_point metric_point_of(const metric_answer *answer, int64 version_id, TimestampTz slot, const char *name,
+									double minutes);
+
+/* metric_names: canonical names of the metrics that have samples anywhere in the answer, built-in ones first, then the
+ * others by bytes; palloc'd. */
+extern const char **metric_names(const metric_answer *answer, int *count);
+
+/* metric_floor: the beginning of the bucket (left-open, right-closed) that holds `at`; buckets begin at multiples of
+ * their width since 2000-01-01 UTC. */
+static inline TimestampTz
+metric_floor(TimestampTz at, int64 width)
+{
+	TimestampTz into = (at - 1) % width;
+
+	return at - 1 - (into < 0 ? into + width : into);
+}
+
+#endif
