@@ -140,14 +140,6 @@ WITH routine (routine_name, kinds) AS (VALUES
     ('anomaly_score', 'reader'),
     ('anomaly_score_transition', 'reader'),
     ('anomaly_score_final', 'reader'),
-    -- 68_alert
-    ('performance_threshold', 'reader'),
-    ('set_thresholds', 'operator'),
-    ('get_thresholds', 'reader'),
-    ('get_active_alerts', 'reader'),
-    ('get_alert_history', 'reader'),
-    ('acknowledge_alert', 'operator'),
-    ('silence', 'operator'),
     -- 67_metric
     ('record_performance', 'app'),
     ('get_current_metrics', 'reader'),
@@ -156,6 +148,14 @@ WITH routine (routine_name, kinds) AS (VALUES
     ('get_performance_trends_json', 'reader'),
     ('get_model_comparison', 'reader'),
     ('get_model_comparison_json', 'reader'),
+    -- 68_alert
+    ('performance_threshold', 'reader'),
+    ('set_thresholds', 'operator'),
+    ('get_thresholds', 'reader'),
+    ('get_active_alerts', 'reader'),
+    ('get_alert_history', 'reader'),
+    ('acknowledge_alert', 'operator'),
+    ('silence', 'operator'),
     -- 69_event
     ('events_since', 'reader'),
     ('add_alert_callback', 'operator'),
