@@ -72,6 +72,13 @@ edge_of(rollout_metric metric, guard_margin margin)
 	return (edge){margin.absolute, 1 + margin.relative};
 }
 
+/* comparable: at 0 and 100 % no lot decides who goes where: the other side is pins, previews and what came late. */
+static bool
+comparable(const guard_stratum *stratum)
+{
+	return stratum->share > 0 && stratum->share < 100;
+}
+
 /* One side of a metric in a step: n values; sum is of bad outcomes for rates. */
 typedef struct sample
 {
@@ -316,7 +323,7 @@ evidence_of(rollout_metric metric, guard_margin margin, const guard_stratum *str
 		sample b = sample_of(metric, &strata[k].baseline);
 		sample c = sample_of(metric, &strata[k].candidate);
 
-		if (b.n >= 1 && c.n >= 1)
+		if (comparable(&strata[k]) && b.n >= 1 && c.n >= 1)
 		{
 			if (means)
 				add_means(log_e, effects, b, c, e);
@@ -346,7 +353,7 @@ describe(rollout_metric metric, guard_margin margin, const guard_stratum *strata
 		sample c = sample_of(metric, &strata[k].candidate);
 		double weight;
 
-		if (b.n < 1 || c.n < 1)
+		if (!comparable(&strata[k]) || b.n < 1 || c.n < 1)
 			continue;
 		weight = b.n * (c.n / (b.n + c.n));
 		result.samples_baseline += (int64_t) b.n;
@@ -442,7 +449,7 @@ guard_check_sample_ratio(const guard_stratum *strata, int count, double toleranc
 		double seen;
 		double null;
 
-		if (!(share > 0 && share < 1) || !(b + c > 0))
+		if (!comparable(&strata[k]) || !(b + c > 0))
 			continue;
 		expected_sum += expected;
 		result.counted += strata[k].candidate.requests;

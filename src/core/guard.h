@@ -61,7 +61,7 @@ typedef struct guard_side
 /* One step: everything routed in it so far, on both sides. */
 typedef struct guard_stratum
 {
-	double share; /* of the candidate, percent; used by the sample ratio alone */
+	double share; /* of the candidate, percent; 0 and 100 are not compared. A shadow's pairs: 50 */
 	guard_side baseline;
 	guard_side candidate;
 } guard_stratum;
@@ -121,7 +121,7 @@ typedef struct guard_sample_ratio
 /*
  * guard_check_sample_ratio: tolerance: by how much the odds of the sides may be off, as a fraction (0.1: from 1/1.1
  * to 1.1 times), without counting as an alarm: where units are sticky and send unequal numbers of requests, requests
- * follow the share only roughly. Steps with a share of 0 or 100 have nothing to compare.
+ * follow the share only roughly.
  */
 extern guard_sample_ratio guard_check_sample_ratio(const guard_stratum *strata, int count, double tolerance);
 

@@ -276,6 +276,12 @@ deployment_advance(int64 deployment_id)
 		case ROLLOUT_ROLL_BACK:
 			deployment_roll_back(&d, &look);
 			break;
+		case ROLLOUT_START:
+		case ROLLOUT_REJECT:
+		case ROLLOUT_AWAIT_APPROVAL:
+		case ROLLOUT_CONCLUDE:
+			/* Answers to what no plan can ask for yet. */
+			return false;
 	}
 	return true;
 }

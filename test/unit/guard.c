@@ -207,6 +207,13 @@ tiny_counts(void)
 	v = look(&s, 1);
 	CHECK(!v.convict && v.p_value == 1 && isnan(v.metrics[ROLLOUT_SUCCESS_RATE].difference), "nothing beside it");
 	CHECK(v.metrics[ROLLOUT_SUCCESS_RATE].samples_candidate == 0, "and so it does not count");
+	for (int share = 0; share <= 100; share += 100)
+	{
+		s = step(share, side(1000, 0), side(1000, 1000));
+		CHECK(look(&s, 1).p_value == 1 && isnan(look(&s, 1).metrics[ROLLOUT_SUCCESS_RATE].difference),
+			  "at %d %% sides are not drawn by lot", share);
+		CHECK(guard_check_sample_ratio(&s, 1, 0).p_value == 1, "nor counted");
+	}
 	s = step(10, side(1000, 1000), side(0, 0));
 	CHECK(!look(&s, 1).convict, "nothing to judge");
 }
