@@ -6,9 +6,9 @@
 
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/tuplestore.h"
 
+#include "core/metric.h"
 #include "pg/audit.h"
 #include "pg/query.h"
 #include "pg/registry.h"
@@ -95,13 +95,17 @@ mm_acknowledge_alert(PG_FUNCTION_ARGS)
 Datum
 mm_silence(PG_FUNCTION_ARGS)
 {
+	/* A metric of two names is one metric: its silences are found by either. */
 	static query clear = QUERY("DELETE FROM model_mgr.silence s WHERE s.model_id = $1"
-							   " AND (s.metric_name IS NOT DISTINCT FROM $2 OR s.until <= $3)",
+							   " AND (s.until <= $3 OR CASE WHEN $2 IS NULL THEN s.metric_names IS NULL"
+							   " ELSE $2 = ANY (s.metric_names) END)",
 							   INT8OID, TEXTOID, TIMESTAMPTZOID);
 	static query set = QUERY(
 		"INSERT INTO model_mgr.silence (model_id, model_name, metric_name, metric_names, until, reason, set_by, set_at)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-		INT8OID, TEXTOID, TEXTOID, TEXTARRAYOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, TIMESTAMPTZOID);
+		" VALUES ($1, $2, $3, CASE WHEN $3 IS NOT NULL THEN ARRAY[$3, $4]"
+		" || ARRAY(SELECT l.alias FROM model_mgr.metric_list l WHERE l.metric_name = $4 AND l.alias IS NOT NULL) END,"
+		" $5, $6, $7, $8)",
+		INT8OID, TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, TIMESTAMPTZOID);
 	char *model_name = mm_text_arg(fcinfo, 0, "model_name", true);
 	char *reason = mm_text_arg(fcinfo, 2, "reason", false);
 	char *metric_name = mm_text_arg(fcinfo, 3, "metric_name", false);
@@ -119,15 +123,9 @@ mm_silence(PG_FUNCTION_ARGS)
 	now = mm_now();
 	query_run(&clear, int64_arg(model_id), text_arg(metric_name), time_arg(now));
 	if (until > now)
-	{
-		Datum name = metric_name ? CStringGetTextDatum(metric_name) : (Datum) 0;
-
 		query_run(&set, int64_arg(model_id), text_arg(model_name), text_arg(metric_name),
-				  metric_name
-					  ? datum_arg(PointerGetDatum(construct_array(&name, 1, TEXTOID, -1, false, TYPALIGN_INT)), false)
-					  : null_arg(),
-				  time_arg(until), text_arg(reason ? reason : ""), text_arg(mm_session_user_name()), time_arg(now));
-	}
+				  text_arg(metric_name ? metric_canonical(metric_name) : NULL), time_arg(until),
+				  text_arg(reason ? reason : ""), text_arg(mm_session_user_name()), time_arg(now));
 	audit_append("silence", model_name, NULL,
 				 json_build(json_text_pair("metric_name", metric_name), json_time_pair("until", until),
 							json_text_pair("reason", reason)));
