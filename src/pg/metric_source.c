@@ -15,6 +15,7 @@
 #include "storage/procarray.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 #include "utils/varlena.h"
 
 #include "core/metric.h"
@@ -48,6 +49,21 @@ relation_by_name(const char *name)
 	Oid space = list_length(names) == 2 ? get_namespace_oid(strVal(linitial(names)), true) : InvalidOid;
 
 	return OidIsValid(space) ? get_relname_relid(strVal(lsecond(names)), space) : InvalidOid;
+}
+
+/* owner_of: of a relation. */
+static Oid
+owner_of(Oid relation)
+{
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	Oid owner = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+		ReleaseSysCache(tuple);
+	}
+	return owner;
 }
 
 /* may_select: on the relation, or on each column that is read. */
@@ -246,6 +262,7 @@ resolve(metric_source_reading *reading)
 	char *present;
 	const char *lost;
 	bool here;
+	bool changed;
 
 	query_run(&read, text_arg(reading->metric_name), text_arg(user_code_origin()));
 	reading->relation = (Oid) query_int64(0, 0);
@@ -253,6 +270,7 @@ resolve(metric_source_reading *reading)
 	reading->role = (Oid) query_int64(0, 2);
 	role = query_text(0, 3);
 	here = query_bool(0, 4);
+	changed = !here;
 	if (!here)
 	{
 		reading->relation = relation_by_name(relation);
@@ -261,12 +279,23 @@ resolve(metric_source_reading *reading)
 	lost = user_code_role_lost(reading->role, role);
 	if (lost)
 		return lost;
+	/* Dropped and made again: by the role itself, else anybody's code could take the place. */
+	if (here && relation_name(reading->relation) == NULL)
+	{
+		Oid named = relation_by_name(relation);
+
+		if (OidIsValid(named) && owner_of(named) == reading->role)
+		{
+			reading->relation = named;
+			changed = true;
+		}
+	}
 	present = relation_name(reading->relation);
 	if (present == NULL)
 		return psprintf("%s does not exist any more", relation);
 	if (strcmp(present, relation) != 0)
 		return psprintf("%s is called %s now", relation, present);
-	if (!here)
+	if (changed)
 		query_run(&store, text_arg(reading->metric_name), int64_arg(reading->relation), int64_arg(reading->role),
 				  text_arg(user_code_origin()));
 	return NULL;
