@@ -44,11 +44,14 @@ DECLARE
     more pg_catalog.bool;
     code pg_catalog.text;
     message pg_catalog.text;
+    turn_ends pg_catalog.timestamptz;
 BEGIN
     COMMIT;     -- first of all, so that a caller's transaction is refused whether there is work or not
     tasks := ARRAY(SELECT model_mgr.work_tasks());
     COMMIT;
     FOREACH task IN ARRAY tasks LOOP
+        -- What one item has not done in a minute waits for the next time: the others are waiting.
+        turn_ends := pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) '1 minute'::pg_catalog.interval;
         LOOP
             -- Each item sees what others commit, whatever the session's default is.
             SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
@@ -79,7 +82,7 @@ BEGIN
                 RAISE EXCEPTION USING errcode = code, message = message, detail = pg_catalog.format('The task was "%s".', task),
                     hint = 'The next work() goes on.';
             END IF;
-            EXIT WHEN NOT more;
+            EXIT WHEN NOT more OR pg_catalog.clock_timestamp() OPERATOR(pg_catalog.>) turn_ends;
         END LOOP;
     END LOOP;
 END

@@ -324,7 +324,8 @@ set_window(metric_source_reading *reading, TimestampTz read_until, int64 slice)
 	}
 	else
 		reading->since = Max(oldest, whole_minute(Min(read_until, now) - Min(OVERLAP, slice)));
-	reading->until = read_until + slice < now ? whole_minute(read_until + slice) : now;
+	reading->more = whole_minute(read_until + slice) < now;
+	reading->until = reading->more ? whole_minute(read_until + slice) : now;
 }
 
 /* note_failure: left for 1, 2, 4, ... minutes, at most an hour; in smaller slices, for it may have been too much. */
@@ -349,8 +350,8 @@ note_failure(const char *name, const char *why)
 					(int) ((query_time(0, 0) - mm_now() + USECS_PER_MINUTE - 1) / USECS_PER_MINUTE)));
 }
 
-/* note_success: whether there is more to read. */
-static bool
+/* note_success: how far it has been read; what was read in time may be more the next time. */
+static void
 note_success(const metric_source_reading *reading)
 {
 	static query note = QUERY(
@@ -361,7 +362,6 @@ note_success(const metric_source_reading *reading)
 
 	query_run(&note, text_arg(reading->metric_name), time_arg(reading->until), time_arg(mm_now()),
 			  int64_arg(reading->rows), int64_arg(reading->skipped), int32_arg(LARGEST_SLICE));
-	return reading->until + USECS_PER_MINUTE < mm_now();
 }
 
 bool
@@ -386,7 +386,10 @@ metric_source_run(const char *name)
 	if (lost)
 		disable(name, lost);
 	else if (metric_source_read(&reading, user_code_seconds(), &error))
-		return note_success(&reading);
+	{
+		note_success(&reading);
+		return reading.more;
+	}
 	else
 		note_failure(name, error);
 	return false;

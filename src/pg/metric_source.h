@@ -27,6 +27,7 @@ typedef struct metric_source_reading
 	Oid role;
 	TimestampTz since; /* exclusive; both on whole minutes, or until is now */
 	TimestampTz until; /* inclusive */
+	bool more;         /* until is not now */
 	bool by_name;      /* rows of a former source of this name are replaced as well */
 
 	int64 rows;    /* read */
