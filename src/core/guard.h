@@ -11,8 +11,10 @@
  *
  * It needs that within a step the share is constant and does not depend on how hard a request is (base rates may drift:
  * both sides drift together), and that outcomes arrive from both sides alike: a side that hangs is seen by the sample
- * ratio, not here. Requests count as independent; where few units send most of them and each stays on its side, counts
- * vary more than that.
+ * ratio, not here. Requests count as independent. Where few units send many requests each,
+ * stay on their side and differ much in how often they fail, counts vary more than that: of equal candidates, with the
+ * usual margins, 20,000 requests and failure rates that differ between units by a factor of 4.5 (one sigma), 1 in 10
+ * was convicted with 300 units, 1 in 300 with 3,000.
  *
  * It passes unless it convicts: a pass is no proof of equality, and an excess below a 32nd of the margin is not found.
  *
@@ -121,7 +123,8 @@ typedef struct guard_sample_ratio
 /*
  * guard_check_sample_ratio: tolerance: by how much the odds of the sides may be off, as a fraction (0.1: from 1/1.1
  * to 1.1 times), without counting as an alarm: where units are sticky and send unequal numbers of requests, requests
- * follow the share only roughly.
+ * follow the share only roughly. 3,000 units, unequal by a factor of 2.7 (one sigma), gave an alarm in a quarter of the
+ * rollouts of 20,000 requests with no tolerance, and in less than 1 % with 0.1.
  */
 extern guard_sample_ratio guard_check_sample_ratio(const guard_stratum *strata, int count, double tolerance);
 

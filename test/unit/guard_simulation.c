@@ -281,7 +281,7 @@ completed(traffic t)
 static void
 innocent_candidates_stay(void)
 {
-	int runs = thorough ? 4000 : 40;
+	int runs = thorough ? 2000 : 40;
 	int convicted_all = 0;
 
 	for (int k = 0; k < INNOCENT; k++)
