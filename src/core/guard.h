@@ -7,14 +7,14 @@
  * The promise. While no metric is worse than baseline + margin in any step, a rollout is convicted at any of its looks
  * with probability at most `level`, whatever the steps' base rates, shares and lengths. For rates the expected e-value
  * of a look at one step is at most 1.02 even in samples as small as 5 against 5 (unit test, by enumeration); over whole
- * rollouts the promise is asymptotic and checked by simulation, where 0.4 % at most were convicted.
+ * rollouts the promise is asymptotic and checked by simulation, where 0.3 % at most were convicted.
  *
  * It needs that within a step the share is constant and does not depend on how hard a request is (base rates may drift:
  * both sides drift together), and that outcomes arrive from both sides alike: a side that hangs is seen by the sample
- * ratio, not here. Requests count as independent. Where few units send many requests each,
- * stay on their side and differ much in how often they fail, counts vary more than that: of equal candidates, with the
- * usual margins, 20,000 requests and failure rates that differ between units by a factor of 4.5 (one sigma), 1 in 10
- * was convicted with 300 units, 1 in 300 with 3,000.
+ * ratio, not here. Requests count as independent. Where few units send many requests each, stay on their side and
+ * differ much in how often they fail, counts vary more than that: of equal candidates, with the usual margins, 20,000
+ * requests and failure rates that differ between units by a factor of 4.5 (one sigma), 1 in 10 was convicted with 300
+ * units, 1 in 300 with 3,000.
  *
  * It passes unless it convicts: a pass is no proof of equality, and an excess below a 32nd of the margin is not found.
  *
