@@ -8,10 +8,11 @@
 #include "pg/mm.h"
 
 /*
- * anomaly_feed: feeds every complete minute that was not fed yet, each once and in order, and fires and resolves the
- * alerts that follow; reads no more minutes after `deadline` and goes on there the next time. Never waits for a lock.
- * Returns the points fed; adds models whose alerts could not be written to *failed.
+ * anomaly_feed: feeds every minute that was complete at `now`, is folded, and was not fed yet, each once and in order,
+ * and fires and resolves the alerts that follow; reads no more minutes after `deadline` and goes on there the next
+ * time. folded: whether all that was committed at `now` is folded; else what the last fold knew counts. Never waits for
+ * a lock. Returns the points fed; adds those whose alerts could not be written to *failed.
  */
-extern int64 anomaly_feed(TimestampTz deadline, int64 *failed);
+extern int64 anomaly_feed(TimestampTz now, bool folded, TimestampTz deadline, int64 *failed);
 
 #endif

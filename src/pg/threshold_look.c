@@ -176,12 +176,15 @@ numbers(const look *l)
 					breach_operator_sign(l->threshold.operator_), l->threshold.value);
 }
 
-/* sentence: the look in one with the numbers. */
+/* sentence: the look in one, with how long it has been so. */
 static char *
 sentence(const look *l)
 {
-	return psprintf("%s for %d minutes (%lld samples in the last %d seconds)", numbers(l),
-					l->threshold.duration_minutes, (long long) l->samples, guc_monitor_interval_seconds);
+	int minutes = l->threshold.duration_minutes;
+	char *lasted = minutes == 0 ? "" : psprintf(" for %d minute%s", minutes, minutes == 1 ? "" : "s");
+
+	return psprintf("%s%s (%lld sample%s in the last %d seconds)", numbers(l), lasted, (long long) l->samples,
+					l->samples == 1 ? "" : "s", guc_monitor_interval_seconds);
 }
 
 static Jsonb *
@@ -468,29 +471,66 @@ take_turn(int64 model_id, int64 *changed, int64 *failed)
 		(*failed)++;
 }
 
+/* The looks of one model among all, where something has to be written. */
+typedef struct busy_model
+{
+	int from;
+	int count;
+	TimestampTz looked_at; /* the oldest look at what is in breach; 0: it has just begun */
+} busy_model;
+
+/* by_age: what was looked at longest ago comes first, so that a tick without enough time is not unfair to anybody. */
+static int
+by_age(const void *a, const void *b)
+{
+	const busy_model *x = a;
+	const busy_model *y = b;
+
+	if (x->looked_at != y->looked_at)
+		return x->looked_at < y->looked_at ? -1 : 1;
+	return x->from < y->from ? -1 : 1;
+}
+
+/* find_busy: the models of a list that have a turn, in its order. */
+static busy_model *
+find_busy(const look_list *all, int *count)
+{
+	busy_model *busy = palloc(sizeof(busy_model) * Max(all->count, 1));
+
+	*count = 0;
+	for (int from = 0, to; from < all->count; from = to)
+	{
+		busy_model model = {.from = from, .looked_at = DT_NOEND};
+
+		for (to = from; to < all->count && all->looks[to].model_id == all->looks[from].model_id; to++)
+			if (!quiet(&all->looks[to], all->now))
+				model.looked_at = Min(model.looked_at, all->looks[to].looked_at);
+		model.count = to - from;
+		if (model.looked_at != DT_NOEND)
+			busy[(*count)++] = model;
+	}
+	qsort(busy, *count, sizeof(busy_model), by_age);
+	return busy;
+}
+
 int64
 threshold_look_all(TimestampTz deadline, int64 *failed)
 {
 	static query gone = QUERY(GONE(""), TIMESTAMPTZOID);
 	look_list all = read_looks(0, mm_now());
 	int64 changed = 0;
+	busy_model *busy;
+	int count;
 	uint64 rows;
 	int64 *models;
 
 	measure(&all);
-	for (int from = 0, to; from < all.count; from = to)
+	busy = find_busy(&all, &count);
+	for (int i = 0; i < count && GetCurrentTimestamp() < deadline; i++)
 	{
-		bool idle = true;
-
-		for (to = from; to < all.count && all.looks[to].model_id == all.looks[from].model_id; to++)
-			idle = idle && quiet(&all.looks[to], all.now);
-		if (idle)
-			continue;
 		CHECK_FOR_INTERRUPTS();
-		if (GetCurrentTimestamp() >= deadline)
-			return changed;
-		turn = (look_list){.now = all.now, .looks = &all.looks[from], .count = to - from};
-		take_turn(all.looks[from].model_id, &changed, failed);
+		turn = (look_list){.now = all.now, .looks = &all.looks[busy[i].from], .count = busy[i].count};
+		take_turn(all.looks[busy[i].from].model_id, &changed, failed);
 	}
 
 	/* What is left: alerts of versions that serve no more, in models where nothing else is open. */

@@ -29,14 +29,19 @@
 typedef struct ticking
 {
 	TimestampTz start;
+	TimestampTz now; /* of the clock that decisions go by */
+	bool folded;     /* all that was committed then */
 	int64 failed;
 	bool in_block; /* BEGIN ... COMMIT of the caller's; the pieces cannot tell, in subtransactions of their own */
 } ticking;
 
 static int64
-fold(int64 unused)
+fold(int64 argument)
 {
+	ticking *tick = (ticking *) (intptr_t) argument;
 	int64 rows = rollup_fold(0);
+
+	tick->folded = rows >= 0;
 
 	/* Somebody else is at it: nothing of ours. */
 	return rows < 0 ? 0 : rows;
@@ -101,7 +106,7 @@ anomalies(int64 argument)
 {
 	ticking *tick = (ticking *) (intptr_t) argument;
 
-	return anomaly_feed(tick->start + BUDGET, &tick->failed);
+	return anomaly_feed(tick->now, tick->folded, tick->start + BUDGET, &tick->failed);
 }
 
 /* events: of alerts whose silence is over; then whoever listens hears that there is something to read. */
@@ -164,7 +169,7 @@ Datum
 mm_tick(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
-	ticking tick = {GetCurrentTimestamp(), 0, IsTransactionBlock()};
+	ticking tick = {.start = GetCurrentTimestamp(), .now = mm_now(), .in_block = IsTransactionBlock()};
 	int64 noted;
 	mm_scope scope;
 
