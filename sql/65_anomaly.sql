@@ -19,7 +19,7 @@ COMMENT ON AGGREGATE model_mgr.anomaly_score(value float8, observed_at timestamp
 CREATE TABLE model_mgr.anomaly_state (
     version_id bigint NOT NULL,
     metric_name text NOT NULL,
-    state bytea NOT NULL,                   -- of src/core/anomaly_stream.c: 829 bytes
+    state bytea NOT NULL,                   -- of src/core/anomaly_stream.c: 837 bytes
     fed_until timestamptz NOT NULL,         -- end of the last minute in it
     alert_since timestamptz,                -- its alert fires, or is still to be told or resolved
     untold jsonb,                           -- evidence of an alert that could not be written yet

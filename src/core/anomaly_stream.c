@@ -1,12 +1,17 @@
 /*
  * anomaly_stream.c: feeds a detector (anomaly.c) with values of minutes that stand on different numbers of requests.
  *
- * The detector takes each value for what it is. Two things are different for a version's metrics, and both are met
- * here, so that the detector stays the one that anomaly_score() has.
+ * The detector takes each value for what it is. Three things are different for a version's metrics, and are met here,
+ * so that the detector stays the one that anomaly_score() has.
  *
  * Samples vary. When a rollout takes nine tenths of a version's traffic away, the noise of its means and rates trebles
  * and every minute looks odd. A minute with fewer samples than usual is therefore moved towards the recent mean by the
- * square root of the ratio, which gives it the noise that the detector knows. With more it goes in as it is.
+ * square root of the ratio, which gives it the noise that the detector knows. With more it goes in as it is. What is
+ * usual falls slowly, so that the detector can widen its ranges meanwhile.
+ *
+ * Equal values are not equal. The mean of twenty times 0.002 is off by a rounding error, and to a detector that has
+ * seen nothing but 0.002 that is the largest step ever. What differs from the value before by a billionth is that
+ * value.
  *
  * Somebody is woken. A record of a quiet series is no incident, but thousands of streams set some each hour. An
  * incident is two odd points among five: noise alone hardly does that, an incident or the way back from a short one
@@ -27,6 +32,7 @@
 #define NEAR 4        /* an odd point confirms another at most so many points before */
 #define EVIDENCE 9.0  /* minus logarithm of the chance: about 1 in 8,000 */
 #define SAMPLES_MAX 1e15
+#define ROUNDING 1e-9
 #define HOLD (6 * 60 * ANOMALY_MINUTE) /* for so long values alone keep an incident going */
 #define HOLD_SHARE (1 / 3.0)           /* of the depth */
 
@@ -53,9 +59,8 @@ term(double x, double p)
 static bool
 by_chance(const anomaly_stream *s)
 {
-	double points = (double) s->detector.n - 1; /* what is usual does not know the present point */
-	double known = s->usual_samples * (points < MEMORY ? points : MEMORY);
-	double usual = (s->usual_sum * (points < MEMORY ? points : MEMORY) + 1) / (known + 2);
+	double points = fmin((double) s->detector.n - 1, MEMORY); /* the means do not know the present point */
+	double usual = (s->mean_sum * points + 1) / (s->mean_samples * points + 2);
 	double share = s->recent_sum / s->recent_samples;
 
 	share = fmax(0, fmin(1, share));
@@ -95,18 +100,17 @@ follow(anomaly_stream *s, double value, double expected, bool odd, bool proporti
 	return began;
 }
 
-anomaly_stream_result
-anomaly_stream_update(anomaly_stream *s, double value, double samples, bool proportion, int64_t minute,
-					  double sensitivity)
+/* as_usual: the value as it would look on as many samples as usual, and without rounding errors. */
+static double
+as_usual(const anomaly_stream *s, double value, double samples)
 {
-	anomaly *a = &s->detector;
-	anomaly_stream_result result;
-	anomaly_result judged;
+	const anomaly *a = &s->detector;
 	double fed = value;
-	double weight;
+	double previous;
 
-	samples = fmin(samples, SAMPLES_MAX);
-	if (a->n > 0 && samples < s->usual_samples)
+	if (a->n == 0)
+		return value;
+	if (samples < s->usual_samples)
 	{
 		double mean = ldexp(a->local_mean, a->scale);
 
@@ -114,6 +118,22 @@ anomaly_stream_update(anomaly_stream *s, double value, double samples, bool prop
 		if (!isfinite(fed))
 			fed = value;
 	}
+	previous = ldexp(a->previous, a->scale);
+	return fabs(fed - previous) <= ROUNDING * fabs(previous) ? previous : fed;
+}
+
+anomaly_stream_result
+anomaly_stream_update(anomaly_stream *s, double value, double samples, bool proportion, int64_t minute,
+					  double sensitivity)
+{
+	anomaly *a = &s->detector;
+	anomaly_stream_result result;
+	anomaly_result judged;
+	double fed;
+	double weight;
+
+	samples = fmin(samples, SAMPLES_MAX);
+	fed = as_usual(s, value, samples);
 	judged = anomaly_update(a, fed, minute, sensitivity);
 	if (proportion)
 	{
@@ -127,9 +147,12 @@ anomaly_stream_update(anomaly_stream *s, double value, double samples, bool prop
 	result.cause = judged.cause;
 
 	weight = (double) a->n < MEMORY ? 1 / (double) a->n : 1 / MEMORY;
-	s->usual_samples += weight * (samples - s->usual_samples);
+	s->usual_samples += (samples < s->usual_samples ? 1 / MEMORY : weight) * (samples - s->usual_samples);
 	if (proportion)
-		s->usual_sum += weight * (value * samples - s->usual_sum);
+	{
+		s->mean_samples += weight * (samples - s->mean_samples);
+		s->mean_sum += weight * (value * samples - s->mean_sum);
+	}
 	return result;
 }
 
@@ -164,7 +187,8 @@ unpack(const unsigned char *from, uint64_t *bits)
 /* What follows the detector, in this order; the seldom changing ones first. */
 #define NUMBERS(s)                                                                                                     \
 	{                                                                                                                  \
-		&(s)->before, &(s)->depth, &(s)->usual_samples, &(s)->usual_sum, &(s)->recent_samples, &(s)->recent_sum        \
+		&(s)->before, &(s)->depth, &(s)->usual_samples, &(s)->mean_samples, &(s)->mean_sum, &(s)->recent_samples,      \
+			&(s)->recent_sum                                                                                           \
 	}
 
 void
@@ -175,7 +199,7 @@ anomaly_stream_serialise(const anomaly_stream *s, unsigned char bytes[ANOMALY_ST
 
 	anomaly_serialise(&s->detector, bytes);
 	to = pack(to, (uint64_t) s->since);
-	for (int i = 0; i < 6; i++)
+	for (int i = 0; i < 7; i++)
 	{
 		uint64_t bits;
 
@@ -197,7 +221,7 @@ anomaly_stream_restore(anomaly_stream *s, const unsigned char *bytes, size_t len
 		return false;
 	from = unpack(from, &bits);
 	memcpy(&s->since, &bits, 8);
-	for (int i = 0; i < 6; i++)
+	for (int i = 0; i < 7; i++)
 	{
 		from = unpack(from, &bits);
 		memcpy(numbers[i], &bits, 8);
@@ -208,6 +232,6 @@ anomaly_stream_restore(anomaly_stream *s, const unsigned char *bytes, size_t len
 	from = unpack(from, &bits);
 	memcpy(&s->last, &bits, 8);
 	return s->last_odd <= s->detector.n && (s->since == ANOMALY_NO_TIME) == (s->last == ANOMALY_NO_TIME) &&
-		   s->last >= s->since && s->usual_samples >= 0 && s->usual_samples <= SAMPLES_MAX && s->recent_samples >= 0 &&
-		   s->recent_samples <= 5 * SAMPLES_MAX;
+		   s->last >= s->since && s->usual_samples >= 0 && s->usual_samples <= SAMPLES_MAX && s->mean_samples >= 0 &&
+		   s->mean_samples <= SAMPLES_MAX && s->recent_samples >= 0 && s->recent_samples <= 5 * SAMPLES_MAX;
 }

@@ -13,11 +13,12 @@ typedef struct anomaly_stream
 	anomaly detector;
 	/* the incident that goes on; NO_TIME: none */
 	int64_t since;
-	double before; /* what was usual when it began; also of an odd point not confirmed yet */
-	double depth;  /* how far the worst odd point was from that */
+	double before;        /* what was usual when it began; also of an odd point not confirmed yet */
+	double depth;         /* how far the worst odd point was from that */
+	double usual_samples; /* of a point: quick to rise, slow to fall */
 	/* of the points so far, slowly forgetting: mean of samples, and of value * samples */
-	double usual_samples;
-	double usual_sum;
+	double mean_samples;
+	double mean_sum;
 	/* of the last few points, fading */
 	double recent_samples;
 	double recent_sum;
@@ -34,7 +35,7 @@ typedef struct anomaly_stream_result
 	bool began; /* an incident: the second odd point of late, and more than so few requests show by chance */
 } anomaly_stream_result;
 
-#define ANOMALY_STREAM_SIZE (ANOMALY_SIZE + 9 * 8)
+#define ANOMALY_STREAM_SIZE (ANOMALY_SIZE + 10 * 8)
 #define ANOMALY_MINUTE INT64_C(60000000)
 #define ANOMALY_QUIET (15 * ANOMALY_MINUTE) /* an incident is over after so long without a sign of it */
 

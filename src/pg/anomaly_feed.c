@@ -14,14 +14,11 @@
 
 #include <math.h>
 
-#include "catalog/pg_type.h"
 #include "miscadmin.h"
-#include "utils/array.h"
-#include "utils/hsearch.h"
 #include "utils/memutils.h"
 
-#include "core/anomaly_stream.h"
 #include "pg/alert.h"
+#include "pg/anomaly_internal.h"
 #include "pg/query.h"
 #include "pg/rollup.h"
 
@@ -29,69 +26,20 @@
 #define FEED_LOCK (-3)
 
 #define CHUNK_ROWS 20000
-#define WRITE_ROWS 4000
 
 /* Of the time given, for telling and for writing what was read. */
 #define TELLING (300 * INT64CONST(1000))
-
-/* A clock that steps back by less only waits; by more, or when somebody sets it back, minutes are looked for again. */
-#define CLOCK_SLACK USECS_PER_HOUR
-
-#define METRICS 4
-
-static const struct
-{
-	const char *name;
-	bool proportion;
-} metrics[METRICS] = {
-	{"success_rate", true}, {"avg_response_time", false}, {"confidence_score", false}, {"cost_per_request", false}};
-
-static const char *const causes[] = {"none", "level", "jump", "local", "season", "stuck"};
-
-/* One stream while it is fed. */
-typedef struct stream
-{
-	anomaly_stream state;
-	bool stored; /* has a row */
-	bool lost;   /* and its state is of no use */
-	bool changed;
-	bool firing; /* its alert was written and not resolved */
-	bool untold; /* an incident whose alert could not be written yet, with these facts */
-	double value;
-	double expected;
-	int64 samples;
-	Jsonb *evidence;
-	TimestampTz fed_until; /* end of the last minute fed */
-} stream;
-
-typedef struct version_streams
-{
-	int64 version_id; /* the key */
-	bool described;
-	int64 model_id; /* 0: no such version */
-	char *model_name;
-	char *version;
-	stream streams[METRICS];
-} version_streams;
 
 /* One minute of one version. */
 typedef struct minute
 {
 	TimestampTz bucket;
 	int64 version_id;
-	double samples[METRICS];
-	double sums[METRICS];
+	double samples[ANOMALY_METRICS];
+	double sums[ANOMALY_METRICS];
 } minute;
 
-typedef struct feed
-{
-	MemoryContext context; /* of what lives as long as the feed */
-	HTAB *versions;
-	TimestampTz now;
-	TimestampTz deadline; /* of alerts */
-	int64 points;
-	int64 *failed;
-} feed;
+static const char *const causes[] = {"none", "level", "jump", "local", "season", "stuck"};
 
 /* What one guarded write of an alert is about. */
 typedef struct telling
@@ -126,7 +74,7 @@ take_minutes(uint64 rows, uint64 *count)
 		m = &minutes[n - 1];
 		m->samples[0] += (double) query_int64(i, 2);
 		m->sums[0] += (double) query_int64(i, 3);
-		for (int k = 1; k < METRICS; k++)
+		for (int k = 1; k < ANOMALY_METRICS; k++)
 		{
 			m->samples[k] += (double) query_int64(i, 2 + 2 * k);
 			m->sums[k] += query_float8(i, 3 + 2 * k);
@@ -135,103 +83,6 @@ take_minutes(uint64 rows, uint64 *count)
 	SPI_freetuptable(SPI_tuptable);
 	*count = n;
 	return minutes;
-}
-
-/* find: the version's streams, made when new. */
-static version_streams *
-find(feed *f, int64 version_id, bool *found)
-{
-	version_streams *v = hash_search(f->versions, &version_id, HASH_ENTER, found);
-
-	if (!*found)
-	{
-		memset((char *) v + sizeof(v->version_id), 0, sizeof(*v) - sizeof(v->version_id));
-		for (int k = 0; k < METRICS; k++)
-		{
-			anomaly_stream_init(&v->streams[k].state);
-			v->streams[k].fed_until = DT_NOBEGIN;
-		}
-	}
-	return v;
-}
-
-#define STATE_COLUMNS                                                                                                  \
-	"SELECT s.version_id, s.metric_name, s.state, s.fed_until, s.alert_since IS NOT NULL AND s.untold IS NULL,"        \
-	" s.untold, (s.untold->>'value')::pg_catalog.float8, (s.untold->>'expected')::pg_catalog.float8,"                  \
-	" (s.untold->>'samples')::pg_catalog.int8 FROM model_mgr.anomaly_state s"
-
-/* take_states: the last result into the streams. */
-static void
-take_states(feed *f, uint64 rows)
-{
-	for (uint64 i = 0; i < rows; i++)
-	{
-		char *name = query_text(i, 1);
-		bool found;
-		version_streams *v = find(f, query_int64(i, 0), &found);
-
-		for (int k = 0; k < METRICS; k++)
-		{
-			stream *s = &v->streams[k];
-			bool isnull;
-			bytea *bytes;
-
-			if (s->stored || strcmp(name, metrics[k].name) != 0)
-				continue;
-			bytes = DatumGetByteaPP(query_datum(i, 2, &isnull));
-			s->stored = true;
-			s->fed_until = query_time(i, 3);
-			s->lost =
-				!anomaly_stream_restore(&s->state, (unsigned char *) VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes)) ||
-				s->fed_until > f->now + (mm_clock_is_fixed() ? 0 : CLOCK_SLACK);
-			s->firing = query_bool(i, 4);
-			s->untold = !query_isnull(i, 5);
-			if (s->untold)
-			{
-				MemoryContext old = MemoryContextSwitchTo(f->context);
-
-				s->evidence = query_jsonb(i, 5);
-				MemoryContextSwitchTo(old);
-				s->value = query_float8(i, 6);
-				s->expected = query_float8(i, 7);
-				s->samples = query_int64(i, 8);
-			}
-		}
-	}
-	SPI_freetuptable(SPI_tuptable);
-}
-
-/* load: the states of the versions that these minutes name and that are not there yet. */
-static void
-load(feed *f, const minute *minutes, uint64 count)
-{
-	static query states = QUERY(STATE_COLUMNS " WHERE s.version_id = ANY ($1)", INT8ARRAYOID);
-	Datum *ids = palloc(sizeof(Datum) * (count + 1));
-	int n = 0;
-
-	for (uint64 i = 0; i < count; i++)
-	{
-		bool found;
-
-		(void) find(f, minutes[i].version_id, &found);
-		if (!found)
-			ids[n++] = Int64GetDatum(minutes[i].version_id);
-	}
-	if (n > 0)
-		take_states(f, query_run(&states, datum_arg(PointerGetDatum(construct_array(ids, n, INT8OID, sizeof(int64),
-																					FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)),
-													false)));
-}
-
-/* load_alerts: the streams whose alerts fire or are still to be told, whether they have new minutes or not. */
-static void
-load_alerts(feed *f)
-{
-	static query alerts =
-		QUERY(STATE_COLUMNS " WHERE s.version_id IN"
-							" (SELECT a.version_id FROM model_mgr.anomaly_state a WHERE a.alert_since IS NOT NULL)");
-
-	take_states(f, query_run(&alerts));
 }
 
 /* --- telling --- */
@@ -265,17 +116,17 @@ static int64
 fire(int64 argument)
 {
 	telling *t = (telling *) (intptr_t) argument;
-	stream *s = &t->v->streams[t->metric];
+	feed_stream *s = &t->v->streams[t->metric];
 	alert_facts facts = {
 		.kind = "anomaly",
 		.model_id = t->v->model_id,
 		.version_id = t->v->version_id,
 		.model_name = t->v->model_name,
 		.version = t->v->version,
-		.metric_name = metrics[t->metric].name,
+		.metric_name = anomaly_metrics[t->metric].name,
 		.severity = "warning",
-		.summary = psprintf("%s of version %s is %.4g where %.4g is usual", metrics[t->metric].name, t->v->version,
-							s->value, s->expected),
+		.summary = psprintf("%s of version %s is %.4g where %.4g is usual", anomaly_metrics[t->metric].name,
+							t->v->version, s->value, s->expected),
 		.current_value = s->value,
 		.samples = s->samples,
 		.evidence = s->evidence,
@@ -296,7 +147,7 @@ resolve(int64 argument)
 
 	if (!mm_lock_model(t->v->model_id, false))
 		return 0;
-	(void) alert_resolve("anomaly", t->v->model_id, t->v->version_id, metrics[t->metric].name);
+	(void) alert_resolve("anomaly", t->v->model_id, t->v->version_id, anomaly_metrics[t->metric].name);
 	return 1;
 }
 
@@ -320,7 +171,7 @@ told(feed *f, version_streams *v, int metric, int64 (*work)(int64))
 static void
 begun(feed *f, version_streams *v, int k, const minute *m, const anomaly_stream_result *r)
 {
-	stream *s = &v->streams[k];
+	feed_stream *s = &v->streams[k];
 	MemoryContext old = MemoryContextSwitchTo(f->context);
 
 	s->value = m->sums[k] / m->samples[k];
@@ -340,7 +191,7 @@ begun(feed *f, version_streams *v, int k, const minute *m, const anomaly_stream_
 static void
 worse(feed *f, version_streams *v, int k, const minute *m)
 {
-	stream *s = &v->streams[k];
+	feed_stream *s = &v->streams[k];
 
 	s->value = m->sums[k] / m->samples[k];
 	s->samples = (int64) m->samples[k];
@@ -351,7 +202,7 @@ worse(feed *f, version_streams *v, int k, const minute *m)
 static void
 over(feed *f, version_streams *v, int k)
 {
-	stream *s = &v->streams[k];
+	feed_stream *s = &v->streams[k];
 
 	s->changed = true;
 	s->untold = false;
@@ -365,15 +216,15 @@ over(feed *f, version_streams *v, int k)
 static void
 take(feed *f, version_streams *v, int k, const minute *m, bool quietly)
 {
-	stream *s = &v->streams[k];
+	feed_stream *s = &v->streams[k];
 	anomaly_stream_result r;
 
 	if (!(m->samples[k] > 0) || !isfinite(m->sums[k]) || m->bucket < s->fed_until)
 		return;
 	if (anomaly_stream_ends(&s->state, m->bucket) && !quietly)
 		over(f, v, k);
-	r = anomaly_stream_update(&s->state, m->sums[k] / m->samples[k], m->samples[k], metrics[k].proportion, m->bucket,
-							  guc_anomaly_sensitivity);
+	r = anomaly_stream_update(&s->state, m->sums[k] / m->samples[k], m->samples[k], anomaly_metrics[k].proportion,
+							  m->bucket, guc_anomaly_sensitivity);
 	s->fed_until = m->bucket + USECS_PER_MINUTE;
 	s->changed = true;
 	f->points++;
@@ -397,15 +248,15 @@ restart(feed *f, version_streams *v, TimestampTz until)
 	uint64 count;
 	minute *minutes = take_minutes(query_run(&kept, int64_arg(v->version_id), time_arg(until)), &count);
 
-	for (int k = 0; k < METRICS; k++)
+	for (int k = 0; k < ANOMALY_METRICS; k++)
 	{
-		stream *s = &v->streams[k];
+		feed_stream *s = &v->streams[k];
 
 		if (!s->lost)
 			continue;
 		ereport(
 			LOG,
-			errmsg("model_mgr: the detector of anomalies in %s of version %lld begins anew", metrics[k].name,
+			errmsg("model_mgr: the detector of anomalies in %s of version %lld begins anew", anomaly_metrics[k].name,
 				   (long long) v->version_id),
 			errdetail(
 				"Its stored state is damaged, of another format, or ahead of the clock; the minutes kept are fed again."));
@@ -425,18 +276,28 @@ restart(feed *f, version_streams *v, TimestampTz until)
 static void
 feed_minutes(feed *f, const minute *minutes, uint64 count, TimestampTz reading_until)
 {
-	load(f, minutes, count);
+	int64 *unknown = palloc(sizeof(int64) * (count + 1));
+	int unknowns = 0;
+	bool found;
+
 	for (uint64 i = 0; i < count; i++)
 	{
-		bool found;
-		version_streams *v = find(f, minutes[i].version_id, &found);
+		(void) anomaly_find(f, minutes[i].version_id, &found);
+		if (!found)
+			unknown[unknowns++] = minutes[i].version_id;
+	}
+	if (unknowns > 0)
+		anomaly_load(f, unknown, unknowns);
+	for (uint64 i = 0; i < count; i++)
+	{
+		version_streams *v = anomaly_find(f, minutes[i].version_id, &found);
 		bool lost = false;
 
-		for (int k = 0; k < METRICS; k++)
+		for (int k = 0; k < ANOMALY_METRICS; k++)
 			lost = lost || v->streams[k].lost;
 		if (lost && (i == 0 || GetCurrentTimestamp() < reading_until))
 			restart(f, v, minutes[i].bucket);
-		for (int k = 0; k < METRICS; k++)
+		for (int k = 0; k < ANOMALY_METRICS; k++)
 			if (!v->streams[k].lost)
 				take(f, v, k, &minutes[i], false);
 		if (i % 1024 == 0)
@@ -464,106 +325,6 @@ chunk_end(TimestampTz from, TimestampTz until)
 	return Max(query_time(0, 1), query_time(0, 0) + USECS_PER_MINUTE);
 }
 
-/* --- writing --- */
-
-typedef struct rows
-{
-	int n;
-	Datum values[6][WRITE_ROWS];
-	bool nulls[6][WRITE_ROWS];
-} rows;
-
-static const Oid row_types[] = {INT8OID, TEXTOID, BYTEAOID, TIMESTAMPTZOID, TIMESTAMPTZOID, JSONBOID};
-
-static query_arg
-rows_column(rows *r, int column)
-{
-	bool by_value = column == 0 || column == 3 || column == 4;
-	int dims = r->n;
-	int lower = 1;
-
-	return datum_arg(
-		PointerGetDatum(construct_md_array(r->values[column], r->nulls[column], 1, &dims, &lower, row_types[column],
-										   by_value ? sizeof(int64) : -1, by_value && FLOAT8PASSBYVAL,
-										   by_value ? TYPALIGN_DOUBLE : TYPALIGN_INT)),
-		false);
-}
-
-/* rows_write: and begins with none again. */
-static void
-rows_write(rows *r, query *q)
-{
-	if (r->n > 0)
-		query_run(q, rows_column(r, 0), rows_column(r, 1), rows_column(r, 2), rows_column(r, 3), rows_column(r, 4),
-				  rows_column(r, 5));
-	r->n = 0;
-}
-
-static void
-rows_add(rows *r, const feed *f, const version_streams *v, int k)
-{
-	const stream *s = &v->streams[k];
-	bytea *bytes = palloc(VARHDRSZ + ANOMALY_STREAM_SIZE);
-	bool alert = s->firing || s->untold;
-	int i = r->n++;
-
-	SET_VARSIZE(bytes, VARHDRSZ + ANOMALY_STREAM_SIZE);
-	anomaly_stream_serialise(&s->state, (unsigned char *) VARDATA(bytes));
-	r->values[0][i] = Int64GetDatum(v->version_id);
-	r->values[1][i] = CStringGetTextDatum(metrics[k].name);
-	r->values[2][i] = PointerGetDatum(bytes);
-	r->values[3][i] = TimestampTzGetDatum(s->fed_until);
-	/* one that ended and could not be resolved yet has no beginning any more */
-	r->values[4][i] = TimestampTzGetDatum(s->state.since != ANOMALY_NO_TIME ? s->state.since : s->fed_until);
-	r->values[5][i] = PointerGetDatum(s->evidence);
-	for (int column = 0; column < 4; column++)
-		r->nulls[column][i] = false;
-	r->nulls[4][i] = !alert;
-	r->nulls[5][i] = !s->untold;
-}
-
-#define UNNESTED                                                                                                       \
-	" FROM pg_catalog.unnest($1, $2, $3, $4, $5, $6) u(version_id, metric_name, state, fed_until, alert_since, untold)"
-#define ROW_TYPES INT8ARRAYOID, TEXTARRAYOID, BYTEAARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, JSONBARRAYOID
-
-/* write_states: the streams that were touched. A new one of a version that is gone gets no row. */
-static void
-write_states(feed *f)
-{
-	static query update = QUERY(
-		"UPDATE model_mgr.anomaly_state s SET state = u.state, fed_until = u.fed_until, alert_since = u.alert_since,"
-		" untold = u.untold" UNNESTED " WHERE s.version_id = u.version_id AND s.metric_name = u.metric_name",
-		ROW_TYPES);
-	static query insert = QUERY(
-		"INSERT INTO model_mgr.anomaly_state (version_id, metric_name, state, fed_until, alert_since, untold) SELECT u.*" UNNESTED
-		" WHERE EXISTS (SELECT FROM model_mgr.model_version v WHERE v.version_id = u.version_id)",
-		ROW_TYPES);
-	MemoryContext context = AllocSetContextCreate(f->context, "anomaly states", ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(f->context);
-	rows *changed = palloc(sizeof(rows));
-	rows *fresh = palloc(sizeof(rows));
-	HASH_SEQ_STATUS scan;
-	version_streams *v;
-
-	changed->n = fresh->n = 0;
-	MemoryContextSwitchTo(context);
-	hash_seq_init(&scan, f->versions);
-	while ((v = hash_seq_search(&scan)) != NULL)
-		for (int k = 0; k < METRICS; k++)
-			if (v->streams[k].changed)
-			{
-				rows *r = v->streams[k].stored ? changed : fresh;
-
-				rows_add(r, f, v, k);
-				if (r->n == WRITE_ROWS)
-					rows_write(r, r == changed ? &update : &insert);
-			}
-	rows_write(changed, &update);
-	rows_write(fresh, &insert);
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(context);
-}
-
 /* finish: what is due for every stream at hand once all minutes before `until` are known. */
 static void
 finish(feed *f, TimestampTz until)
@@ -573,9 +334,9 @@ finish(feed *f, TimestampTz until)
 
 	hash_seq_init(&scan, f->versions);
 	while ((v = hash_seq_search(&scan)) != NULL)
-		for (int k = 0; k < METRICS; k++)
+		for (int k = 0; k < ANOMALY_METRICS; k++)
 		{
-			stream *s = &v->streams[k];
+			feed_stream *s = &v->streams[k];
 
 			if (s->lost)
 				continue;
@@ -607,16 +368,6 @@ known_until(TimestampTz now, bool folded)
 	return now - ((now % USECS_PER_MINUTE) + USECS_PER_MINUTE) % USECS_PER_MINUTE;
 }
 
-/* forget_versions: streams of versions that were deleted, when an hour is over. */
-static void
-forget_versions(void)
-{
-	static query orphans = QUERY("DELETE FROM model_mgr.anomaly_state s WHERE NOT EXISTS"
-								 " (SELECT FROM model_mgr.model_version v WHERE v.version_id = s.version_id)");
-
-	query_run(&orphans);
-}
-
 int64
 anomaly_feed(TimestampTz now, bool folded, TimestampTz deadline, int64 *failed)
 {
@@ -641,7 +392,7 @@ anomaly_feed(TimestampTz now, bool folded, TimestampTz deadline, int64 *failed)
 	if (query_run(&watermark) > 0)
 		fed = query_time(0, 0);
 	before = fed;
-	if (fed > now + (mm_clock_is_fixed() ? 0 : CLOCK_SLACK))
+	if (fed > now + (mm_clock_is_fixed() ? 0 : ANOMALY_CLOCK_SLACK))
 		fed = DT_NOBEGIN;
 
 	f.context = AllocSetContextCreate(CurrentMemoryContext, "anomaly feed", ALLOCSET_DEFAULT_SIZES);
@@ -651,7 +402,7 @@ anomaly_feed(TimestampTz now, bool folded, TimestampTz deadline, int64 *failed)
 	old = MemoryContextSwitchTo(chunk);
 	level = rollup_plan_for_history();
 
-	load_alerts(&f);
+	anomaly_load_alerts(&f);
 	while (fed < until)
 	{
 		TimestampTz end = chunk_end(fed, until);
@@ -673,12 +424,12 @@ anomaly_feed(TimestampTz now, bool folded, TimestampTz deadline, int64 *failed)
 		}
 	}
 	finish(&f, until);
-	write_states(&f);
+	anomaly_store(&f);
 	if (fed != before && fed != DT_NOBEGIN)
 	{
 		query_run(&store, time_arg(fed));
 		if (before == DT_NOBEGIN || fed / USECS_PER_HOUR != before / USECS_PER_HOUR)
-			forget_versions();
+			anomaly_forget_versions();
 	}
 	AtEOXact_GUC(true, level);
 	MemoryContextSwitchTo(old);

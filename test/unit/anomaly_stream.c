@@ -308,7 +308,7 @@ stored(void)
 			  !anomaly_stream_restore(&kept.stream, bytes, 0),
 		  "lengths");
 	/* since and last are times, any will do if there is none or both; all other words may not be all ones */
-	for (int i = 0; i < 9; i++)
+	for (int i = 0; i < 10; i++)
 	{
 		unsigned char *word = bytes + ANOMALY_SIZE + 8 * i;
 		unsigned char was[8];
@@ -321,6 +321,36 @@ stored(void)
 	CHECK(anomaly_stream_restore(&kept.stream, bytes, sizeof(bytes)), "whole again");
 	bytes[0] ^= 3;
 	CHECK(!anomaly_stream_restore(&kept.stream, bytes, sizeof(bytes)), "the detector's version");
+}
+
+/* The same price for every request: its mean is off by roundings, and nothing is odd until it really moves. */
+static void
+roundings(void)
+{
+	anomaly_stream s;
+	int began = 0;
+	int flags = 0;
+
+	seed = 37;
+	anomaly_stream_init(&s);
+	for (int i = 0; i < 3000; i++)
+	{
+		double price = i < 2900 ? 0.002 : 0.0021;
+		int n = 1 + (int) (uniform() * 40);
+		double sum = 0;
+		anomaly_stream_result r;
+
+		for (int k = 0; k < n; k++)
+			sum += price;
+		(void) anomaly_stream_ends(&s, START + i * MINUTE);
+		r = anomaly_stream_update(&s, sum / n, n, false, START + i * MINUTE, 2);
+		if (i < 2900)
+			flags += r.score > 0;
+		else
+			began += r.began;
+	}
+	CHECK(flags == 0, "%d flags of rounding errors", flags);
+	CHECK(began == 1, "%d beginnings of a new price", began);
 }
 
 /* Values and samples at the ends of what doubles hold. */
@@ -357,6 +387,7 @@ main(void)
 	edges();
 	sensitivities();
 	stored();
+	roundings();
 	extremes();
 	return unit_done();
 }
