@@ -43,11 +43,11 @@ AS 'MODULE_PATHNAME', 'mm_default_partition_oldest' LANGUAGE C STABLE STRICT PAR
 COMMENT ON FUNCTION model_mgr.default_partition_oldest(timestamptz) IS
 'The oldest time in the default partition of observation before that one; NULL when there is none. Nobody but the owner reads a partition by itself.';
 
--- Who holds or wants the lock of a model, the fold (-1) or maintenance (-2); see mm_lock_model() for the key. Without the
+-- Who holds or wants the lock of a model, the fold (-1), maintenance (-2) or the feed of the detectors (-3); see mm_lock_model() for the key. Without the
 -- right to see others' sessions since is NULL, but for prepared transactions and those who wait.
 CREATE VIEW model_mgr.model_lock_list AS
 SELECT k.model_id,
-       CASE k.model_id WHEN -1 THEN 'the fold of the rollups' WHEN -2 THEN 'maintenance'
+       CASE k.model_id WHEN -1 THEN 'the fold of the rollups' WHEN -2 THEN 'maintenance' WHEN -3 THEN 'the feed of the detectors'
             ELSE (SELECT pg_catalog.format('model "%s"', m.model_name) FROM model_mgr.model m WHERE m.model_id = k.model_id) END AS what,
        k.granted, k.pid, p.gid::text AS prepared,
        coalesce(a.usename::text, p.owner::text) AS user_name, a.application_name, a.state,
@@ -57,10 +57,11 @@ FROM (SELECT (((l.classid::bigint # 1835886450) << 32) | l.objid::bigint) AS mod
       WHERE l.locktype = 'advisory' AND l.objsubid = 2 AND l.mode = 'ExclusiveLock'
         AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())) k
 LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = k.pid
-LEFT JOIN pg_catalog.pg_prepared_xacts p ON k.pid IS NULL AND k.virtualtransaction = '-1/' || p.transaction::text
-WHERE k.model_id = ANY ('{-1,-2}'::bigint[]) OR EXISTS (SELECT FROM model_mgr.model m WHERE m.model_id = k.model_id);
+LEFT JOIN pg_catalog.pg_locks x ON k.pid IS NULL AND x.pid IS NULL AND x.locktype = 'transactionid' AND x.virtualtransaction = k.virtualtransaction
+LEFT JOIN pg_catalog.pg_prepared_xacts p ON p.transaction = x.transactionid
+WHERE k.model_id = ANY ('{-1,-2,-3}'::bigint[]) OR EXISTS (SELECT FROM model_mgr.model m WHERE m.model_id = k.model_id);
 COMMENT ON VIEW model_mgr.model_lock_list IS 'Who holds, or waits for, the lock of a model: whoever changes its state, one at a time.';
-COMMENT ON COLUMN model_mgr.model_lock_list.model_id IS 'The model; -1: the fold of the rollups, -2: maintenance.';
+COMMENT ON COLUMN model_mgr.model_lock_list.model_id IS 'The model; -1: the fold of the rollups, -2: maintenance, -3: the feed of the detectors.';
 COMMENT ON COLUMN model_mgr.model_lock_list.what IS 'The same in words.';
 COMMENT ON COLUMN model_mgr.model_lock_list.granted IS 'Held; false: waited for.';
 COMMENT ON COLUMN model_mgr.model_lock_list.pid IS 'Process; NULL for a prepared transaction.';
@@ -277,6 +278,22 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION model_mgr.health_check() IS
 'What is not well with this installation: one row a check, ok, detail with the numbers, and hint with the next step (NULL when ok). Judges by real time. On a standby only what makes sense there; of others'' sessions what the caller may see.';
+
+CREATE FUNCTION model_mgr.get_model_health_dashboard() RETURNS jsonb
+LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp SET jit = off
+BEGIN ATOMIC
+    SELECT pg_catalog.jsonb_build_object(
+        'models', (SELECT coalesce(pg_catalog.jsonb_object_agg(m.model_name, pg_catalog.to_jsonb(v)), '{}')
+                   FROM model_mgr.model m LEFT JOIN model_mgr.model_version v ON v.model_id = m.model_id AND v.status = 'active'),
+        'performance', (SELECT coalesce(pg_catalog.jsonb_object_agg(v.model_name, model_mgr.get_current_metrics_json(v.model_name, v.version)), '{}')
+                        FROM model_mgr.model_version v WHERE v.status = 'active'),
+        'ab_tests', '{}'::jsonb,
+        'alerts', (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(a)), '[]') FROM model_mgr.get_active_alerts() a),
+        'updates', '{}'::jsonb,
+        'timestamp', extract(epoch FROM model_mgr.clock_time())::float8);
+END;
+COMMENT ON FUNCTION model_mgr.get_model_health_dashboard() IS
+'All models at a glance: models (by name: the active version as an object, or null), performance (by name: get_current_metrics_json() of it over the last hour), ab_tests ({} in this version), alerts (get_active_alerts() as a list), updates ({} in this version), timestamp (seconds since 1970).';
 
 CREATE FUNCTION model_mgr.assert_healthy(model_name text, version text DEFAULT NULL) RETURNS void
 AS 'MODULE_PATHNAME', 'mm_assert_healthy' LANGUAGE C STABLE PARALLEL RESTRICTED;

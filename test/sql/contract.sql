@@ -78,6 +78,7 @@ INSERT INTO contract VALUES
     ('silence', 'model_name text, until timestamptz, reason text = , metric_name text = null', 'void', 'w'),
     ('setup_roles', 'admin_role text = model_mgr_admin, operator_role text = model_mgr_operator, app_role text = model_mgr_app, reader_role text = model_mgr_reader', 'void', 'w'),
     ('model_mgr_version', '', 'text', 'r'),
+    ('get_model_health_dashboard', '', 'jsonb', 'r'),
     ('assert_healthy', 'model_name text, version text = null', 'void', 'r'),
     ('health_check', '', 'TABLE(check_name text, ok boolean, detail text, hint text)', 'r');
 CREATE TEMP TABLE contract_row (relation_name text, columns text);
