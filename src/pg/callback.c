@@ -156,6 +156,7 @@ resolve(int64 callback_id, user_code *code)
 							   " WHERE c.callback_id = $1",
 							   INT8OID, INT8OID, INT8OID);
 	const char *lost;
+	const char *lost_too;
 	user_code named;
 
 	query_run(&read, int64_arg(callback_id));
@@ -169,8 +170,10 @@ resolve(int64 callback_id, user_code *code)
 	if (lost == NULL || !OidIsValid(named.function))
 		return lost;
 	named.role = get_role_oid(named.role_name, true);
-	if (!OidIsValid(named.role) || user_code_lost(&named))
-		return lost;
+	lost_too = OidIsValid(named.role) ? user_code_lost(&named)
+									  : psprintf("role \"%s\" does not exist any more", named.role_name);
+	if (lost_too)
+		return named.function == code->function ? lost : lost_too;
 	*code = named;
 	query_run(&store, int64_arg(callback_id), int64_arg(named.function), int64_arg(named.role));
 	return NULL;
