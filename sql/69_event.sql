@@ -137,3 +137,28 @@ COMMENT ON COLUMN model_mgr.callback_list.given_up IS 'Events that were tried fo
 COMMENT ON COLUMN model_mgr.callback_list.last_delivered_at IS 'When a delivery last went well.';
 COMMENT ON COLUMN model_mgr.callback_list.next_attempt_at IS 'When the next attempt is due; NULL: nothing is pending.';
 COMMENT ON COLUMN model_mgr.callback_list.last_error IS 'Why the newest event that is not delivered was not.';
+
+-- Labels tell one alert from another in Alertmanager, so alert_id is among them; it takes an alert for ended that is not
+-- sent again for resolve_timeout, and one with endsAt in the past at once.
+CREATE FUNCTION model_mgr.alertmanager_alerts() RETURNS jsonb
+LANGUAGE SQL STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT coalesce(jsonb_agg(
+        jsonb_strip_nulls(jsonb_build_object(
+            'labels', jsonb_build_object(
+                'alertname', CASE WHEN a.kind = 'threshold' THEN 'ModelThreshold' WHEN a.kind = 'anomaly' THEN 'ModelAnomaly'
+                                  WHEN a.kind = 'rollout' THEN 'ModelRollout' ELSE 'ModelNoData' END,
+                'alert_id', a.alert_id::text, 'kind', a.kind, 'severity', a.severity, 'model_name', a.model_name,
+                'version', nullif(a.version, ''), 'metric_name', nullif(a.metric_name, '')),
+            'annotations', jsonb_build_object(
+                'summary', a.summary, 'value', a.current_value::text, 'samples', a.samples::text, 'note', nullif(a.note, '')),
+            'startsAt', to_char(a.fired_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+            'endsAt', CASE WHEN a.status = 'resolved' THEN to_char(a.resolved_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') END))
+        ORDER BY a.alert_id), '[]')
+    FROM model_mgr.alert a
+    WHERE a.status = 'firing' AND NOT EXISTS (SELECT FROM model_mgr.alert_silence s WHERE s.alert_id = a.alert_id)
+       OR a.status = 'resolved' AND a.fired_at IS NOT NULL AND a.resolved_at > model_mgr.clock_time() - interval '15 minutes'
+          AND a.resolved_at <= model_mgr.clock_time();
+END;
+COMMENT ON FUNCTION model_mgr.alertmanager_alerts() IS
+'The array that Prometheus'' Alertmanager takes at POST /api/v2/alerts: alerts that fire and are not silenced, and, with endsAt, those resolved in the last 15 minutes. Labels: alertname (ModelThreshold, ModelNoData, ModelAnomaly, ModelRollout), alert_id, kind, severity, model_name, version, metric_name, those that are not empty; annotations: summary, value, samples, note. Send it each minute: Alertmanager ends what it does not hear of for its resolve_timeout.';

@@ -161,6 +161,7 @@ WITH routine (routine_name, kinds) AS (VALUES
     ('add_alert_callback', 'operator'),
     ('add_rollback_callback', 'operator'),
     ('remove_callback', 'operator'),
+    ('alertmanager_alerts', 'reader'),
     -- 75_health
     ('setting_value', 'reader'),
     ('scheduled_jobs', 'reader'),

@@ -69,6 +69,7 @@ INSERT INTO contract VALUES
     ('add_alert_callback', 'callback regprocedure', 'bigint', 'w'),
     ('add_rollback_callback', 'callback regprocedure', 'bigint', 'w'),
     ('remove_callback', 'callback_id bigint', 'boolean', 'w'),
+    ('alertmanager_alerts', '', 'jsonb', 'r'),
     ('performance_threshold', 'metric_name text, threshold_value float8, operator text, severity text = warning, duration_minutes integer = 5, action text = alert, on_no_data text = hold', 'jsonb', 'i'),
     ('set_thresholds', 'model_name text, thresholds jsonb', 'integer', 'w'),
     ('get_thresholds', 'model_name text', 'jsonb', 'r'),

@@ -1,0 +1,93 @@
+# Prometheus' Alertmanager takes what alertmanager_alerts() gives, as psql and curl send it, and shows it: alerts that
+# fire with their labels and times, none that is silenced, and ended ones no longer.
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use JSON::PP;
+use ModelMgr;
+
+for my $program ('prometheus-alertmanager', 'curl')
+{
+	plan skip_all => "$program is not installed" unless grep { -x "$_/$program" } split /:/, $ENV{PATH};
+}
+
+my $dir = PostgreSQL::Test::Utils::tempdir();
+my $port = PostgreSQL::Test::Cluster::get_free_port();
+my $url = "http://127.0.0.1:$port/api/v2/alerts";
+append_to_file("$dir/alertmanager.yml", "route:\n  receiver: nobody\nreceivers:\n  - name: nobody\n");
+my ($out, $err) = ('', '');
+my $alertmanager = IPC::Run::start([ 'prometheus-alertmanager', "--config.file=$dir/alertmanager.yml", "--storage.path=$dir/data",
+		"--web.listen-address=127.0.0.1:$port", '--cluster.listen-address=' ], '>', \$out, '2>', \$err);
+# A test that dies takes it along.
+END { my $status = $?; $alertmanager->kill_kill if $alertmanager && $alertmanager->pumpable; $? = $status; }
+for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+{
+	last if run_log([ 'curl', '-sf', '-o', '/dev/null', "http://127.0.0.1:$port/-/ready" ]);
+	select undef, undef, undef, 0.1;
+}
+
+my $node = new_node('alerts', conf => "model_mgr.enforcement = off\n");
+# post: as docs/events.md does it; the HTTP status.
+sub post
+{
+	my $connstr = $node->connstr('postgres');
+	my $status = `psql -XAtc 'SELECT model_mgr.alertmanager_alerts()' "$connstr" | curl -s -o "$dir/answer" -w '%{http_code}' -H 'Content-Type: application/json' -d \@- $url`;
+	diag slurp_file("$dir/answer") if $status ne '200';
+	return $status;
+}
+# shown: what Alertmanager says fires, by alert_id.
+sub shown
+{
+	my $text = `curl -sf $url`;
+	return { map { $_->{labels}{alert_id} => $_ } @{ decode_json($text) } };
+}
+sub tick { $node->safe_psql('postgres', 'SELECT count(*) FROM model_mgr.tick()'); }
+
+is(post(), 200, 'no alert: an empty list is taken');
+is_deeply(shown(), {}, 'and shows nothing');
+
+# A model with odd names breaks two thresholds at once, another one.
+my $model = 'Spam & "Eggs" \\ grün';
+$node->safe_psql('postgres', qq{
+	SELECT count(model_mgr.create_model_version(m, '1', '{"provider": "test", "model_name": "m"}')) FROM unnest(ARRAY['$model', 'other']) m;
+	SELECT count(model_mgr.deploy_model_version(m, '1')) FROM unnest(ARRAY['$model', 'other']) m;
+	SELECT count(model_mgr.set_thresholds(m, jsonb_build_array(
+		model_mgr.performance_threshold('success_rate', 0.95, '<', 'critical', 0),
+		model_mgr.performance_threshold('avg_response_time', 5, '>', 'warning', 0)))) FROM unnest(ARRAY['$model', 'other']) m;
+	SELECT count(*) FROM (SELECT model_mgr.update_model_metrics('$model', '1', 7.5, i > 10) FROM generate_series(1, 40) i OFFSET 0) o;
+	SELECT count(*) FROM (SELECT model_mgr.update_model_metrics('other', '1', 1, i > 10) FROM generate_series(1, 40) i OFFSET 0) o;});
+tick();
+is($node->safe_psql('postgres', 'SELECT count(*) FROM model_mgr.get_active_alerts()'), 3, 'three alerts fire');
+is(post(), 200, 'they are taken');
+my $shown = shown();
+is(scalar keys %$shown, 3, 'and shown');
+my ($id) = $node->safe_psql('postgres', "SELECT alert_id FROM model_mgr.alert WHERE model_name <> 'other' AND metric_name = 'success_rate'");
+is_deeply($shown->{$id}{labels}, { alertname => 'ModelThreshold', alert_id => $id, kind => 'threshold', severity => 'critical',
+		model_name => decode_utf8_text($model), version => '1', metric_name => 'success_rate' }, 'labels');
+is($shown->{$id}{annotations}{value}, '0.75', 'annotation: the value');
+is($shown->{$id}{annotations}{summary}, decode_utf8_text($node->safe_psql('postgres', "SELECT summary FROM model_mgr.alert WHERE alert_id = $id")), 'annotation: the sentence');
+is($shown->{$id}{status}{state}, 'active', 'active');
+is($node->safe_psql('postgres', "SELECT date_trunc('milliseconds', fired_at) = '$shown->{$id}{startsAt}' FROM model_mgr.alert WHERE alert_id = $id"), 't', 'since it fired');
+is(post(), 200, 'again');
+is_deeply([ sort keys %{ shown() } ], [ sort keys %$shown ], 'the same three');
+
+# A silenced one is not sent; Alertmanager's own timeout ends it there.
+$node->safe_psql('postgres', "SELECT model_mgr.silence('other', now() + interval '1 hour', 'known')");
+is($node->safe_psql('postgres', "SELECT jsonb_agg(a -> 'labels' -> 'model_name') \@> '[\"other\"]' FROM jsonb_array_elements(model_mgr.alertmanager_alerts()) a"), 'f', 'silenced: not sent');
+$node->safe_psql('postgres', "SELECT model_mgr.silence('other', now())");
+
+# Resolved: sent with its end, gone there at once.
+$node->safe_psql('postgres', "SELECT model_mgr.set_thresholds('$model', '[]')");
+is($node->safe_psql('postgres', "SELECT count(*) FILTER (WHERE a ? 'endsAt') || ' ' || count(*) FROM jsonb_array_elements(model_mgr.alertmanager_alerts()) a"), '2 3', 'resolved ones have an end');
+is(post(), 200, 'they are taken');
+is_deeply([ map { $_->{labels}{model_name} } values %{ shown() } ], ['other'], 'only what fires is shown');
+is($node->safe_psql('postgres', "SET model_mgr.clock = '" . $node->safe_psql('postgres', "SELECT now() + interval '16 minutes'") . "'; SELECT jsonb_array_length(model_mgr.alertmanager_alerts())"), 1,
+	'a quarter of an hour later they are not sent any more');
+
+$alertmanager->kill_kill;
+finish($node);
+
+# decode_utf8_text: bytes of this file or of psql as characters, as decode_json gives them.
+sub decode_utf8_text { my ($text) = @_; utf8::decode($text); return $text; }
