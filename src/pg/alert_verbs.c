@@ -104,7 +104,8 @@ mm_silence(PG_FUNCTION_ARGS)
 		"INSERT INTO model_mgr.silence (model_id, model_name, metric_name, metric_names, until, reason, set_by, set_at)"
 		" VALUES ($1, $2, $3, CASE WHEN $3 IS NOT NULL THEN ARRAY[$3, $4]"
 		" || ARRAY(SELECT l.alias FROM model_mgr.metric_list l WHERE l.metric_name = $4 AND l.alias IS NOT NULL) END,"
-		" $5, $6, $7, $8)",
+		" $5, $6, $7, $8) ON CONFLICT (model_id, coalesce(metric_name, '')) DO UPDATE SET metric_names = excluded.metric_names,"
+		" until = excluded.until, reason = excluded.reason, set_by = excluded.set_by, set_at = excluded.set_at",
 		INT8OID, TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, TIMESTAMPTZOID);
 	char *model_name = mm_text_arg(fcinfo, 0, "model_name", true);
 	char *reason = mm_text_arg(fcinfo, 2, "reason", false);

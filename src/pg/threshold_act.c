@@ -10,6 +10,7 @@
 #include "pg/deployment.h"
 #include "pg/deployment_store.h"
 #include "pg/query.h"
+#include "pg/routing.h"
 
 /* stuck: says that a version which should be taken back goes on serving. */
 static void
@@ -34,6 +35,18 @@ stuck(const threshold_alert *alert, const char *why_not)
 	};
 
 	(void) alert_fire(&facts, &fresh);
+}
+
+/* serves: whether routing gives the version traffic; of a model that routes nothing somebody else decides. */
+static bool
+serves(const threshold_alert *alert)
+{
+	routing_change now = {0};
+
+	if (!routing_get(alert->model_id, &now) || now.stable_version_id == 0)
+		return true;
+	return now.stable_version_id == alert->version_id ||
+		   (now.candidate_version_id == alert->version_id && now.candidate_weight > 0);
 }
 
 /* pause_rollout: the running rollout of the model, whichever side of it is in breach. */
@@ -62,6 +75,9 @@ threshold_act(const threshold_alert *alert, int64 *deployment_id)
 		return pause_rollout(alert, reason, deployment_id);
 	if (strcmp(alert->threshold->action, "rollback") != 0)
 		return NULL;
+	/* Another alert of this look may have been faster. */
+	if (!serves(alert))
+		return pstrdup("it serves no more");
 	why_not = deployment_take_back(alert->model_id, alert->version_id, reason, alert->evidence, deployment_id);
 	if (why_not)
 	{

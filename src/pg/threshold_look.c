@@ -326,8 +326,7 @@ apply_one(look *l, TimestampTz now)
 	breach_change change;
 	Jsonb *found;
 
-	/* Somebody else has looked later than this value was taken. */
-	if (!l->measured || l->looked_at > now)
+	if (!l->measured)
 		return false;
 	/* Back in traffic by a new decision: that is a new story, with its own time to last and its own action. */
 	if (l->gone)
@@ -449,6 +448,9 @@ apply_locked(int64 model_id)
 			if (measured->threshold_id != list.looks[i].threshold_id ||
 				measured->version_id != list.looks[i].version_id)
 				continue;
+			/* Somebody else has looked since. */
+			if (measured->alert_id != list.looks[i].alert_id || measured->looked_at != list.looks[i].looked_at)
+				break;
 			list.looks[i].measured = true;
 			list.looks[i].value = measured->value;
 			list.looks[i].samples = measured->samples;
