@@ -48,6 +48,7 @@ CREATE TABLE model_mgr.callback (
     signature text NOT NULL,                -- with its schema, quoted as needed
     role oid NOT NULL,                      -- runs it
     role_name text NOT NULL,
+    origin text NOT NULL,                   -- the cluster and database that the oids are of
     registered_at timestamptz NOT NULL,
     disabled_at timestamptz,
     disabled_reason text,

@@ -3,10 +3,10 @@
  * delivering one event to one of them. Each (callback, event) is a row of callback_delivery, made in the event's own
  * transaction and worked off by work(): at least once, by itself, so that one bad event or callback holds up no other.
  *
- * A callback is known by four columns: function OID and signature, role OID and name. OIDs do not outlive a dump and a
- * restore, names do: where they no longer agree, the function that has the signature now takes the place, provided that
- * the role of that name owns it; then nobody's code runs as anybody else. Else the callback is disabled, with the
- * reason.
+ * A callback is known by four columns: function OID and signature, role OID and name. Where the function's OID no
+ * longer agrees, the one that has the signature now takes the place, provided that the role owns it; then nobody's code
+ * runs as anybody else. The role's OID does not outlive a dump and a restore, its name does: only in another database
+ * than that of the registration (origin) the name will do. Else the callback is disabled, with the reason.
  */
 #include "pg/event.h"
 
@@ -44,16 +44,16 @@ callback_enqueue(const char *kind, int64 event_id)
 static int64
 add(FunctionCallInfo fcinfo, const char *kind)
 {
-	static query store =
-		QUERY("INSERT INTO model_mgr.callback AS c (kind, function, signature, role, role_name, registered_at)"
-			  " VALUES ($1, $2::bigint::oid, $3, $4::bigint::oid, $5, $6) ON CONFLICT (kind, signature) DO UPDATE"
-			  " SET function = excluded.function, role = excluded.role, role_name = excluded.role_name,"
-			  " disabled_at = NULL, disabled_reason = NULL, stalled = false RETURNING c.callback_id",
-			  TEXTOID, INT8OID, TEXTOID, INT8OID, TEXTOID, TIMESTAMPTZOID);
+	static query store = QUERY(
+		"INSERT INTO model_mgr.callback AS c (kind, function, signature, role, role_name, registered_at, origin)"
+		" VALUES ($1, $2::bigint::oid, $3, $4::bigint::oid, $5, $6, $7) ON CONFLICT (kind, signature) DO UPDATE"
+		" SET function = excluded.function, role = excluded.role, role_name = excluded.role_name, origin = excluded.origin,"
+		" disabled_at = NULL, disabled_reason = NULL, stalled = false RETURNING c.callback_id",
+		TEXTOID, INT8OID, TEXTOID, INT8OID, TEXTOID, TIMESTAMPTZOID, TEXTOID);
 	static query find = QUERY("SELECT c.callback_id FROM model_mgr.callback c WHERE c.kind = $1 AND c.signature = $2"
 							  " AND c.function = $3::bigint::oid AND c.role = $4::bigint::oid AND c.role_name = $5"
-							  " AND c.disabled_at IS NULL",
-							  TEXTOID, TEXTOID, INT8OID, INT8OID, TEXTOID);
+							  " AND c.origin = $6 AND c.disabled_at IS NULL",
+							  TEXTOID, TEXTOID, INT8OID, INT8OID, TEXTOID, TEXTOID);
 	user_code code;
 	int64 id;
 	mm_scope scope;
@@ -62,12 +62,12 @@ add(FunctionCallInfo fcinfo, const char *kind)
 	scope = mm_enter();
 	user_code_check(PG_GETARG_OID(0), NULL, &code);
 	if (query_run(&find, text_arg(kind), text_arg(code.signature), int64_arg(code.function), int64_arg(code.role),
-				  text_arg(code.role_name)) > 0)
+				  text_arg(code.role_name), text_arg(user_code_origin())) > 0)
 		id = query_int64(0, 0);
 	else
 	{
 		query_run(&store, text_arg(kind), int64_arg(code.function), text_arg(code.signature), int64_arg(code.role),
-				  text_arg(code.role_name), time_arg(mm_now()));
+				  text_arg(code.role_name), time_arg(mm_now()), text_arg(user_code_origin()));
 		id = query_int64(0, 0);
 		audit_append(psprintf("add_%s_callback", kind), NULL, NULL,
 					 json_build(json_integer_pair("callback_id", id), json_text_pair("function", code.signature),
@@ -148,18 +148,19 @@ disable(int64 callback_id, const char *reason)
 static const char *
 resolve(int64 callback_id, user_code *code)
 {
-	static query read = QUERY("SELECT c.function::bigint, c.signature, c.role::bigint, c.role_name,"
-							  " pg_catalog.to_regprocedure(c.signature)::oid::bigint FROM model_mgr.callback c"
-							  " WHERE c.callback_id = $1",
-							  INT8OID);
-	static query store = QUERY("UPDATE model_mgr.callback c SET function = $2::bigint::oid, role = $3::bigint::oid"
-							   " WHERE c.callback_id = $1",
-							   INT8OID, INT8OID, INT8OID);
+	static query read =
+		QUERY("SELECT c.function::bigint, c.signature, c.role::bigint, c.role_name,"
+			  " pg_catalog.to_regprocedure(c.signature)::oid::bigint, c.origin = $2 FROM model_mgr.callback c"
+			  " WHERE c.callback_id = $1",
+			  INT8OID, TEXTOID);
+	static query store = QUERY("UPDATE model_mgr.callback c SET function = $2::bigint::oid, role = $3::bigint::oid,"
+							   " origin = $4 WHERE c.callback_id = $1",
+							   INT8OID, INT8OID, INT8OID, TEXTOID);
 	const char *lost;
 	const char *lost_too;
 	user_code named;
 
-	query_run(&read, int64_arg(callback_id));
+	query_run(&read, int64_arg(callback_id), text_arg(user_code_origin()));
 	code->function = (Oid) query_int64(0, 0);
 	code->signature = query_text(0, 1);
 	code->role = (Oid) query_int64(0, 2);
@@ -169,13 +170,16 @@ resolve(int64 callback_id, user_code *code)
 	lost = user_code_lost(code);
 	if (lost == NULL || !OidIsValid(named.function))
 		return lost;
-	named.role = get_role_oid(named.role_name, true);
+	/* Where OIDs are those of the registration, a role of the same name is another one. */
+	if (!query_bool(0, 5))
+		named.role = get_role_oid(named.role_name, true);
 	lost_too = OidIsValid(named.role) ? user_code_lost(&named)
 									  : psprintf("role \"%s\" does not exist any more", named.role_name);
 	if (lost_too)
 		return named.function == code->function ? lost : lost_too;
 	*code = named;
-	query_run(&store, int64_arg(callback_id), int64_arg(named.function), int64_arg(named.role));
+	query_run(&store, int64_arg(callback_id), int64_arg(named.function), int64_arg(named.role),
+			  text_arg(user_code_origin()));
 	return NULL;
 }
 

@@ -193,12 +193,16 @@ SELECT is(pg_temp.said(name), said, name) FROM (VALUES
     ('moved', 'function regress_code.moved(jsonb) has another name or argument now'),
     ('stays', 'delivered')) w (name, said);
 SELECT set_eq('SELECT name FROM regress_code.ran', $$VALUES ('stays'), ('row_security')$$, 'the lost ones did not run');
--- Its role under another name is another role.
+-- Its role under another name is another role, and so is another one that has its name and the function by now.
 ALTER ROLE regress_model_mgr_author RENAME TO regress_model_mgr_writer;
+CREATE ROLE regress_model_mgr_author;
+GRANT ALL ON SCHEMA regress_code TO regress_model_mgr_author;
+GRANT ALL ON regress_code.ran TO regress_model_mgr_author;
+ALTER FUNCTION regress_code.stays(jsonb) OWNER TO regress_model_mgr_author;
 TRUNCATE regress_code.ran;
 SELECT pg_temp.happen() \gset
 CALL model_mgr.work();
-SELECT is((SELECT count(*) FROM regress_code.ran), 0::bigint, 'role renamed: nothing of it runs');
+SELECT is((SELECT count(*) FROM regress_code.ran), 0::bigint, 'another role of that name: nothing runs');
 SELECT is(pg_temp.said('stays'), 'role "regress_model_mgr_author" is called "regress_model_mgr_writer" now', 'and why');
 
 -- 8. Who may drive: nobody without the right, and no task that is none.
@@ -224,4 +228,4 @@ REVOKE USAGE ON SCHEMA tap FROM PUBLIC;
 DROP EXTENSION model_mgr CASCADE;
 DROP SCHEMA regress_code, regress_trap CASCADE;
 DROP TABLE public.secret;
-DROP ROLE regress_model_mgr_writer, regress_model_mgr_friend, regress_model_mgr_admin, regress_model_mgr_operator, regress_model_mgr_app, regress_model_mgr_reader;
+DROP ROLE regress_model_mgr_author, regress_model_mgr_writer, regress_model_mgr_friend, regress_model_mgr_admin, regress_model_mgr_operator, regress_model_mgr_app, regress_model_mgr_reader;
