@@ -210,3 +210,14 @@ alert_forget_model(int64 model_id)
 	for (int i = 0; i < lengthof(deletes); i++)
 		query_run(&deletes[i], int64_arg(model_id));
 }
+
+int64
+alert_prune(TimestampTz limit)
+{
+	/* What was over then had begun before: the index is on that. */
+	static query old =
+		QUERY("DELETE FROM model_mgr.alert a WHERE a.fired_at < $1 AND a.resolved_at < $1 AND a.status = 'resolved'",
+			  TIMESTAMPTZOID);
+
+	return (int64) query_run(&old, time_arg(limit));
+}

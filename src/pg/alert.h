@@ -37,5 +37,8 @@ extern bool threshold_look(int64 model_id);
 extern int64 threshold_look_all(TimestampTz deadline, int64 *failed);
 /* alert_emit_due: writes the events of alerts that fire, are not silenced, and have none yet. Returns how many. */
 extern int64 alert_emit_due(void);
+/* alert_prune: deletes alerts that were over before `limit`. Returns how many. Takes no lock of a model: nobody writes
+ * a resolved alert. */
+extern int64 alert_prune(TimestampTz limit);
 
 #endif

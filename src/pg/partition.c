@@ -17,6 +17,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "pg/alert.h"
 #include "pg/event.h"
 #include "pg/observation.h"
 #include "pg/query.h"
@@ -302,6 +303,7 @@ mm_maintenance_tasks(PG_FUNCTION_ARGS)
 		add_task(result->setResult, result->setDesc, "lower fence");
 	add_task(result->setResult, result->setDesc, "prune rollups");
 	add_task(result->setResult, result->setDesc, "prune events");
+	add_task(result->setResult, result->setDesc, "prune alerts");
 	add_task(result->setResult, result->setDesc, "summarize");
 	AtEOXact_GUC(true, level);
 	mm_leave(scope);
@@ -339,6 +341,8 @@ run_task(const char *task)
 		return prune_rollups(retention_limit());
 	if (strcmp(task, "prune events") == 0)
 		return event_prune(retention_limit());
+	if (strcmp(task, "prune alerts") == 0)
+		return alert_prune(retention_limit());
 	if (strcmp(task, "summarize") == 0)
 		return summarize();
 	if (strncmp(task, "raise fence ", 12) == 0)
