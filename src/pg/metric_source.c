@@ -107,6 +107,12 @@ check_relation(Oid relation)
 				errdetail("Other sessions, which read it, do not have it."),
 				errhint("Pass a table or a view that stays."));
 	(void) metric_source_query(relation);
+	/* As with any SELECT, but every minute from now on, whatever the owner makes of the view. */
+	if (owner_of(relation) != mm_caller() && !superuser_arg(owner_of(relation)))
+		ereport(NOTICE, errmsg("%s belongs to \"%s\"", name, GetUserNameFromId(owner_of(relation), true)),
+				errdetail("Functions that its owner puts into it run with the rights of \"%s\" when it is read.",
+						  mm_caller_name()),
+				errhint("Unless you trust its owner, register it as a role that may do nothing else."));
 }
 
 /* check_metric_name: as for any metric, and not one of the built-in ones. */
