@@ -1,4 +1,4 @@
--- 50_observation: outcomes (append-only, by day) and their minute rollups.
+-- 50_observation: outcomes (append-only, by day), recording them, and keeping their partitions.
 
 CREATE FUNCTION model_mgr.clock_time() RETURNS timestamptz
 AS 'MODULE_PATHNAME', 'mm_clock_time' LANGUAGE C STABLE PARALLEL SAFE;
@@ -16,7 +16,8 @@ CREATE TABLE model_mgr.rollup_state (
     next_txn bigint NOT NULL,               -- every txn below is folded, but those in progress then:
     in_progress bigint[] NOT NULL DEFAULT '{}',
     folded_at timestamptz,
-    pages bigint NOT NULL DEFAULT 0         -- of all partitions when the last fold began: tells a small backlog without reading it
+    pages bigint NOT NULL DEFAULT 0,        -- of all partitions when the last fold began: tells a small backlog without reading it
+    hours_until timestamptz NOT NULL DEFAULT '-infinity'   -- minutes before are in the hours too; a multiple of 15 minutes
 );
 COMMENT ON TABLE model_mgr.rollup_state IS 'Era and watermark of the rollups: one row that counts, the oldest.';
 
@@ -79,123 +80,12 @@ COMMENT ON FUNCTION model_mgr.enforce() IS
 CREATE CONSTRAINT TRIGGER observation_enforcement AFTER INSERT ON model_mgr.observation DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW WHEN (model_mgr.evaluation_due(NEW.version_id, NEW.recorded_at)) EXECUTE FUNCTION model_mgr.enforce();
 
--- Counts and sums a minute of arrival, version, rollout step and arm. 0 stands for none in the key.
-CREATE TABLE model_mgr.rollup_minute (
-    bucket timestamptz NOT NULL,
-    version_id bigint NOT NULL,
-    deployment_id bigint NOT NULL,
-    step integer NOT NULL,                  -- 0: outside a rollout, or warming up
-    test_no bigint NOT NULL,
-    arm smallint NOT NULL,                  -- -1: not drawn
-    requests bigint NOT NULL,               -- feedback rows are no requests
-    known bigint NOT NULL,                  -- outcomes whose success is known
-    successes bigint NOT NULL,
-    errors bigint NOT NULL,                 -- requests with an error_type
-    response_time_count bigint NOT NULL,
-    response_time_sum float8 NOT NULL,
-    confidence_count bigint NOT NULL,
-    confidence_sum float8 NOT NULL,
-    cost_count bigint NOT NULL,
-    cost_sum float8 NOT NULL,
-    input_tokens_count bigint NOT NULL,
-    input_tokens_sum float8 NOT NULL,
-    output_tokens_count bigint NOT NULL,
-    output_tokens_sum float8 NOT NULL,
-    PRIMARY KEY (version_id, bucket, deployment_id, step, test_no, arm)
-) WITH (fillfactor = 70);                   -- the present minute's rows are updated in place
-CREATE INDEX rollup_minute_bucket_index ON model_mgr.rollup_minute (bucket);
-COMMENT ON TABLE model_mgr.rollup_minute IS 'Outcomes folded by minute of arrival; read together with the rows not folded yet.';
-
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.rollup_state',
     'WHERE installed_at = (SELECT pg_catalog.min(r.installed_at) FROM model_mgr.rollup_state r)');
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.observation_default', '');
-SELECT pg_catalog.pg_extension_config_dump('model_mgr.rollup_minute', '');
 
 INSERT INTO model_mgr.rollup_state (installed_at, era, system_identifier, next_txn)
 SELECT pg_catalog.clock_timestamp(), 0, c.system_identifier, 0 FROM pg_catalog.pg_control_system() c;
-
--- The rollout and step that a row is credited to, as deployment_id << 16 | step. What route() noted in the decision
--- stays; without it the version and the time of routing decide. One call a row, one key to group by.
-CREATE FUNCTION model_mgr.attribution(version_id bigint, deployment_id bigint, step integer, at timestamptz) RETURNS bigint
-AS 'MODULE_PATHNAME', 'mm_attribution' LANGUAGE C STABLE PARALLEL RESTRICTED;
-COMMENT ON FUNCTION model_mgr.attribution(bigint, bigint, integer, timestamptz) IS
-    'Rollout and step that an outcome is credited to, as deployment_id << 16 | step; 0: none, step 0: warming up.';
-
-CREATE FUNCTION model_mgr.own_txn() RETURNS bigint
-AS 'MODULE_PATHNAME', 'mm_own_txn' LANGUAGE C STABLE PARALLEL RESTRICTED;
-COMMENT ON FUNCTION model_mgr.own_txn() IS 'Like current_txn() without assigning a transaction id: -1 while there is none.';
-
--- Rows outside the stored watermark. The second bound makes a range of the first, which the planner takes for a narrow one.
--- Each id to be found costs a walk through every partition's index, so the ids in progress that lie close together, as
--- they do but for long transactions, are found by one walk over their range.
-CREATE VIEW model_mgr.rollup_watermark AS
-SELECT s.next_txn, s.in_progress,
-       coalesce((SELECT pg_catalog.min(x) FROM pg_catalog.unnest(s.in_progress) x WHERE x BETWEEN s.next_txn - 20000 AND s.next_txn),
-                s.next_txn) AS low_txn,
-       ARRAY(SELECT x FROM pg_catalog.unnest(s.in_progress) x WHERE x < s.next_txn - 20000) AS long_running
-FROM model_mgr.rollup_state s ORDER BY s.installed_at LIMIT 1;
-COMMENT ON VIEW model_mgr.rollup_watermark IS 'The watermark in the terms that finding pending rows needs.';
-COMMENT ON COLUMN model_mgr.rollup_watermark.next_txn IS 'Rows of this transaction key and later are not folded.';
-COMMENT ON COLUMN model_mgr.rollup_watermark.in_progress IS 'Nor are rows of these, which ran when the last fold looked.';
-COMMENT ON COLUMN model_mgr.rollup_watermark.low_txn IS 'The first of in_progress that is close to next_txn.';
-COMMENT ON COLUMN model_mgr.rollup_watermark.long_running IS 'The others of in_progress.';
-
-CREATE VIEW model_mgr.observation_pending AS
-SELECT o.* FROM model_mgr.observation o
-WHERE (o.txn >= (SELECT w.low_txn FROM model_mgr.rollup_watermark w) AND o.txn < 9223372036854775807
-       AND (o.txn >= (SELECT w.next_txn FROM model_mgr.rollup_watermark w)
-            OR o.txn = ANY ((SELECT w.in_progress FROM model_mgr.rollup_watermark w)::bigint[])))
-   OR o.txn = ANY ((SELECT w.long_running FROM model_mgr.rollup_watermark w)::bigint[]);
-COMMENT ON VIEW model_mgr.observation_pending IS 'Observations that the rollups do not hold yet.';
-
--- The one definition of what a rollup row is: folding inserts from here, reading adds it to what is folded.
-CREATE VIEW model_mgr.rollup_pending AS
-SELECT g.bucket, g.version_id, g.attribution >> 16 AS deployment_id, (g.attribution & 65535)::integer AS step, g.test_no, g.arm,
-       g.requests, g.known, g.successes, g.errors, g.response_time_count, g.response_time_sum, g.confidence_count, g.confidence_sum,
-       g.cost_count, g.cost_sum, g.input_tokens_count, g.input_tokens_sum, g.output_tokens_count, g.output_tokens_sum, g.own, g.rows
-FROM (SELECT pg_catalog.date_bin('1 minute', o.recorded_at, '2000-01-01 00:00:00+00') AS bucket,
-             coalesce(o.version_id, 0) AS version_id,
-             model_mgr.attribution(o.version_id, o.deployment_id, o.step, coalesce(o.routed_at, o.recorded_at)) AS attribution,
-             coalesce(o.test_no, 0) AS test_no,
-             coalesce(o.arm, -1::smallint) AS arm,
-             o.txn = model_mgr.own_txn() AS own,
-             pg_catalog.count(*) AS rows,
-             pg_catalog.count(*) FILTER (WHERE NOT o.feedback) AS requests,
-             pg_catalog.count(o.success) AS known,
-             pg_catalog.count(*) FILTER (WHERE o.success) AS successes,
-             pg_catalog.count(o.error_type) FILTER (WHERE NOT o.feedback) AS errors,
-             pg_catalog.count(o.response_time) AS response_time_count,
-             coalesce(pg_catalog.sum(o.response_time), 0) AS response_time_sum,
-             pg_catalog.count(o.confidence) AS confidence_count,
-             coalesce(pg_catalog.sum(o.confidence), 0) AS confidence_sum,
-             pg_catalog.count(o.cost) AS cost_count,
-             coalesce(pg_catalog.sum(o.cost), 0) AS cost_sum,
-             pg_catalog.count(o.input_tokens) AS input_tokens_count,
-             coalesce(pg_catalog.sum(o.input_tokens::float8), 0) AS input_tokens_sum,
-             pg_catalog.count(o.output_tokens) AS output_tokens_count,
-             coalesce(pg_catalog.sum(o.output_tokens::float8), 0) AS output_tokens_sum
-      FROM model_mgr.observation_pending o
-      GROUP BY 1, 2, 3, 4, 5, 6) g;
-COMMENT ON VIEW model_mgr.rollup_pending IS 'Rows not folded yet, summed like rollup_minute; own: written by the present transaction.';
-
--- A function, so that its own settings hold: the planner must not read the table whole while statistics are missing.
-CREATE FUNCTION model_mgr.rollup_tail_rows() RETURNS SETOF model_mgr.rollup_minute
-LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 100
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET max_parallel_workers_per_gather = 0
-BEGIN ATOMIC
-SELECT p.bucket, p.version_id, p.deployment_id, p.step, p.test_no, p.arm, p.requests, p.known, p.successes, p.errors,
-       p.response_time_count, p.response_time_sum, p.confidence_count, p.confidence_sum, p.cost_count, p.cost_sum,
-       p.input_tokens_count, p.input_tokens_sum, p.output_tokens_count, p.output_tokens_sum
-FROM model_mgr.rollup_pending p;
-END;
-COMMENT ON FUNCTION model_mgr.rollup_tail_rows() IS 'Rows not folded yet in the form of rollup_minute, as the view rollup_tail shows them.';
-
-CREATE VIEW model_mgr.rollup_tail AS SELECT * FROM model_mgr.rollup_tail_rows();
-COMMENT ON VIEW model_mgr.rollup_tail IS 'Rows not folded yet in the form of rollup_minute.';
-
-CREATE VIEW model_mgr.rollup_now AS
-SELECT * FROM model_mgr.rollup_minute UNION ALL SELECT * FROM model_mgr.rollup_tail;
-COMMENT ON VIEW model_mgr.rollup_now IS 'Minute rollups up to this very statement: what is folded and what is not yet. Read it in one statement.';
 
 CREATE FUNCTION model_mgr.update_model_metrics(model_name text, version text, response_time float8 DEFAULT NULL,
     success boolean DEFAULT NULL, confidence float8 DEFAULT NULL, cost float8 DEFAULT NULL, input_tokens bigint DEFAULT NULL,

@@ -144,16 +144,25 @@ BEGIN ATOMIC
                count(*) FILTER (WHERE d.status = ANY
                    ('{pending,running,paused,awaiting_approval,promoting}'::text[])) AS open
         FROM model_mgr.deployment d),
-    -- folded minutes by index, version by version: their number must not grow with history
+    -- the day that ends now: whole hours, and minutes before the first of them and where hours do not reach yet
+    day AS (
+        SELECT model_mgr.clock_time() - '24:00:00'::interval AS since, model_mgr.clock_time() AS until,
+               pg_catalog.date_bin('1 hour', model_mgr.clock_time() - '23:00:00.000001'::interval, '2000-01-01 00:00:00+00') AS hour,
+               (SELECT s.hours_until FROM model_mgr.rollup_state s ORDER BY s.installed_at LIMIT 1) AS hours_until),
+    -- what is folded by index, version by version: its cost must not grow with history
     requested AS (
         SELECT coalesce(pg_catalog.sum(f.requests), 0)
-               + (SELECT coalesce(pg_catalog.sum(t.requests), 0) FROM model_mgr.rollup_tail t
-                  WHERE t.bucket >= model_mgr.clock_time() - '24:00:00'::interval
-                    AND t.bucket <= model_mgr.clock_time()) AS requests
-        FROM model_mgr.model_version v, LATERAL (
-            SELECT pg_catalog.sum(m.requests) AS requests FROM model_mgr.rollup_minute m
-            WHERE m.version_id = v.version_id AND m.bucket >= model_mgr.clock_time() - '24:00:00'::interval
-              AND m.bucket <= model_mgr.clock_time()) f)
+               + (SELECT coalesce(pg_catalog.sum(t.requests), 0) FROM model_mgr.rollup_tail_sums() t, day d
+                  WHERE t.bucket >= d.since AND t.bucket < d.until) AS requests
+        FROM day d, model_mgr.model_version v, LATERAL (
+            SELECT pg_catalog.sum(h.requests) AS requests FROM model_mgr.rollup_hour h
+            WHERE h.version_id = v.version_id AND h.bucket >= d.hour AND h.bucket < d.until
+            UNION ALL
+            SELECT pg_catalog.sum(m.requests) FROM model_mgr.rollup_minute m
+            WHERE m.version_id = v.version_id AND m.bucket >= d.since AND m.bucket < least(d.hour, d.hours_until)
+            UNION ALL
+            SELECT pg_catalog.sum(m.requests) FROM model_mgr.rollup_minute m
+            WHERE m.version_id = v.version_id AND m.bucket >= greatest(d.since, d.hours_until) AND m.bucket < d.until) f)
     SELECT k.metric_name, k.value::float8
     FROM registered v, rolled_out d, requested q,
          LATERAL (VALUES (1, 'models', (SELECT count(*) FROM model_mgr.model)), (2, 'versions', v.versions),

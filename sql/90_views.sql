@@ -21,13 +21,13 @@ LEFT JOIN LATERAL (
            pg_catalog.sum(m.successes) AS successes, pg_catalog.sum(m.response_time_count) AS response_time_count,
            pg_catalog.sum(m.response_time_sum) AS response_time_sum, pg_catalog.sum(m.cost_count) AS cost_count,
            pg_catalog.sum(m.cost_sum) AS cost_sum
-    FROM model_mgr.rollup_minute m WHERE m.version_id = v.version_id) f ON true
+    FROM model_mgr.rollup_folded m WHERE m.version_id = v.version_id) f ON true
 LEFT JOIN (
     SELECT m.version_id, pg_catalog.sum(m.requests) AS requests, pg_catalog.sum(m.known) AS known,
            pg_catalog.sum(m.successes) AS successes, pg_catalog.sum(m.response_time_count) AS response_time_count,
            pg_catalog.sum(m.response_time_sum) AS response_time_sum, pg_catalog.sum(m.cost_count) AS cost_count,
            pg_catalog.sum(m.cost_sum) AS cost_sum
-    FROM model_mgr.rollup_tail m GROUP BY m.version_id) t ON t.version_id = v.version_id
+    FROM model_mgr.rollup_tail_sums() m GROUP BY m.version_id) t ON t.version_id = v.version_id
 CROSS JOIN LATERAL (
     SELECT (coalesce(f.requests, 0) + coalesce(t.requests, 0))::bigint AS requests,
            (coalesce(f.known, 0) + coalesce(t.known, 0))::bigint AS known,

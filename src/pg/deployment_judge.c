@@ -68,7 +68,7 @@ deployment_look_at_baseline(const deployment *d, deployment_look *look)
 	static query counts = QUERY(
 		"SELECT sum(r.requests)::pg_catalog.int8, sum(r.known)::pg_catalog.int8, sum(r.successes)::pg_catalog.int8,"
 		" sum(r.errors)::pg_catalog.int8, sum(r.response_time_count)::pg_catalog.int8, sum(r.response_time_sum)"
-		" FROM model_mgr.rollup_now r WHERE r.version_id = $1 AND r.bucket >= $2 AND r.bucket <= $3 HAVING count(*) > 0",
+		" FROM model_mgr.rollup_now r WHERE r.version_id = $1 AND r.bucket >= $2 AND r.bucket < $3 HAVING count(*) > 0",
 		INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID);
 	rollout_tally nothing = {0};
 

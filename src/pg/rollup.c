@@ -1,5 +1,5 @@
 /*
- * rollup.c: folds observations into minute rollups, each row exactly once, and reads what a rollout's sides did.
+ * rollup.c: folds observations into minute and hour rollups, each row exactly once, and reads what a rollout's sides did.
  *
  * rollup_state holds a watermark: the snapshot (next_txn, in_progress) as of which every visible row is folded. A fold
  * is one statement, so the rows it reads, the snapshot it stores and the rollups it writes belong together:
@@ -14,6 +14,10 @@
  * stores the new era with this cluster's identifier.
  *
  * Reading is rollups + pending rows in one statement: one snapshot, nothing missing, nothing twice.
+ *
+ * Hours: rollup_state.hours_until says which minutes the hours hold: those before it. A fold writes rows of such minutes
+ * to both (past the retention of minutes to the hours alone), rollup_advance_hours() adds minutes to the hours and moves
+ * hours_until on. Both run under one lock, each in one statement that reads and writes hours_until with the rest.
  */
 #include "pg/rollup.h"
 
@@ -22,6 +26,7 @@
 #include "access/xlog.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
+#include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "utils/guc.h"
 #include "utils/rel.h"
@@ -34,6 +39,9 @@
 
 /* The smallest row has 60 bytes, its pointer included. */
 #define MAX_ROWS_A_PAGE (BLCKSZ / 60)
+
+/* A window that cuts off less of a minute than this has it whole: clockwork is never punctual. */
+#define SLACK USECS_PER_SEC
 
 /* Block ranges to summarise a fold, at about 0.4 ms each: at a commit, and on the tick's time. */
 #define SUMMARIZE_FEW 8
@@ -95,43 +103,80 @@ backlog_fits(int64 limit, int64 pages)
 	return query_int64(0, 0) <= limit;
 }
 
+/* Columns of the rollup tables, and how a row that is there takes another one in. */
+#define SIDE_KEY "version_id, deployment_id, step, test_no, arm"
+#define SUMS                                                                                                           \
+	"requests, known, successes, errors, response_time_count, response_time_sum, confidence_count, confidence_sum,"    \
+	" cost_count, cost_sum, input_tokens_count, input_tokens_sum, output_tokens_count, output_tokens_sum"
+#define SUMMARIES "response_time, confidence, cost, input_tokens, output_tokens"
+#define COLUMNS "(bucket, " SIDE_KEY ", " SUMS ", last_at, " SUMMARIES ")"
+#define METRIC_COLUMNS "(bucket, " SIDE_KEY ", metric_name, count, sum, last_at, values)"
+
+#define ADD(column) column " = r." column " + excluded." column ", "
+#define JOIN(column) column " = coalesce(model_mgr.summary_add(r." column ", excluded." column "), r." column ", excluded." column ")"
+#define TAKE_IN                                                                                                        \
+	" ON CONFLICT (version_id, bucket, deployment_id, step, test_no, arm) DO UPDATE SET "                              \
+	ADD("requests") ADD("known") ADD("successes") ADD("errors")                                                        \
+	ADD("response_time_count") ADD("response_time_sum") ADD("confidence_count") ADD("confidence_sum")                  \
+	ADD("cost_count") ADD("cost_sum") ADD("input_tokens_count") ADD("input_tokens_sum")                                \
+	ADD("output_tokens_count") ADD("output_tokens_sum")                                                                \
+	" last_at = greatest(r.last_at, excluded.last_at), "                                                               \
+	JOIN("response_time") ", " JOIN("confidence") ", " JOIN("cost") ", " JOIN("input_tokens") ", " JOIN("output_tokens")
+#define METRIC_TAKE_IN                                                                                                 \
+	" ON CONFLICT (version_id, metric_name, bucket, deployment_id, step, test_no, arm) DO UPDATE SET "                 \
+	ADD("count") ADD("sum")                                                                                            \
+	" last_at = greatest(r.last_at, excluded.last_at), values = model_mgr.summary_add(r.values, excluded.values)"
+
+/* Minutes by hour: a minute belongs to the hour that covers it, since both are closed at the end. */
+#define THE_HOUR "pg_catalog.date_bin('1 hour', p.bucket, '2000-01-01 00:00:00+00')"
+#define TOTAL(column) "pg_catalog.sum(p." column "), "
+#define WHOLE(column) "pg_catalog.sum(p." column ")::bigint, "
+#define UNITED(column) ", model_mgr.merge(p." column ")"
+#define BY_HOUR                                                                                                        \
+	" SELECT " THE_HOUR ", p.version_id, p.deployment_id, p.step, p.test_no, p.arm, "                                      \
+	WHOLE("requests") WHOLE("known") WHOLE("successes") WHOLE("errors")                                                \
+	WHOLE("response_time_count") TOTAL("response_time_sum") WHOLE("confidence_count") TOTAL("confidence_sum")              \
+	WHOLE("cost_count") TOTAL("cost_sum") WHOLE("input_tokens_count") TOTAL("input_tokens_sum")                            \
+	WHOLE("output_tokens_count") TOTAL("output_tokens_sum")                                                              \
+	" pg_catalog.max(p.last_at)"                                                                                       \
+	UNITED("response_time") UNITED("confidence") UNITED("cost") UNITED("input_tokens") UNITED("output_tokens")
+#define METRIC_BY_HOUR                                                                                                 \
+	" SELECT " THE_HOUR ", p.version_id, p.deployment_id, p.step, p.test_no, p.arm, p.metric_name, "                       \
+	WHOLE("count") TOTAL("sum") " pg_catalog.max(p.last_at), model_mgr.merge(p.values)"
+
+#define HOURS_UNTIL "(SELECT t.hours_until FROM model_mgr.rollup_state t ORDER BY t.installed_at LIMIT 1)"
+#define THE_STATE " WHERE s.installed_at = (SELECT pg_catalog.min(t.installed_at) FROM model_mgr.rollup_state t)"
+
 int64
 rollup_fold(int64 max_rows)
 {
 	static query fold = QUERY(
-		"WITH pending AS MATERIALIZED (SELECT * FROM model_mgr.rollup_pending p WHERE NOT p.own),"
-		" folded AS (INSERT INTO model_mgr.rollup_minute AS r (bucket, version_id, deployment_id, step, test_no, arm,"
-		"  requests, known, successes, errors, response_time_count, response_time_sum, confidence_count, confidence_sum,"
-		"  cost_count, cost_sum, input_tokens_count, input_tokens_sum, output_tokens_count, output_tokens_sum)"
-		" SELECT bucket, version_id, deployment_id, step, test_no, arm,"
-		"  requests, known, successes, errors, response_time_count, response_time_sum, confidence_count, confidence_sum,"
-		"  cost_count, cost_sum, input_tokens_count, input_tokens_sum, output_tokens_count, output_tokens_sum"
-		" FROM pending ON CONFLICT (version_id, bucket, deployment_id, step, test_no, arm) DO UPDATE SET"
-		"  requests = r.requests + excluded.requests, known = r.known + excluded.known,"
-		"  successes = r.successes + excluded.successes, errors = r.errors + excluded.errors,"
-		"  response_time_count = r.response_time_count + excluded.response_time_count,"
-		"  response_time_sum = r.response_time_sum + excluded.response_time_sum,"
-		"  confidence_count = r.confidence_count + excluded.confidence_count,"
-		"  confidence_sum = r.confidence_sum + excluded.confidence_sum,"
-		"  cost_count = r.cost_count + excluded.cost_count, cost_sum = r.cost_sum + excluded.cost_sum,"
-		"  input_tokens_count = r.input_tokens_count + excluded.input_tokens_count,"
-		"  input_tokens_sum = r.input_tokens_sum + excluded.input_tokens_sum,"
-		"  output_tokens_count = r.output_tokens_count + excluded.output_tokens_count,"
-		"  output_tokens_sum = r.output_tokens_sum + excluded.output_tokens_sum),"
+		"WITH pending AS MATERIALIZED (SELECT *, p.bucket < " HOURS_UNTIL " AS to_hour,"
+		"  p.bucket >= " HOURS_UNTIL " OR p.bucket >= $3 AS to_minute"
+		"  FROM model_mgr.rollup_pending p WHERE NOT p.own),"
+		" custom AS (SELECT p.bucket, p.version_id, p.deployment_id, p.step, p.test_no, p.arm, p.to_hour, p.to_minute,"
+		"  m.metric_name, m.count, m.sum, m.last_at, m.values FROM pending p, pg_catalog.unnest(p.custom) m),"
+		" minutes AS (INSERT INTO model_mgr.rollup_minute AS r " COLUMNS
+		"  SELECT bucket, " SIDE_KEY ", " SUMS ", last_at, " SUMMARIES " FROM pending WHERE to_minute" TAKE_IN "),"
+		" hours AS (INSERT INTO model_mgr.rollup_hour AS r " COLUMNS BY_HOUR
+		"  FROM pending p WHERE p.to_hour GROUP BY 1, 2, 3, 4, 5, 6" TAKE_IN "),"
+		" custom_minutes AS (INSERT INTO model_mgr.rollup_metric_minute AS r " METRIC_COLUMNS
+		"  SELECT bucket, " SIDE_KEY ", metric_name, count, sum, last_at, values FROM custom WHERE to_minute"
+		METRIC_TAKE_IN "),"
+		" custom_hours AS (INSERT INTO model_mgr.rollup_metric_hour AS r " METRIC_COLUMNS METRIC_BY_HOUR
+		"  FROM custom p WHERE p.to_hour GROUP BY 1, 2, 3, 4, 5, 6, 7" METRIC_TAKE_IN "),"
 		" stored AS (UPDATE model_mgr.rollup_state s SET"
 		"  next_txn = ($1 >> 48) << 48 | pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint,"
 		"  in_progress = ARRAY(SELECT ($1 >> 48) << 48 | x::text::bigint"
 		"   FROM pg_catalog.pg_snapshot_xip(pg_catalog.pg_current_snapshot()) x) || $1,"
-		"  folded_at = pg_catalog.clock_timestamp(), pages = $2"
-		" WHERE s.installed_at = (SELECT pg_catalog.min(t.installed_at) FROM model_mgr.rollup_state t))"
+		"  folded_at = pg_catalog.clock_timestamp(), pages = $2" THE_STATE ")"
 		" SELECT coalesce(pg_catalog.sum(p.rows), 0)::bigint,"
 		" (SELECT t.system_identifier FROM model_mgr.rollup_state t ORDER BY t.installed_at LIMIT 1) FROM pending p",
-		INT8OID, INT8OID);
+		INT8OID, INT8OID, TIMESTAMPTZOID);
 	/* Apart, since a statement that names these columns makes every session read its era and plan again. */
 	static query adopt =
-		QUERY("UPDATE model_mgr.rollup_state s SET era = ($1 >> 48)::integer, system_identifier = $2"
-			  " WHERE s.installed_at = (SELECT pg_catalog.min(t.installed_at) FROM model_mgr.rollup_state t)",
-			  INT8OID, INT8OID);
+		QUERY("UPDATE model_mgr.rollup_state s SET era = ($1 >> 48)::integer, system_identifier = $2" THE_STATE, INT8OID,
+			  INT8OID);
 	int64 folded = -1;
 	int64 pages;
 	int level;
@@ -144,13 +189,74 @@ rollup_fold(int64 max_rows)
 	pages = pages_now();
 	if (max_rows <= 0 || backlog_fits(max_rows, pages))
 	{
-		query_run(&fold, int64_arg(txn_key()), int64_arg(pages));
+		query_run(&fold, int64_arg(txn_key()), int64_arg(pages), time_arg(rollup_minutes_kept()));
 		folded = query_int64(0, 0);
 		if (query_int64(0, 1) != (int64) GetSystemIdentifier())
 			query_run(&adopt, int64_arg(txn_key()), int64_arg((int64) GetSystemIdentifier()));
 	}
 	AtEOXact_GUC(true, level);
 	return folded;
+}
+
+TimestampTz
+rollup_minutes_kept(void)
+{
+	/* A clock set into the future must not delete the past. */
+	return Min(mm_now(), GetCurrentTimestamp()) - guc_monitor_retention_hours * USECS_PER_HOUR;
+}
+
+/* The hours follow the present at this distance, in pieces of this length. */
+#define HOURS_BEHIND (5 * USECS_PER_MINUTE)
+#define HOURS_PIECE (15 * USECS_PER_MINUTE)
+
+/* piece_start: the piece that a time lies in; pieces are cut as the hours are. */
+static TimestampTz
+piece_start(TimestampTz at)
+{
+	TimestampTz into = at % HOURS_PIECE;
+
+	return at - (into < 0 ? into + HOURS_PIECE : into);
+}
+
+int64
+rollup_advance_hours(TimestampTz deadline)
+{
+	/* The first minute that no hour holds: what is empty before it is passed over in one step. */
+	static query next = QUERY("SELECT h.until, (SELECT pg_catalog.min(m.bucket) FROM model_mgr.rollup_minute m"
+							  " WHERE m.bucket >= h.until) FROM (SELECT " HOURS_UNTIL " AS until) h");
+	static query advance = QUERY(
+		"WITH stored AS (UPDATE model_mgr.rollup_state s SET hours_until = $2" THE_STATE "),"
+		" hours AS (INSERT INTO model_mgr.rollup_hour AS r " COLUMNS BY_HOUR
+		"  FROM model_mgr.rollup_minute p WHERE p.bucket >= $1 AND p.bucket < $2 GROUP BY 1, 2, 3, 4, 5, 6" TAKE_IN
+		"  RETURNING 1),"
+		" custom AS (INSERT INTO model_mgr.rollup_metric_hour AS r " METRIC_COLUMNS METRIC_BY_HOUR
+		"  FROM model_mgr.rollup_metric_minute p WHERE p.bucket >= $1 AND p.bucket < $2 GROUP BY 1, 2, 3, 4, 5, 6, 7"
+		METRIC_TAKE_IN " RETURNING 1)"
+		" SELECT (SELECT pg_catalog.count(*) FROM hours) + (SELECT pg_catalog.count(*) FROM custom)",
+		TIMESTAMPTZOID, TIMESTAMPTZOID);
+	TimestampTz target = piece_start(mm_now() - HOURS_BEHIND);
+	int64 rows = 0;
+	int level;
+
+	if (IsolationUsesXactSnapshot() || !mm_lock_model(ROLLUP_LOCK, false))
+		return -1;
+	level = rollup_plan_for_history();
+	do
+	{
+		TimestampTz until;
+		TimestampTz first;
+
+		CHECK_FOR_INTERRUPTS();
+		query_run(&next);
+		until = query_time(0, 0);
+		if (until >= target)
+			break;
+		first = query_isnull(0, 1) ? target : piece_start(query_time(0, 1));
+		query_run(&advance, time_arg(until), time_arg(Min(first + HOURS_PIECE, target)));
+		rows += query_int64(0, 0);
+	} while (GetCurrentTimestamp() < deadline);
+	AtEOXact_GUC(true, level);
+	return rows;
 }
 
 /* read_counts: six columns from `column` on. */
@@ -165,7 +271,8 @@ read_counts(int column, rollup_counts *out)
 	out->response_time_sum = out->response_time_count > 0 ? query_float8(0, column + 5) : 0;
 }
 
-/* Six sums over the rows r that meet a condition, and the columns of one part of r. */
+/* Six sums over the rows r that meet a condition, and the columns of one part of r: it counts for the window, for the
+ * step, or for both. */
 #define SIDE_SUMS(condition)                                                                                           \
 	"pg_catalog.sum(r.requests) FILTER (WHERE " condition ")::bigint,"                                                 \
 	" pg_catalog.sum(r.known) FILTER (WHERE " condition ")::bigint,"                                                   \
@@ -173,21 +280,26 @@ read_counts(int column, rollup_counts *out)
 	" pg_catalog.sum(r.errors) FILTER (WHERE " condition ")::bigint,"                                                  \
 	" pg_catalog.sum(r.response_time_count) FILTER (WHERE " condition ")::bigint,"                                     \
 	" pg_catalog.sum(r.response_time_sum) FILTER (WHERE " condition ")"
-#define SIDE_PART(relation)                                                                                            \
+#define SIDE_PART(relation, in_window, in_step)                                                                        \
 	"SELECT t.version_id, t.deployment_id, t.step, t.bucket, t.requests, t.known, t.successes, t.errors,"              \
-	" t.response_time_count, t.response_time_sum FROM model_mgr." relation " t"
+	" t.response_time_count, t.response_time_sum, " in_window " AS in_window, " in_step " AND t.step >= $4 AS in_step" \
+	" FROM model_mgr." relation " t WHERE "
 
 /*
- * side: rows not folded come from rollup_pending, not through rollup_now, so that only this version's are summed.
- * Nothing that counts arrived before the rollout began; the minutes before are not looked at. What is stamped
- * ahead of now counts when its time has come.
+ * side: the window is read from the minutes, the step, which may be older than minutes are kept, from hours and the
+ * minutes that no hour holds. Rows not folded come from rollup_pending, not through rollup_now, so that only this
+ * version's are summed. Nothing that counts arrived before the rollout began; the buckets before are not looked at.
+ * What is stamped ahead of now counts when its time has come.
  */
 /* clang-format off */
 static query side = QUERY(
-	"SELECT " SIDE_SUMS("r.bucket >= $3") ", " SIDE_SUMS("r.step >= $4")
-	" FROM (" SIDE_PART("rollup_minute") " UNION ALL " SIDE_PART("rollup_pending") ") r"
-	" WHERE r.version_id = $2 AND r.deployment_id = $1 AND r.step > 0 AND r.bucket <= $5"
-	" AND r.bucket >= (SELECT pg_catalog.date_bin('1 minute', p.started_at, '2000-01-01 00:00:00+00')"
+	"SELECT " SIDE_SUMS("r.in_window") ", " SIDE_SUMS("r.in_step") " FROM ("
+	SIDE_PART("rollup_minute", "t.bucket >= $3", "t.bucket >= " HOURS_UNTIL)
+	"  t.bucket >= least($3, " HOURS_UNTIL ")"
+	" UNION ALL " SIDE_PART("rollup_hour", "false", "true") "true"
+	" UNION ALL " SIDE_PART("rollup_pending", "t.bucket >= $3", "true") "true) r"
+	" WHERE r.version_id = $2 AND r.deployment_id = $1 AND r.step > 0 AND r.bucket < $5"
+	" AND r.bucket >= (SELECT pg_catalog.date_bin('1 hour', p.started_at - '0.000001 s'::interval, '2000-01-01 00:00:00+00')"
 	"  FROM model_mgr.deployment_plan p WHERE p.deployment_id = $1)",
 	INT8OID, INT8OID, TIMESTAMPTZOID, INT4OID, TIMESTAMPTZOID);
 /* clang-format on */
@@ -198,7 +310,7 @@ rollup_side(int64 deployment_id, int64 version_id, TimestampTz since, int32 step
 {
 	int level = rollup_plan_for_history();
 
-	query_run(&side, int64_arg(deployment_id), int64_arg(version_id), time_arg(since), int32_arg(step),
+	query_run(&side, int64_arg(deployment_id), int64_arg(version_id), time_arg(since - SLACK), int32_arg(step),
 			  time_arg(mm_now()));
 	if (window)
 		read_counts(0, window);

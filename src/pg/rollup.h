@@ -1,5 +1,5 @@
 /*
- * rollup.h: folding observations into minute rollups, and reading rollups plus the rows not folded yet. Between
+ * rollup.h: folding observations into minute and hour rollups, and reading rollups plus the rows not folded yet. Between
  * mm_enter and mm_leave.
  */
 #ifndef MM_ROLLUP_H
@@ -26,14 +26,18 @@ extern int rollup_plan_for_history(void);
  * or more than max_rows wait (0: no limit). Never waits for a lock. */
 extern int64 rollup_fold(int64 max_rows);
 
-/* rollup_advance_hours: rolls minutes up into hour rows, as far as is due; returns minute rows that were. Never waits for
- * a lock. Called by the tick after the fold. */
-extern int64 rollup_advance_hours(void);
+/* rollup_advance_hours: adds to the hours the minutes up to 5 minutes ago, a quarter of an hour at a time until the
+ * deadline (at least one); returns the rows written, -1 when somebody else is at it. Never waits for a lock. */
+extern int64 rollup_advance_hours(TimestampTz deadline);
+
+/* rollup_minutes_kept: minutes before this are past perf_monitor_retention_hours. */
+extern TimestampTz rollup_minutes_kept(void);
 
 /*
  * rollup_side: outcomes of one version in one rollout, requests routed since it began (warm-up excluded), own rows of
  * this transaction included.
- *   window: arrived in minutes that begin at `since` or later; step: routed in that step or a later one.
+ *   window: arrived in minutes that begin at `since` (or less than a second before) or later; step: routed in that step
+ *   or a later one.
  */
 extern void rollup_side(int64 deployment_id, int64 version_id, TimestampTz since, int32 step, rollup_counts *window,
 						rollup_counts *from_step);

@@ -48,9 +48,12 @@ fold(int64 argument)
 }
 
 static int64
-hours(int64 unused)
+hours(int64 argument)
 {
-	return rollup_advance_hours();
+	ticking *tick = (ticking *) (intptr_t) argument;
+	int64 rows = rollup_advance_hours(tick->start + DEPLOYMENTS_UNTIL);
+
+	return rows < 0 ? 0 : rows;
 }
 
 /* advance: one deployment, unless somebody else holds its model. */
