@@ -1,5 +1,6 @@
 /*
- * rollup.c: folds observations into minute and hour rollups, each row exactly once, and reads what a rollout's sides did.
+ * rollup.c: folds observations into minute and hour rollups, each row exactly once, and reads what a rollout's sides
+ * did.
  *
  * rollup_state holds a watermark: the snapshot (next_txn, in_progress) as of which every visible row is folded. A fold
  * is one statement, so the rows it reads, the snapshot it stores and the rollups it writes belong together:
@@ -15,9 +16,10 @@
  *
  * Reading is rollups + pending rows in one statement: one snapshot, nothing missing, nothing twice.
  *
- * Hours: rollup_state.hours_until says which minutes the hours hold: those before it. A fold writes rows of such minutes
- * to both (past the retention of minutes to the hours alone), rollup_advance_hours() adds minutes to the hours and moves
- * hours_until on. Both run under one lock, each in one statement that reads and writes hours_until with the rest.
+ * Hours: rollup_state.hours_until says which minutes the hours hold: those before it. A fold writes rows of such
+ * minutes to both (past the retention of minutes to the hours alone), rollup_advance_hours() adds minutes to the hours
+ * and moves hours_until on. Both run under one lock, each in one statement that reads and writes hours_until with the
+ * rest.
  */
 #include "pg/rollup.h"
 
@@ -113,19 +115,18 @@ backlog_fits(int64 limit, int64 pages)
 #define METRIC_COLUMNS "(bucket, " SIDE_KEY ", metric_name, count, sum, last_at, values)"
 
 #define ADD(column) column " = r." column " + excluded." column ", "
-#define JOIN(column) column " = coalesce(model_mgr.summary_add(r." column ", excluded." column "), r." column ", excluded." column ")"
-#define TAKE_IN                                                                                                        \
-	" ON CONFLICT (version_id, bucket, deployment_id, step, test_no, arm) DO UPDATE SET "                              \
-	ADD("requests") ADD("known") ADD("successes") ADD("errors")                                                        \
-	ADD("response_time_count") ADD("response_time_sum") ADD("confidence_count") ADD("confidence_sum")                  \
-	ADD("cost_count") ADD("cost_sum") ADD("input_tokens_count") ADD("input_tokens_sum")                                \
-	ADD("output_tokens_count") ADD("output_tokens_sum")                                                                \
-	" last_at = greatest(r.last_at, excluded.last_at), "                                                               \
-	JOIN("response_time") ", " JOIN("confidence") ", " JOIN("cost") ", " JOIN("input_tokens") ", " JOIN("output_tokens")
-#define METRIC_TAKE_IN                                                                                                 \
-	" ON CONFLICT (version_id, metric_name, bucket, deployment_id, step, test_no, arm) DO UPDATE SET "                 \
-	ADD("count") ADD("sum")                                                                                            \
-	" last_at = greatest(r.last_at, excluded.last_at), values = model_mgr.summary_add(r.values, excluded.values)"
+#define JOIN(column)                                                                                                   \
+	column " = coalesce(model_mgr.summary_add(r." column ", excluded." column "), r." column ", excluded." column ")"
+#define TAKE_IN                                                                                                            \
+	" ON CONFLICT (version_id, bucket, deployment_id, step, test_no, arm) DO UPDATE SET " ADD("requests") ADD(             \
+		"known") ADD("successes") ADD("errors") ADD("response_time_count") ADD("response_time_sum")                        \
+		ADD("confidence_count") ADD("confidence_sum") ADD("cost_count") ADD("cost_sum") ADD("input_tokens_count") ADD(     \
+			"input_tokens_sum") ADD("output_tokens_count")                                                                 \
+			ADD("output_tokens_sum") " last_at = greatest(r.last_at, excluded.last_at), " JOIN("response_time") ", " JOIN( \
+				"confidence") ", " JOIN("cost") ", " JOIN("input_tokens") ", " JOIN("output_tokens")
+#define METRIC_TAKE_IN                                                                                                   \
+	" ON CONFLICT (version_id, metric_name, bucket, deployment_id, step, test_no, arm) DO UPDATE SET " ADD("count") ADD( \
+		"sum") " last_at = greatest(r.last_at, excluded.last_at), values = model_mgr.summary_add(r.values, excluded.values)"
 
 /* Minutes by hour: a minute belongs to the hour that covers it, since both are closed at the end. */
 #define THE_HOUR "pg_catalog.date_bin('1 hour', p.bucket, '2000-01-01 00:00:00+00')"
@@ -133,16 +134,15 @@ backlog_fits(int64 limit, int64 pages)
 #define WHOLE(column) "pg_catalog.sum(p." column ")::bigint, "
 #define UNITED(column) ", model_mgr.merge(p." column ")"
 #define BY_HOUR                                                                                                        \
-	" SELECT " THE_HOUR ", p.version_id, p.deployment_id, p.step, p.test_no, p.arm, "                                      \
-	WHOLE("requests") WHOLE("known") WHOLE("successes") WHOLE("errors")                                                \
-	WHOLE("response_time_count") TOTAL("response_time_sum") WHOLE("confidence_count") TOTAL("confidence_sum")              \
-	WHOLE("cost_count") TOTAL("cost_sum") WHOLE("input_tokens_count") TOTAL("input_tokens_sum")                            \
-	WHOLE("output_tokens_count") TOTAL("output_tokens_sum")                                                              \
-	" pg_catalog.max(p.last_at)"                                                                                       \
-	UNITED("response_time") UNITED("confidence") UNITED("cost") UNITED("input_tokens") UNITED("output_tokens")
+	" SELECT " THE_HOUR ", p.version_id, p.deployment_id, p.step, p.test_no, p.arm, " WHOLE("requests") WHOLE("known") \
+		WHOLE("successes") WHOLE("errors") WHOLE("response_time_count") TOTAL("response_time_sum")                     \
+			WHOLE("confidence_count") TOTAL("confidence_sum") WHOLE("cost_count") TOTAL("cost_sum")                    \
+				WHOLE("input_tokens_count") TOTAL("input_tokens_sum") WHOLE("output_tokens_count")                     \
+					TOTAL("output_tokens_sum") " pg_catalog.max(p.last_at)" UNITED("response_time")                    \
+						UNITED("confidence") UNITED("cost") UNITED("input_tokens") UNITED("output_tokens")
 #define METRIC_BY_HOUR                                                                                                 \
-	" SELECT " THE_HOUR ", p.version_id, p.deployment_id, p.step, p.test_no, p.arm, p.metric_name, "                       \
-	WHOLE("count") TOTAL("sum") " pg_catalog.max(p.last_at), model_mgr.merge(p.values)"
+	" SELECT " THE_HOUR ", p.version_id, p.deployment_id, p.step, p.test_no, p.arm, p.metric_name, " WHOLE("count")    \
+		TOTAL("sum") " pg_catalog.max(p.last_at), model_mgr.merge(p.values)"
 
 #define HOURS_UNTIL "(SELECT t.hours_until FROM model_mgr.rollup_state t ORDER BY t.installed_at LIMIT 1)"
 #define THE_STATE " WHERE s.installed_at = (SELECT pg_catalog.min(t.installed_at) FROM model_mgr.rollup_state t)"
@@ -156,13 +156,13 @@ rollup_fold(int64 max_rows)
 		"  FROM model_mgr.rollup_pending p WHERE NOT p.own),"
 		" custom AS (SELECT p.bucket, p.version_id, p.deployment_id, p.step, p.test_no, p.arm, p.to_hour, p.to_minute,"
 		"  m.metric_name, m.count, m.sum, m.last_at, m.values FROM pending p, pg_catalog.unnest(p.custom) m),"
-		" minutes AS (INSERT INTO model_mgr.rollup_minute AS r " COLUMNS
-		"  SELECT bucket, " SIDE_KEY ", " SUMS ", last_at, " SUMMARIES " FROM pending WHERE to_minute" TAKE_IN "),"
+		" minutes AS (INSERT INTO model_mgr.rollup_minute AS r " COLUMNS "  SELECT bucket, " SIDE_KEY ", " SUMS
+		", last_at, " SUMMARIES " FROM pending WHERE to_minute" TAKE_IN "),"
 		" hours AS (INSERT INTO model_mgr.rollup_hour AS r " COLUMNS BY_HOUR
 		"  FROM pending p WHERE p.to_hour GROUP BY 1, 2, 3, 4, 5, 6" TAKE_IN "),"
 		" custom_minutes AS (INSERT INTO model_mgr.rollup_metric_minute AS r " METRIC_COLUMNS
-		"  SELECT bucket, " SIDE_KEY ", metric_name, count, sum, last_at, values FROM custom WHERE to_minute"
-		METRIC_TAKE_IN "),"
+		"  SELECT bucket, " SIDE_KEY
+		", metric_name, count, sum, last_at, values FROM custom WHERE to_minute" METRIC_TAKE_IN "),"
 		" custom_hours AS (INSERT INTO model_mgr.rollup_metric_hour AS r " METRIC_COLUMNS METRIC_BY_HOUR
 		"  FROM custom p WHERE p.to_hour GROUP BY 1, 2, 3, 4, 5, 6, 7" METRIC_TAKE_IN "),"
 		" stored AS (UPDATE model_mgr.rollup_state s SET"
@@ -175,8 +175,8 @@ rollup_fold(int64 max_rows)
 		INT8OID, INT8OID, TIMESTAMPTZOID);
 	/* Apart, since a statement that names these columns makes every session read its era and plan again. */
 	static query adopt =
-		QUERY("UPDATE model_mgr.rollup_state s SET era = ($1 >> 48)::integer, system_identifier = $2" THE_STATE, INT8OID,
-			  INT8OID);
+		QUERY("UPDATE model_mgr.rollup_state s SET era = ($1 >> 48)::integer, system_identifier = $2" THE_STATE,
+			  INT8OID, INT8OID);
 	int64 folded = -1;
 	int64 pages;
 	int level;
@@ -230,8 +230,8 @@ rollup_advance_hours(TimestampTz deadline)
 		"  FROM model_mgr.rollup_minute p WHERE p.bucket >= $1 AND p.bucket < $2 GROUP BY 1, 2, 3, 4, 5, 6" TAKE_IN
 		"  RETURNING 1),"
 		" custom AS (INSERT INTO model_mgr.rollup_metric_hour AS r " METRIC_COLUMNS METRIC_BY_HOUR
-		"  FROM model_mgr.rollup_metric_minute p WHERE p.bucket >= $1 AND p.bucket < $2 GROUP BY 1, 2, 3, 4, 5, 6, 7"
-		METRIC_TAKE_IN " RETURNING 1)"
+		"  FROM model_mgr.rollup_metric_minute p WHERE p.bucket >= $1 AND p.bucket < $2 GROUP BY 1, 2, 3, 4, 5, 6, 7" METRIC_TAKE_IN
+		" RETURNING 1)"
 		" SELECT (SELECT pg_catalog.count(*) FROM hours) + (SELECT pg_catalog.count(*) FROM custom)",
 		TIMESTAMPTZOID, TIMESTAMPTZOID);
 	TimestampTz target = piece_start(mm_now() - HOURS_BEHIND);
@@ -292,15 +292,16 @@ read_counts(int column, rollup_counts *out)
  * What is stamped ahead of now counts when its time has come.
  */
 /* clang-format off */
+#define SINCE_BEGUN(bin)                                                                                               \
+	"t.bucket >= (SELECT pg_catalog.date_bin('1 " bin "', p.started_at - '0.000001 s'::interval,"                      \
+	" '2000-01-01 00:00:00+00') FROM model_mgr.deployment_plan p WHERE p.deployment_id = $1)"
 static query side = QUERY(
 	"SELECT " SIDE_SUMS("r.in_window") ", " SIDE_SUMS("r.in_step") " FROM ("
 	SIDE_PART("rollup_minute", "t.bucket >= $3", "t.bucket >= " HOURS_UNTIL)
-	"  t.bucket >= least($3, " HOURS_UNTIL ")"
-	" UNION ALL " SIDE_PART("rollup_hour", "false", "true") "true"
-	" UNION ALL " SIDE_PART("rollup_pending", "t.bucket >= $3", "true") "true) r"
-	" WHERE r.version_id = $2 AND r.deployment_id = $1 AND r.step > 0 AND r.bucket < $5"
-	" AND r.bucket >= (SELECT pg_catalog.date_bin('1 hour', p.started_at - '0.000001 s'::interval, '2000-01-01 00:00:00+00')"
-	"  FROM model_mgr.deployment_plan p WHERE p.deployment_id = $1)",
+	SINCE_BEGUN("minute") " AND t.bucket >= least($3, " HOURS_UNTIL ")"
+	" UNION ALL " SIDE_PART("rollup_hour", "false", "true") SINCE_BEGUN("hour")
+	" UNION ALL " SIDE_PART("rollup_pending", "t.bucket >= $3", "true") SINCE_BEGUN("minute") ") r"
+	" WHERE r.version_id = $2 AND r.deployment_id = $1 AND r.step > 0 AND r.bucket < $5",
 	INT8OID, INT8OID, TIMESTAMPTZOID, INT4OID, TIMESTAMPTZOID);
 /* clang-format on */
 

@@ -1,6 +1,6 @@
 /*
- * rollup.h: folding observations into minute and hour rollups, and reading rollups plus the rows not folded yet. Between
- * mm_enter and mm_leave.
+ * rollup.h: folding observations into minute and hour rollups, and reading rollups plus the rows not folded yet.
+ * Between mm_enter and mm_leave.
  */
 #ifndef MM_ROLLUP_H
 #define MM_ROLLUP_H

@@ -224,9 +224,9 @@ mm_metric_summaries_final(PG_FUNCTION_ARGS)
 	{
 		tally *t = sorted[i];
 		dd sum = dd_two_sum(t->values.m.sum.hi, t->values.m.sum.lo);
-		Datum values[5] = {PointerGetDatum(cstring_to_text_with_len(t->name, t->length)),
-						   Int64GetDatum(t->values.m.n), Float8GetDatum(dd_value(sum)),
-						   TimestampTzGetDatum(t->last_at), summary_datum(&t->values, "metric_summaries")};
+		Datum values[5] = {PointerGetDatum(cstring_to_text_with_len(t->name, t->length)), Int64GetDatum(t->values.m.n),
+						   Float8GetDatum(dd_value(sum)), TimestampTzGetDatum(t->last_at),
+						   summary_datum(&t->values, "metric_summaries")};
 		bool nulls[5] = {false, false, false, t->last_at == DT_NOBEGIN, false};
 
 		rows[i] = HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls));

@@ -79,7 +79,7 @@ sub routes
 # attributed when folded).
 our $totals_query = q{
 	WITH plain AS (
-		SELECT date_trunc('minute', recorded_at) AS bucket, version_id,
+		SELECT date_bin('1 minute', recorded_at - interval '1 microsecond', '2000-01-01') AS bucket, version_id,
 			CASE WHEN arm IS NULL THEN 'any' ELSE concat_ws('/', deployment_id, step, arm) END AS side,
 			count(*) FILTER (WHERE NOT feedback) AS requests, count(success) AS known,
 			count(*) FILTER (WHERE success) AS successes, count(error_type) FILTER (WHERE NOT feedback) AS errors,

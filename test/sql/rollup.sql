@@ -6,7 +6,7 @@ SELECT no_plan();
 CREATE FUNCTION pg_temp.fold() RETURNS bigint LANGUAGE sql AS $$ SELECT model_mgr.maintenance_run('fold') $$;
 -- truth: the rollups as a plain GROUP BY over every row has them; deployments and steps as the rows carry them.
 CREATE VIEW pg_temp.truth AS
-SELECT date_trunc('minute', recorded_at) AS bucket, coalesce(version_id, 0) AS version_id, coalesce(test_no, 0) AS test_no, coalesce(arm, -1) AS arm,
+SELECT date_bin('1 minute', recorded_at - interval '1 microsecond', '2000-01-01 00:00:00+00') AS bucket, coalesce(version_id, 0) AS version_id, coalesce(test_no, 0) AS test_no, coalesce(arm, -1) AS arm,
        count(*) FILTER (WHERE NOT feedback) AS requests, count(success) AS known, count(*) FILTER (WHERE success) AS successes,
        count(error_type) FILTER (WHERE NOT feedback) AS errors, count(response_time) AS response_time_count, round(coalesce(sum(response_time), 0)::numeric, 6) AS response_time_sum,
        count(confidence) AS confidence_count, round(coalesce(sum(confidence), 0)::numeric, 6) AS confidence_sum, count(cost) AS cost_count, round(coalesce(sum(cost), 0)::numeric, 6) AS cost_sum,
@@ -74,9 +74,9 @@ COMMIT;
 SELECT is(pg_temp.fold(), 1::bigint, 'later it is');
 
 -- Two statements of one moment see the same, rows of several minutes and days.
-SELECT model_mgr.update_model_metrics('m', '1', 1, recorded_at => '2026-01-09 23:59:59.999999+00');
 SELECT model_mgr.update_model_metrics('m', '1', 1, recorded_at => '2026-01-10 00:00:00+00');
-SELECT is(array_agg(bucket ORDER BY bucket), ARRAY['2026-01-09 23:59:00+00', '2026-01-10 00:00:00+00']::timestamptz[], 'minutes are cut where they end')
+SELECT model_mgr.update_model_metrics('m', '1', 1, recorded_at => '2026-01-10 00:00:00.000001+00');
+SELECT is(array_agg(bucket ORDER BY bucket), ARRAY['2026-01-09 23:59:00+00', '2026-01-10 00:00:00+00']::timestamptz[], 'a minute is open at its beginning and closed at its end')
 FROM model_mgr.rollup_tail;
 SET TimeZone = 'Asia/Kolkata';
 SELECT ok(pg_temp.agrees(), 'whatever the time zone');
@@ -92,7 +92,7 @@ DECLARE
     answer text;
 BEGIN
     PERFORM model_mgr.update_model_metrics('m', version, routed_at => at, recorded_at => '2026-01-10 13:20:00+00');
-    SELECT string_agg(format('%s/%s', t.deployment_id, t.step), ',') INTO answer FROM model_mgr.rollup_tail t WHERE t.bucket = '2026-01-10 13:20:00+00' AND t.requests > 0;
+    SELECT string_agg(format('%s/%s', t.deployment_id, t.step), ',') INTO answer FROM model_mgr.rollup_tail t WHERE t.bucket = '2026-01-10 13:19:00+00' AND t.requests > 0;
     PERFORM pg_temp.fold();
     DELETE FROM model_mgr.observation WHERE recorded_at = '2026-01-10 13:20:00+00';
     RETURN answer;
