@@ -47,7 +47,7 @@ for my $view (@views)
 for my $call (
 	"route('spam', 'u')", "explain_route('spam', 'u')", "route_at('spam', 'u', now())", "get_active_model('spam')",
 	"list_model_versions('spam')", "get_deployment($deployment)", "explain_deployment($deployment)",
-	"open_deployment('spam')", "get_model_statistics()")
+	"open_deployment('spam')", "get_model_statistics()", "events_since()", "alertmanager_alerts()")
 {
 	is(error_of($standby, "SELECT count(*) FROM model_mgr.$call"), '', "$call answers on the standby");
 }
@@ -60,12 +60,16 @@ for my $call (
 	"record_outcomes('[{\"model_name\": \"spam\", \"version\": \"1.0.0\", \"success\": true}]')",
 	"create_model_version('spam', '9.0.0', '{\"provider\": \"test\", \"model_name\": \"m\"}')",
 	"abort_deployment($deployment)", "pin_unit('spam', 'u', '1.0.0')", "rollback_model('spam')",
-	"promote_deployment($deployment)")
+	"promote_deployment($deployment)", "remove_callback(1)")
 {
 	is(error_of($standby, "SELECT model_mgr.$call"), '25006', "$call: read-only on the standby");
 }
 is(error_of($standby, 'SELECT count(*) FROM model_mgr.tick()'), '25006', 'tick(): read-only on the standby');
 is(error_of($standby, 'INSERT INTO model_mgr.observation (version_id) VALUES (1)'), '25006', 'direct INSERT: read-only, too');
+
+is($standby->safe_psql('postgres', 'SELECT string_agg(cursor, \',\') FROM model_mgr.events_since()'),
+	$primary->safe_psql('postgres', 'SELECT string_agg(cursor, \',\') FROM model_mgr.events_since()'), 'events_since() gives the same events and cursors there');
+is($standby->safe_psql('postgres', "SELECT count(*) FROM model_mgr.events_since('9000000000000000000.1')"), 0, 'a cursor that the standby has not come to yet is no error');
 
 # A session that holds its cache sees the next change.
 my $session = $standby->background_psql('postgres');
