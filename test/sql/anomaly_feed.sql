@@ -149,11 +149,11 @@ SELECT is(pg_temp.feed('2026-01-02 01:00:00+00'), 0::bigint, 'once');
 SELECT pg_temp.forget();
 DELETE FROM model_mgr.rollup_minute;
 SELECT pg_temp.make_model('wide', VARIADIC ARRAY(SELECT i::text FROM generate_series(1, 31) i));
-INSERT INTO model_mgr.rollup_minute SELECT (jsonb_populate_record(NULL::model_mgr.rollup_minute, jsonb_build_object('bucket', timestamptz '2026-01-03 00:00:00+00' + m * interval '1 minute',
+INSERT INTO model_mgr.rollup_minute SELECT r.*
+FROM generate_series(0, 1439) m, model_mgr.list_model_versions('wide') v, jsonb_populate_record(NULL::model_mgr.rollup_minute, jsonb_build_object('bucket', timestamptz '2026-01-03 00:00:00+00' + m * interval '1 minute',
     'version_id', v.version_id, 'deployment_id', 0, 'step', 0, 'test_no', 0, 'arm', -1, 'requests', 10, 'known', 10, 'successes', 10 - abs(hashint8(m)) % 2, 'errors', 0,
     'response_time_count', 10, 'response_time_sum', 10 + abs(hashint8(m + v.version_id)) % 5, 'confidence_count', 0, 'confidence_sum', 0, 'cost_count', 0, 'cost_sum', 0,
-    'input_tokens_count', 0, 'input_tokens_sum', 0, 'output_tokens_count', 0, 'output_tokens_sum', 0, 'last_at', timestamptz '2026-01-03 00:00:30+00' + m * interval '1 minute'))).*
-FROM generate_series(0, 1439) m, model_mgr.list_model_versions('wide') v;
+    'input_tokens_count', 0, 'input_tokens_sum', 0, 'output_tokens_count', 0, 'output_tokens_sum', 0, 'last_at', timestamptz '2026-01-03 00:00:30+00' + m * interval '1 minute')) r;
 SELECT is(pg_temp.feed('2026-01-04 00:00:00+00'), (31 * 1440 * 2)::bigint, 'in several readings, none lost or twice');
 SELECT results_eq('SELECT count(*), min(fed_until), max(fed_until) FROM model_mgr.anomaly_state', $$VALUES (62::bigint, timestamptz '2026-01-04 00:00:00+00', timestamptz '2026-01-04 00:00:00+00')$$,
     'metrics without values have no stream');
