@@ -37,3 +37,9 @@ COMMENT ON TABLE model_mgr.anomaly_feed IS 'How far the tick has fed the detecto
 
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.anomaly_state', '');
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.anomaly_feed', '');
+
+CREATE FUNCTION model_mgr.detect_anomalies(model_name text, metric_name text, sensitivity float8 DEFAULT 2.0)
+RETURNS TABLE ("time" timestamptz, version text, value float8, expected float8, score float8, anomalous boolean)
+AS 'MODULE_PATHNAME', 'mm_detect_anomalies' LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 10000;
+COMMENT ON FUNCTION model_mgr.detect_anomalies(text, text, float8) IS
+'What the detector makes of a metric: one row for every complete minute with samples that is kept (perf_monitor_retention_hours), version by version in order of time. time: beginning of the minute, which holds (time, time + 1 minute]. expected: what was usual before, NULL at the first. score >= 1: anomalous; 0 during the first 30 minutes; an incident says so once and then stays below 1, unless it gets four times worse or outlasts the cool-down. Any metric of metric_list, custom and reported ones too. sensitivity: width of the band, > 0; a larger one flags a subset; NULL: 2. Changes nothing and wakes nobody. Unknown names: no row. Errors: 22003 sensitivity out of range, 22004 NULL name.';

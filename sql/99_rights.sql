@@ -137,6 +137,7 @@ WITH routine (routine_name, kinds) AS (VALUES
     ('anomaly_score', 'reader'),
     ('anomaly_score_transition', 'reader'),
     ('anomaly_score_final', 'reader'),
+    ('detect_anomalies', 'reader'),
     -- 66_rollup
     ('own_txn', 'reader'),
     ('attribution', 'reader'),

@@ -7,7 +7,7 @@
 
 #include <math.h>
 
-#include "core/anomaly.h"
+#include "pg/anomaly_internal.h"
 #include "pg/statistics.h"
 
 typedef struct score_state
@@ -17,17 +17,14 @@ typedef struct score_state
 	bool scored; /* the last row had a value */
 } score_state;
 
-/* check_sensitivity: > 0 and finite, else 22003. */
-static double
-check_sensitivity(double sensitivity)
+double
+anomaly_check_sensitivity(const char *function, double sensitivity)
 {
 	if (unlikely(!(sensitivity > 0) || isinf(sensitivity)))
-		ereport(
-			ERROR, errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-			errmsg("anomaly_score: sensitivity must be a finite number above 0"),
-			errdetail("A row's sensitivity is %g.", sensitivity),
-			errhint(
-				"The usual width of the band is 2; larger ones flag less. NULL takes model_mgr.perf_monitor_anomaly_sensitivity."));
+		ereport(ERROR, errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				errmsg("%s: sensitivity must be a finite number above 0", function),
+				errdetail("The sensitivity is %g.", sensitivity),
+				errhint("The usual width of the band is 2; larger ones flag less. NULL takes the default."));
 	return sensitivity;
 }
 
@@ -52,7 +49,7 @@ mm_anomaly_score_transition(PG_FUNCTION_ARGS)
 	}
 	s->scored = false;
 	if (!PG_ARGISNULL(3))
-		sensitivity = check_sensitivity(PG_GETARG_FLOAT8(3));
+		sensitivity = anomaly_check_sensitivity("anomaly_score", PG_GETARG_FLOAT8(3));
 	if (PG_ARGISNULL(1))
 		PG_RETURN_POINTER(s);
 	value = PG_GETARG_FLOAT8(1);

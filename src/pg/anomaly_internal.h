@@ -1,6 +1,7 @@
 /*
- * anomaly_internal.h: the streams of a feed, between anomaly_feed.c, which feeds them and tells what they find, and
- * anomaly_state.c, which keeps them in the table anomaly_state. Between mm_enter and mm_leave.
+ * anomaly_internal.h: what the files about anomalies share. The streams of a feed are between anomaly_feed.c, which
+ * feeds them and tells what they find, and anomaly_state.c, which keeps them in the table anomaly_state; both work
+ * between mm_enter and mm_leave.
  */
 #ifndef MM_ANOMALY_INTERNAL_H
 #define MM_ANOMALY_INTERNAL_H
@@ -60,6 +61,9 @@ typedef struct feed
 	int64 points;
 	int64 *failed;
 } feed;
+
+/* anomaly_check_sensitivity: > 0 and finite, else 22003 in the name of this function. */
+extern double anomaly_check_sensitivity(const char *function, double sensitivity);
 
 /* anomaly_find: the version's streams, made when new. */
 extern version_streams *anomaly_find(feed *f, int64 version_id, bool *found);

@@ -32,6 +32,7 @@ INSERT INTO contract VALUES
     ('record_performance', 'model_name text, model_version text, metrics jsonb, recorded_at timestamptz = null', 'void', 'w'),
     ('get_current_metrics', 'model_name text, model_version text, minutes_back integer = 60', 'TABLE(metric_name text, value float8, samples bigint, source text, last_at timestamptz)', 'r'),
     ('get_current_metrics_json', 'model_name text, model_version text, minutes_back integer = 60', 'jsonb', 'r'),
+    ('detect_anomalies', 'model_name text, metric_name text, sensitivity float8 = 2.0', 'TABLE("time" timestamptz, version text, value float8, expected float8, score float8, anomalous boolean)', 'r'),
     ('get_performance_trends', 'model_name text, model_version text, hours_back integer = 24, bucket_minutes integer = null', 'TABLE(metric_name text, "time" timestamptz, value float8, samples bigint)', 'r'),
     ('get_performance_trends_json', 'model_name text, model_version text, hours_back integer = 24, bucket_minutes integer = null', 'jsonb', 'r'),
     ('get_model_comparison', 'model_name text, versions text[] = null, hours_back integer = 24', 'TABLE(metric_name text, version text, value float8, samples bigint, difference float8, ci_low float8, ci_high float8, p_value float8, better boolean)', 'r'),
