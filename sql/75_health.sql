@@ -81,7 +81,7 @@ BEGIN ATOMIC
                least(model_mgr.clock_time(), pg_catalog.clock_timestamp()) AS kept_now,
                model_mgr.setting_value('retention_days')::integer * '24:00:00'::interval AS retention),
     rolled AS MATERIALIZED (
-        SELECT s.installed_at, s.folded_at, model_mgr.rollup_backlog(100001) AS waiting
+        SELECT s.installed_at, s.folded_at, s.hours_until, model_mgr.rollup_backlog(100001) AS waiting
         FROM model_mgr.rollup_state s ORDER BY s.installed_at LIMIT 1),
     part AS MATERIALIZED (SELECT * FROM model_mgr.partition_ranges()),
 
@@ -147,6 +147,15 @@ BEGIN ATOMIC
                         ELSE pg_catalog.format('last fold %s s ago', extract(epoch FROM late.age)::bigint) END) AS detail,
                'Readers stay right but slow down. SELECT * FROM model_mgr.tick() folds; see the checks tick and model_locks for why nothing did.' AS hint
         FROM rolled r, moment n, LATERAL (SELECT n.real_now - coalesce(r.folded_at, r.installed_at) AS age) late),
+    -- Two hours, since the hours follow the minutes a quarter of an hour at a time.
+    hour_check AS (
+        SELECT c.first IS NULL AS ok,
+               CASE WHEN c.first IS NOT NULL THEN pg_catalog.format('minutes since %s UTC are not in the hours', to_char(c.first AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'))
+                    WHEN r.hours_until = '-infinity' THEN 'no minute is old enough for the hours'
+                    ELSE pg_catalog.format('hours hold the minutes up to %s UTC', to_char(r.hours_until AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI')) END AS detail,
+               'Readers stay right but slow down, and minutes are not given up while the hours lack them. SELECT * FROM model_mgr.tick() rolls them up, some hours at a time; read its warnings.' AS hint
+        FROM rolled r, LATERAL (SELECT min(m.bucket) AS first FROM model_mgr.rollup_minute m
+                                WHERE m.bucket >= r.hours_until AND m.bucket < model_mgr.clock_time() - '02:00:00'::interval) c),
     -- Tomorrow is left out: while the default partition is large, maintain() makes days from the one after on.
     partition_check AS (
         SELECT c.missing IS NULL OR c.none AND n.real_now < r.installed_at + '24:00:00' AS ok,
@@ -240,13 +249,14 @@ BEGIN ATOMIC
         FROM (
             SELECT pg_catalog.string_agg(pg_catalog.format('%s writes since %s UTC', t.who, to_char(t.since AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')), '; ' ORDER BY t.since)
                        FILTER (WHERE t.since < n.real_now - '00:10:00'::interval) AS old,
-                   count(*) FILTER (WHERE t.since IS NULL) AS unseen
+                   count(*) FILTER (WHERE t.hidden) AS unseen
             FROM moment n LEFT JOIN (
-                SELECT pg_catalog.format('process %s (%s)', a.pid, pg_catalog.concat_ws(', ', a.datname, a.usename, nullif(a.application_name, ''), a.state)), a.xact_start
+                SELECT pg_catalog.format('process %s (%s)', a.pid, pg_catalog.concat_ws(', ', a.datname, a.usename, nullif(a.application_name, ''), a.state)), a.xact_start,
+                       a.xact_start IS NULL AND a.query = '<insufficient privilege>'
                 FROM pg_catalog.pg_stat_activity a WHERE a.backend_xid IS NOT NULL AND a.pid <> pg_catalog.pg_backend_pid()
                 UNION ALL
-                SELECT pg_catalog.format('prepared transaction "%s" (%s, %s)', x.gid, x.database, x.owner), x.prepared
-                FROM pg_catalog.pg_prepared_xacts x) t (who, since) ON true) c),
+                SELECT pg_catalog.format('prepared transaction "%s" (%s, %s)', x.gid, x.database, x.owner), x.prepared, false
+                FROM pg_catalog.pg_prepared_xacts x) t (who, since, hidden) ON true) c),
     standby_check AS (
         SELECT c.lag IS NULL OR c.lag <= '00:05:00' AS ok,
                CASE WHEN NOT n.standby THEN 'this server takes writes'
@@ -265,6 +275,7 @@ BEGIN ATOMIC
         UNION ALL SELECT 4, 'tick', c.ok, c.detail, c.hint FROM tick_check c
         UNION ALL SELECT 5, 'scheduler', c.ok, c.detail, c.hint FROM scheduler_check c WHERE NOT n.standby
         UNION ALL SELECT 6, 'rollups', c.ok, c.detail, c.hint FROM rollup_check c
+        UNION ALL SELECT 7, 'hours', c.ok, c.detail, c.hint FROM hour_check c
         UNION ALL SELECT 8, 'partitions', c.ok, c.detail, c.hint FROM partition_check c
         UNION ALL SELECT 9, 'default_partition', c.ok, c.detail, c.hint FROM default_check c
         UNION ALL SELECT 10, 'retention', c.ok, c.detail, c.hint FROM retention_check c

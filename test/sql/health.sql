@@ -75,6 +75,18 @@ SELECT matches(pg_temp.health('rollups'), '^BAD: observations to be folded: over
 SELECT is(model_mgr.rollup_backlog(1000000), 100002::bigint, 'unless asked to');
 TRUNCATE model_mgr.observation;
 
+-- Minutes that are old enough for the hours and not in them.
+SELECT is(pg_temp.health('hours') ~ '^ok: ', true, 'nothing is late for the hours');
+SELECT date_trunc('minute', now()) AS minute \gset
+INSERT INTO model_mgr.observation (version_id, recorded_at) VALUES (1, timestamptz :'minute' - interval '3 hours 30 seconds');
+SELECT count(*) > 0 FROM model_mgr.tick();
+SELECT matches(pg_temp.health('hours'), '^ok: hours hold the minutes up to \d{4}-\d\d-\d\d \d\d:(00|15|30|45) UTC$', 'a tick takes them in');
+UPDATE model_mgr.rollup_state SET hours_until = '-infinity';
+SELECT is(pg_temp.health('hours'), to_char(timestamptz :'minute' - interval '3 hours 1 minute', '"BAD: minutes since" YYYY-MM-DD HH24:MI "UTC are not in the hours"'), 'one is late');
+SELECT count(*) > 0 FROM model_mgr.tick();
+SELECT matches(pg_temp.health('hours'), '^ok: hours hold the minutes up to ', 'the next tick takes it in');
+TRUNCATE model_mgr.observation, model_mgr.rollup_minute, model_mgr.rollup_hour;
+
 -- Partitions: none at first; a week ahead is made, and a day that is missing is named.
 SELECT is(pg_temp.health('partitions'), 'ok: no partition yet: the default partition takes everything', 'healthy right after CREATE EXTENSION');
 UPDATE model_mgr.rollup_state SET installed_at = installed_at - interval '2 days';
