@@ -47,6 +47,11 @@ SET ROLE regress_model_mgr_author;
 ALTER FUNCTION regress_code.own_path(jsonb) SET search_path = regress_code;
 RESET ROLE;
 SELECT pg_temp.make('path', 'UPDATE regress_code.ran SET note = current_setting(''search_path'') WHERE name = ''path'';');
+SELECT count(v) FROM unnest(ARRAY['1', '2']) v, model_mgr.create_model_version('watched', v, '{"provider": "p", "model_name": "x"}') \gset
+SELECT count(d) FROM unnest(ARRAY['1', '2']) v, model_mgr.deploy_model_version('watched', v, rollout => CASE v WHEN '2' THEN '{"min_requests": 20}' ELSE '{}' END::jsonb) d \gset
+SELECT pg_temp.make('records', 'PERFORM model_mgr.update_model_metrics(''watched'', ''2'', success => false) FROM generate_series(1, 50);');
+SELECT pg_temp.make('deploys', 'PERFORM model_mgr.abort_deployment(model_mgr.open_deployment(''watched'')); PERFORM model_mgr.deploy_model_version(''watched'', ''2'', ''replace'');');
+SELECT pg_temp.make('takes_back', 'PERFORM model_mgr.rollback_model(''watched'', reason => ''by a callback'');');
 SELECT pg_temp.make('audited', 'PERFORM model_mgr.set_model(''m'', description => ''by a callback'');');
 -- 2. Ways out of the role.
 SELECT pg_temp.make('set_role', 'SET ROLE regress_model_mgr_friend;');
@@ -117,6 +122,9 @@ SELECT is((SELECT note FROM regress_code.ran WHERE name = 'path'), '"$user", pub
 SELECT is((SELECT count(*) FROM regress_trap.ran), 0::bigint, 'the caller''s path leads nobody astray');
 SELECT is(pg_temp.said('audited'), 'delivered', 'what the role may do, its code may do');
 SELECT is((SELECT caller FROM model_mgr.audit_log WHERE operation = 'set_model'), 'regress_model_mgr_author', 'and the audit log names the role, not who calls work()');
+SELECT is(pg_temp.said(name), 'delivered', name) FROM unnest(ARRAY['records', 'deploys', 'takes_back']) name;
+SELECT is((SELECT count(*) FROM model_mgr.observation), 50::bigint, 'what it recorded is there');
+SELECT is((SELECT version FROM model_mgr.get_active_model('watched')), '1', 'what it took back is taken back');
 SELECT is((SELECT string_agg(DISTINCT role, ' ') FROM regress_code.ran), 'regress_model_mgr_author', 'nothing ever ran as anybody else');
 
 SELECT is(pg_temp.said(name), said, name) FROM (VALUES
@@ -145,7 +153,7 @@ SELECT matches(pg_temp.said(name), '^cannot set parameter "(role|session_authori
 FROM unnest(ARRAY['set_role', 'reset_role', 'no_role', 'config_role', 'session', 'config_session']) name;
 SELECT cmp_ok(octet_length(pg_temp.said('shouts')), '<=', 1000, 'what it says is cut');
 SELECT is(pg_temp.said('shouts'), repeat('é', 500), 'between two characters');
-SELECT set_eq($$SELECT DISTINCT name FROM regress_code.ran$$, $$VALUES ('writes'), ('catches'), ('own_path'), ('path'), ('audited'), ('sets'), ('locks'), ('read_only'), ('last')$$,
+SELECT set_eq($$SELECT DISTINCT name FROM regress_code.ran$$, $$VALUES ('writes'), ('catches'), ('own_path'), ('path'), ('audited'), ('records'), ('deploys'), ('takes_back'), ('sets'), ('locks'), ('read_only'), ('last')$$,
     'what failed left nothing behind');
 SELECT is((SELECT count(*) FROM regress_code.planted) + (SELECT count(*) FROM regress_code.planted_now), 0::bigint, 'nothing planted');
 
