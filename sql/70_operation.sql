@@ -47,14 +47,15 @@ DECLARE
     turn_ends pg_catalog.timestamptz;
 BEGIN
     COMMIT;     -- first of all, so that a caller's transaction is refused whether there is work or not
+    -- Right after each COMMIT: each item sees what others commit, whatever the session's default is.
+    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     tasks := ARRAY(SELECT model_mgr.work_tasks());
-    COMMIT;
     FOREACH task IN ARRAY tasks LOOP
+        COMMIT;
+        SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
         -- What one item has not done in a minute waits for the next time: the others are waiting.
         turn_ends := pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) '1 minute'::pg_catalog.interval;
         LOOP
-            -- Each item sees what others commit, whatever the session's default is.
-            SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
             begun := false;
             more := false;
             message := NULL;
@@ -65,8 +66,8 @@ BEGIN
                     detail = pg_catalog.format('%s (%s)', SQLERRM, SQLSTATE), errcode = SQLSTATE;
             END;
             COMMIT;
-            EXIT WHEN NOT begun;
             SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+            EXIT WHEN NOT begun;
             BEGIN
                 more := model_mgr.work_run(task);
             EXCEPTION WHEN query_canceled OR OTHERS THEN
@@ -77,6 +78,7 @@ BEGIN
                 PERFORM model_mgr.work_interrupted(task, message);
             END IF;
             COMMIT;
+            SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
             -- What is caught of user code has been noted; a cancellation that arrives here is a person's.
             IF message IS NOT NULL AND code OPERATOR(pg_catalog.=) '57014' THEN
                 RAISE EXCEPTION USING errcode = code, message = message, detail = pg_catalog.format('The task was "%s".', task),

@@ -174,6 +174,15 @@ CALL model_mgr.work();
 RESET row_security;
 SELECT is(pg_temp.said('row_security') || ' ' || (SELECT note FROM regress_code.ran), 'delivered 1', 'policies hold, for the owner too where they are forced');
 
+-- ... and the isolation level, whatever is the session's default.
+TRUNCATE regress_code.ran;
+SELECT pg_temp.make('isolation', 'UPDATE regress_code.ran SET note = current_setting(''transaction_isolation'') WHERE name = ''isolation'';');
+SELECT pg_temp.happen() \gset
+SET default_transaction_isolation = serializable;
+CALL model_mgr.work();
+RESET default_transaction_isolation;
+SELECT is((SELECT note FROM regress_code.ran WHERE name = 'isolation'), 'read committed', 'at READ COMMITTED, whatever the session begins with');
+
 -- 6. A lock of the caller's own session is his to keep.
 SELECT pg_advisory_lock(77);
 SELECT pg_temp.happen() \gset
@@ -200,7 +209,7 @@ SELECT is(pg_temp.said(name), said, name) FROM (VALUES
     ('dropped', 'function regress_code.dropped(jsonb) does not exist any more'),
     ('moved', 'function regress_code.moved(jsonb) has another name or argument now'),
     ('stays', 'delivered')) w (name, said);
-SELECT set_eq('SELECT name FROM regress_code.ran', $$VALUES ('stays'), ('row_security')$$, 'the lost ones did not run');
+SELECT set_eq('SELECT name FROM regress_code.ran', $$VALUES ('stays'), ('row_security'), ('isolation')$$, 'the lost ones did not run');
 -- Its role under another name is another role, and so is another one that has its name and the function by now.
 ALTER ROLE regress_model_mgr_author RENAME TO regress_model_mgr_writer;
 CREATE ROLE regress_model_mgr_author;
