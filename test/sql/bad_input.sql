@@ -232,6 +232,16 @@ INSERT INTO bad (code, statement) SELECT '0A000', s FROM unnest(ARRAY[
     $$SELECT start()$$
     ]) s;
 
+-- Metric sources, and the steps of work().
+INSERT INTO bad (code, statement) VALUES
+    ('22004', $$SELECT add_metric_source(NULL, 'pg_class')$$), ('22004', $$SELECT add_metric_source('x', NULL)$$), ('22004', $$SELECT remove_metric_source(NULL)$$),
+    ('22004', $$SELECT work_begin(NULL)$$), ('22004', $$SELECT work_run(NULL)$$), ('22004', $$SELECT work_interrupted('metric source x', NULL)$$),
+    ('42602', $$SELECT add_metric_source('', 'pg_class')$$), ('42602', $$SELECT add_metric_source(E'a\x01', 'pg_class')$$), ('42622', $$SELECT add_metric_source(repeat('x', 256), 'pg_class')$$),
+    ('42939', $$SELECT add_metric_source('success_rate', 'pg_class')$$), ('42939', $$SELECT add_metric_source('cost', 'pg_class')$$),
+    ('42703', $$SELECT add_metric_source('x', 'pg_class')$$), ('42P01', $$SELECT add_metric_source('x', 4294967295::oid::regclass)$$),
+    ('42809', $$SELECT add_metric_source('x', 'pg_class_oid_index')$$),
+    ('22023', $$SELECT work_begin('metric x')$$), ('22023', $$SELECT work_run('callback 1')$$), ('22023', $$SELECT work_interrupted('', 'x')$$);
+
 -- Too large.
 INSERT INTO bad (code, statement) VALUES ('54000', $$DO 'BEGIN FOR i IN 1..1001 LOOP PERFORM model_mgr.pin_unit(''n'', i::text, ''1.0.0''); END LOOP; END'$$),
     ('54000', $$DO 'BEGIN FOR i IN 1..101 LOOP PERFORM model_mgr.set_segment(''n'', i::text, ''{"a": 1}'', ''1.0.0''); END LOOP; END'$$);
