@@ -127,3 +127,113 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION model_mgr.get_model_comparison_json(text, text[], integer) IS
 'get_model_comparison() as one object: {"1.1.0": {"success_rate": {"value", "samples", "difference", "ci_low", "ci_high", "p_value", "better"}, ...}, ...}; {} where there is nothing.';
+
+-- From here on series are shown by minute, before by hour: what is kept in minutes for certain, and not beyond what is in the hours.
+CREATE FUNCTION model_mgr.metric_minutes_since() RETURNS timestamptz
+LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT LEAST(pg_catalog.date_bin('01:00:00'::interval, LEAST(model_mgr.clock_time(), pg_catalog.now())
+                   - pg_catalog.make_interval(hours => pg_catalog.current_setting('model_mgr.perf_monitor_retention_hours')::integer - 1), '2000-01-01 00:00:00+00'),
+                 pg_catalog.date_bin('01:00:00'::interval, s.hours_until, '2000-01-01 00:00:00+00'))
+    FROM model_mgr.rollup_state s ORDER BY s.installed_at LIMIT 1;
+END;
+COMMENT ON FUNCTION model_mgr.metric_minutes_since() IS 'The hour from which on metric_series has minutes; before it has hours.';
+
+CREATE VIEW model_mgr.metric_series AS
+SELECT s."time", v.model_name, v.version, s.metric_name, s.value, s.samples
+FROM (
+    SELECT t.bucket AS "time", t.version_id, k.metric_name, k.value, k.samples
+    FROM (SELECT g.bucket, g.version_id, pg_catalog.max(g.minutes) AS minutes,
+                 pg_catalog.sum(g.requests)::bigint AS requests, pg_catalog.sum(g.known)::bigint AS known,
+                 pg_catalog.sum(g.successes)::float8 AS successes, pg_catalog.sum(g.errors)::float8 AS errors,
+                 pg_catalog.sum(g.response_time_count)::bigint AS response_time_count, pg_catalog.sum(g.response_time_sum) AS response_time_sum,
+                 pg_catalog.sum(g.confidence_count)::bigint AS confidence_count, pg_catalog.sum(g.confidence_sum) AS confidence_sum,
+                 pg_catalog.sum(g.cost_count)::bigint AS cost_count, pg_catalog.sum(g.cost_sum) AS cost_sum,
+                 pg_catalog.sum(g.input_tokens_count)::bigint AS input_tokens_count, pg_catalog.sum(g.input_tokens_sum) AS input_tokens_sum,
+                 pg_catalog.sum(g.output_tokens_count)::bigint AS output_tokens_count, pg_catalog.sum(g.output_tokens_sum) AS output_tokens_sum,
+                 model_mgr.merge(g.response_time) AS response_time
+          FROM (SELECT m.bucket, 1 AS minutes, m.version_id, m.requests, m.known, m.successes, m.errors, m.response_time_count, m.response_time_sum,
+                       m.confidence_count, m.confidence_sum, m.cost_count, m.cost_sum, m.input_tokens_count, m.input_tokens_sum,
+                       m.output_tokens_count, m.output_tokens_sum, m.response_time
+                FROM model_mgr.rollup_minute m WHERE m.bucket >= (SELECT model_mgr.metric_minutes_since())
+                UNION ALL
+                SELECT h.bucket, 60, h.version_id, h.requests, h.known, h.successes, h.errors, h.response_time_count, h.response_time_sum,
+                       h.confidence_count, h.confidence_sum, h.cost_count, h.cost_sum, h.input_tokens_count, h.input_tokens_sum,
+                       h.output_tokens_count, h.output_tokens_sum, h.response_time
+                FROM model_mgr.rollup_hour h WHERE h.bucket < (SELECT model_mgr.metric_minutes_since())
+                UNION ALL
+                SELECT CASE WHEN p.old THEN pg_catalog.date_bin('01:00:00'::interval, p.bucket, '2000-01-01 00:00:00+00') ELSE p.bucket END,
+                       CASE WHEN p.old THEN 60 ELSE 1 END, p.version_id, p.requests, p.known, p.successes, p.errors,
+                       p.response_time_count, p.response_time_sum, p.confidence_count, p.confidence_sum, p.cost_count, p.cost_sum, p.input_tokens_count,
+                       p.input_tokens_sum, p.output_tokens_count, p.output_tokens_sum, p.response_time
+                FROM (SELECT t.*, t.bucket < (SELECT model_mgr.metric_minutes_since()) AS old FROM model_mgr.rollup_tail t) p) g
+          GROUP BY g.bucket, g.version_id) t,
+        LATERAL (VALUES
+            ('success_rate', t.successes / nullif(t.known, 0), t.known),
+            ('error_rate', t.errors / nullif(t.requests, 0), t.requests),
+            ('avg_response_time', t.response_time_sum / nullif(t.response_time_count, 0), t.response_time_count),
+            ('p50_response_time', model_mgr.summary_quantile(t.response_time, 0.5), t.response_time_count),
+            ('p95_response_time', model_mgr.summary_quantile(t.response_time, 0.95), t.response_time_count),
+            ('p99_response_time', model_mgr.summary_quantile(t.response_time, 0.99), t.response_time_count),
+            ('confidence_score', t.confidence_sum / nullif(t.confidence_count, 0), t.confidence_count),
+            ('cost_per_request', t.cost_sum / nullif(t.cost_count, 0), t.cost_count),
+            ('input_tokens', t.input_tokens_sum / nullif(t.input_tokens_count, 0), t.input_tokens_count),
+            ('output_tokens', t.output_tokens_sum / nullif(t.output_tokens_count, 0), t.output_tokens_count),
+            ('requests_per_minute', t.requests::float8 / t.minutes, t.requests)) k (metric_name, value, samples)
+    WHERE k.samples > 0
+    UNION ALL
+    SELECT g.bucket, g.version_id, g.metric_name, pg_catalog.sum(g.sum) / pg_catalog.sum(g.count)::float8, pg_catalog.sum(g.count)::bigint
+    FROM (SELECT m.bucket, m.version_id, m.metric_name, m.sum, m.count
+          FROM model_mgr.rollup_metric_minute m WHERE m.bucket >= (SELECT model_mgr.metric_minutes_since())
+          UNION ALL
+          SELECT h.bucket, h.version_id, h.metric_name, h.sum, h.count
+          FROM model_mgr.rollup_metric_hour h WHERE h.bucket < (SELECT model_mgr.metric_minutes_since())
+          UNION ALL
+          SELECT CASE WHEN t.bucket < (SELECT model_mgr.metric_minutes_since())
+                      THEN pg_catalog.date_bin('01:00:00'::interval, t.bucket, '2000-01-01 00:00:00+00') ELSE t.bucket END,
+                 t.version_id, t.metric_name, t.sum, t.count
+          FROM model_mgr.rollup_metric_tail_rows() t) g
+    GROUP BY g.bucket, g.version_id, g.metric_name
+    UNION ALL
+    -- what was reported, but where requests of that minute or hour told
+    SELECT r.sampled_at, r.version_id, r.metric_name, r.value, r.samples
+    FROM model_mgr.metric_sample r
+    WHERE NOT EXISTS (
+        SELECT FROM (SELECT m.bucket, m.version_id, m.known, m.requests, m.response_time_count, m.confidence_count, m.cost_count, m.input_tokens_count, m.output_tokens_count
+                     FROM model_mgr.rollup_minute m WHERE m.bucket = pg_catalog.date_bin('00:01:00'::interval, r.sampled_at - '00:00:00.000001'::interval, '2000-01-01 00:00:00+00')
+                     UNION ALL
+                     SELECT h.bucket, h.version_id, h.known, h.requests, h.response_time_count, h.confidence_count, h.cost_count, h.input_tokens_count, h.output_tokens_count
+                     FROM model_mgr.rollup_hour h WHERE h.bucket = pg_catalog.date_bin('01:00:00'::interval, r.sampled_at - '00:00:00.000001'::interval, '2000-01-01 00:00:00+00')
+                       AND h.bucket < (SELECT model_mgr.metric_minutes_since())) o
+        WHERE o.version_id = r.version_id
+          AND CASE WHEN r.metric_name = 'success_rate' THEN o.known WHEN r.metric_name = ANY ('{error_rate,requests_per_minute}'::text[]) THEN o.requests
+                   WHEN r.metric_name = ANY ('{avg_response_time,p50_response_time,p95_response_time,p99_response_time}'::text[]) THEN o.response_time_count
+                   WHEN r.metric_name = 'confidence_score' THEN o.confidence_count WHEN r.metric_name = 'cost_per_request' THEN o.cost_count
+                   WHEN r.metric_name = 'input_tokens' THEN o.input_tokens_count WHEN r.metric_name = 'output_tokens' THEN o.output_tokens_count END > 0)
+      AND NOT EXISTS (
+        SELECT FROM model_mgr.rollup_metric_minute m
+        WHERE m.version_id = r.version_id AND m.metric_name = r.metric_name
+          AND m.bucket = pg_catalog.date_bin('00:01:00'::interval, r.sampled_at - '00:00:00.000001'::interval, '2000-01-01 00:00:00+00'))
+    ) s JOIN model_mgr.model_version v ON v.version_id = s.version_id;
+COMMENT ON VIEW model_mgr.metric_series IS
+'Every metric of every version over time: by minute as far as minutes are kept (perf_monitor_retention_hours), by hour before, rows recorded this moment included. Only buckets with samples have a row. Filter by time.';
+COMMENT ON COLUMN model_mgr.metric_series."time" IS 'Beginning of the minute or hour, which holds what came after it up to its end; of a reported value its own time.';
+COMMENT ON COLUMN model_mgr.metric_series.model_name IS 'Model.';
+COMMENT ON COLUMN model_mgr.metric_series.version IS 'Version.';
+COMMENT ON COLUMN model_mgr.metric_series.metric_name IS 'Metric, as in metric_list.';
+COMMENT ON COLUMN model_mgr.metric_series.value IS 'Its value over that minute or hour.';
+COMMENT ON COLUMN model_mgr.metric_series.samples IS 'What it was computed from.';
+
+CREATE VIEW model_mgr.metric_matrix AS
+SELECT c.metric_name, v.version, c.value, v.model_name
+FROM model_mgr.model_version v, LATERAL model_mgr.get_current_metrics(v.model_name, v.version, 24 * 60) c
+-- versions that did nothing are not asked
+WHERE EXISTS (SELECT FROM model_mgr.rollup_minute m WHERE m.version_id = v.version_id AND m.bucket >= model_mgr.clock_time() - '24:01:00'::interval)
+   OR EXISTS (SELECT FROM model_mgr.metric_sample s WHERE s.version_id = v.version_id AND s.sampled_at > model_mgr.clock_time() - '24:00:00'::interval)
+   OR v.version_id = ANY (ARRAY(SELECT o.version_id FROM model_mgr.rollup_tail o));
+COMMENT ON VIEW model_mgr.metric_matrix IS
+'Metrics of the last 24 hours, a row a metric and version, in the order that \crosstabview wants: SELECT * FROM model_mgr.metric_matrix WHERE model_name = ''...'' \crosstabview metric_name version value.';
+COMMENT ON COLUMN model_mgr.metric_matrix.metric_name IS 'Metric, as in metric_list.';
+COMMENT ON COLUMN model_mgr.metric_matrix.version IS 'Version.';
+COMMENT ON COLUMN model_mgr.metric_matrix.value IS 'Its value over the last 24 hours.';
+COMMENT ON COLUMN model_mgr.metric_matrix.model_name IS 'Model.';

@@ -155,6 +155,7 @@ WITH routine (routine_name, kinds) AS (VALUES
     ('get_performance_trends_json', 'reader'),
     ('get_model_comparison', 'reader'),
     ('get_model_comparison_json', 'reader'),
+    ('metric_minutes_since', 'reader'),
     -- 68_alert
     ('performance_threshold', 'reader'),
     ('set_thresholds', 'operator'),

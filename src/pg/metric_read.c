@@ -30,6 +30,8 @@
 /* Up to here rows that are not folded yet are compared with the versions asked for; beyond, all are read and sorted
  * out here. */
 #define FEW_VERSIONS 16
+/* Windows that begin earlier look for pending rows in every partition. */
+#define LATELY (2 * USECS_PER_DAY)
 
 /* The stretches that a window is read in: [from, to) of buckets, (from, to] of rows. */
 typedef struct span
@@ -69,16 +71,17 @@ enum
 #define SLOT(at) "coalesce(pg_catalog.date_bin($12, " at ", " ORIGIN "), '-infinity')"
 #define SUMS(measure) " pg_catalog.sum(r." measure "_count)::bigint, pg_catalog.sum(r." measure "_sum),"
 #define LOOSE_SUMS(measure) " pg_catalog.count(l." measure "), coalesce(pg_catalog.sum(l." measure "), 0),"
-/* A version, or a version and a name, at a time: OFFSET 0 keeps the planner from reading a bucket for all versions. */
-#define OF_EACH(keys, table, on, from, to)                                                                             \
-	"SELECT m.* FROM " keys " k, LATERAL (SELECT f.* FROM model_mgr." table " f WHERE " on                             \
-	" AND f.bucket >= " from " AND f.bucket < " to " OFFSET 0) m"
-#define FOLDED(keys, table, on)                                                                                        \
-	" (" OF_EACH(keys, table "_minute", on, "$2", "LEAST($4, $3)")                                                     \
-	" UNION ALL " OF_EACH(keys, table "_minute", on, "GREATEST($2, " BOUND ")", "$3")                                  \
-	" UNION ALL " OF_EACH(keys, table "_hour", on, "$4", BOUND) ") r"
-#define FOLDED_BUILTIN FOLDED("versions", "rollup", "f.version_id = k.version_id")
-#define FOLDED_CUSTOM FOLDED("pairs", "rollup_metric", "f.version_id = k.version_id AND f.metric_name = k.metric_name")
+/* A version, or a version and a name, at a time, by the primary key, which alone a row comparison fits: the index on bucket
+ * looks cheaper where it has been filled in order of time, and has the rows of all versions. */
+#define OF_EACH(keys, table, key, like, from, to)                                                                      \
+	"SELECT m.* FROM " keys " k, LATERAL (SELECT f.* FROM model_mgr." table " f WHERE (" key ", f.bucket) >= (" like ", " from ")" \
+	" AND (" key ", f.bucket) < (" like ", " to ") OFFSET 0) m"
+#define FOLDED(keys, table, key, like)                                                                                 \
+	" (" OF_EACH(keys, table "_minute", key, like, "$2", "LEAST($4, $3)")                                              \
+	" UNION ALL " OF_EACH(keys, table "_minute", key, like, "GREATEST($2, " BOUND ")", "$3")                           \
+	" UNION ALL " OF_EACH(keys, table "_hour", key, like, "$4", BOUND) ") r"
+#define FOLDED_BUILTIN FOLDED("versions", "rollup", "f.version_id", "k.version_id")
+#define FOLDED_CUSTOM FOLDED("pairs", "rollup_metric", "f.version_id, f.metric_name", "k.version_id, k.metric_name")
 #define LOOSE_SLOT SLOT("o.recorded_at - '0.000001 s'::pg_catalog.interval")
 #define LOOSE_COLUMNS                                                                                                  \
 	"o.version_id, " LOOSE_SLOT " AS slot, o.recorded_at, o.feedback, o.success, o.error_type, o.response_time,"       \
@@ -87,56 +90,62 @@ enum
 #define LOOSE_VERSIONS " o.version_id IS NOT NULL AND ($18 OR o.version_id = ANY ($1))"
 
 /*
+ * `found` are the names that a version has, by a probe of the index each. Rows not folded yet are to be found by txn: both
+ * bounds on recorded_at would look narrow to the planner, who would read all rows between them.
+ *
  * $1 versions, $2 $3 minutes, $4 $5 hours, $6 $7 pending, $8 $9 first cut, $10 $11 last cut, $12 width, $13 sketches of
  * response time, $14 all sketches, $15 custom metrics at all, $16 $17 their pairs (NULL: every one), $18 rows of all
  * versions are taken.
  */
-static query observed = QUERY(
-	"WITH RECURSIVE versions AS (SELECT v.version_id FROM pg_catalog.unnest($1) v (version_id)),"
-	/* the names that a version has, by one probe of the index each */
-	" found AS (SELECT v.version_id, n.metric_name FROM versions v, LATERAL (VALUES"
-	"   ((SELECT pg_catalog.min(m.metric_name) FROM model_mgr.rollup_metric_minute m WHERE m.version_id = v.version_id)),"
-	"   ((SELECT pg_catalog.min(h.metric_name) FROM model_mgr.rollup_metric_hour h WHERE h.version_id = v.version_id))"
-	"   ) n (metric_name) WHERE $15 AND $16 IS NULL"
-	"  UNION SELECT f.version_id, n.metric_name FROM found f, LATERAL (VALUES"
-	"   ((SELECT pg_catalog.min(m.metric_name) FROM model_mgr.rollup_metric_minute m"
-	"     WHERE m.version_id = f.version_id AND m.metric_name > f.metric_name)),"
-	"   ((SELECT pg_catalog.min(h.metric_name) FROM model_mgr.rollup_metric_hour h"
-	"     WHERE h.version_id = f.version_id AND h.metric_name > f.metric_name AND $5 > $4))"
-	"   ) n (metric_name) WHERE f.metric_name IS NOT NULL),"
-	" pairs AS MATERIALIZED (SELECT f.version_id, f.metric_name FROM found f WHERE f.metric_name IS NOT NULL"
-	"  UNION ALL SELECT p.version_id, p.metric_name FROM ROWS FROM (pg_catalog.unnest($16), pg_catalog.unnest($17)) p (version_id, metric_name)),"
-	" loose AS MATERIALIZED (SELECT " LOOSE_COLUMNS " FROM model_mgr.observation_pending o"
-	"   WHERE o.recorded_at > $6 AND o.recorded_at <= $7 AND" LOOSE_VERSIONS
-	"  UNION ALL SELECT " LOOSE_COLUMNS " FROM model_mgr.observation o"
-	"   WHERE (o.recorded_at > $8 AND o.recorded_at <= $9 OR o.recorded_at > $10 AND o.recorded_at <= $11)"
-	"   AND ($8 < $9 OR $10 < $11) AND" LOOSE_VERSIONS ")"
-	" SELECT r.version_id, " SLOT("r.bucket") ", NULL::pg_catalog.text,"
-	" pg_catalog.sum(r.requests)::bigint, pg_catalog.sum(r.known)::bigint, pg_catalog.sum(r.successes)::bigint, pg_catalog.sum(r.errors)::bigint,"
-	SUMS("response_time") SUMS("confidence") SUMS("cost") SUMS("input_tokens") SUMS("output_tokens")
-	" pg_catalog.max(r.last_at), model_mgr.merge(r.response_time) FILTER (WHERE $13),"
-	" model_mgr.merge(r.confidence) FILTER (WHERE $14), model_mgr.merge(r.cost) FILTER (WHERE $14),"
-	" model_mgr.merge(r.input_tokens) FILTER (WHERE $14), model_mgr.merge(r.output_tokens) FILTER (WHERE $14)"
-	" FROM" FOLDED_BUILTIN " GROUP BY 1, 2"
-	" UNION ALL SELECT l.version_id, l.slot, NULL,"
-	" pg_catalog.count(*) FILTER (WHERE NOT l.feedback), pg_catalog.count(l.success), pg_catalog.count(*) FILTER (WHERE l.success),"
-	" pg_catalog.count(l.error_type) FILTER (WHERE NOT l.feedback),"
-	LOOSE_SUMS("response_time") LOOSE_SUMS("confidence") LOOSE_SUMS("cost") LOOSE_SUMS("input_tokens") LOOSE_SUMS("output_tokens")
-	" pg_catalog.max(l.recorded_at), model_mgr.summarize(l.response_time) FILTER (WHERE $13),"
-	" model_mgr.summarize(l.confidence) FILTER (WHERE $14), model_mgr.summarize(l.cost) FILTER (WHERE $14),"
-	" model_mgr.summarize(l.input_tokens) FILTER (WHERE $14), model_mgr.summarize(l.output_tokens) FILTER (WHERE $14)"
-	" FROM loose l GROUP BY 1, 2"
-	" UNION ALL SELECT r.version_id, " SLOT("r.bucket") ", r.metric_name, 0, 0, 0, 0,"
-	" pg_catalog.sum(r.count)::bigint, pg_catalog.sum(r.sum), 0, 0, 0, 0, 0, 0, 0, 0,"
-	" pg_catalog.max(r.last_at), model_mgr.merge(r.values) FILTER (WHERE $14), NULL, NULL, NULL, NULL"
-	" FROM" FOLDED_CUSTOM " GROUP BY 1, 2, 3"
-	" UNION ALL SELECT c.version_id, c.slot, t.metric_name, 0, 0, 0, 0, t.count, t.sum, 0, 0, 0, 0, 0, 0, 0, 0,"
-	" t.last_at, t.values, NULL, NULL, NULL, NULL"
-	" FROM (SELECT l.version_id, l.slot, model_mgr.metric_summaries(l.metrics, l.recorded_at) AS custom"
-	"  FROM loose l WHERE $15 GROUP BY 1, 2) c, LATERAL pg_catalog.unnest(c.custom) t",
-	INT8ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
-	TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INTERVALOID, BOOLOID, BOOLOID, BOOLOID,
-	INT8ARRAYOID, TEXTARRAYOID, BOOLOID);
+#define OBSERVED(pending) QUERY( \
+	"WITH RECURSIVE versions AS (SELECT v.version_id FROM pg_catalog.unnest($1) v (version_id))," \
+	" found AS (SELECT v.version_id, n.metric_name FROM versions v, LATERAL (VALUES" \
+	"   ((SELECT pg_catalog.min(m.metric_name) FROM model_mgr.rollup_metric_minute m WHERE m.version_id = v.version_id))," \
+	"   ((SELECT pg_catalog.min(h.metric_name) FROM model_mgr.rollup_metric_hour h WHERE h.version_id = v.version_id))" \
+	"   ) n (metric_name) WHERE $15 AND $16 IS NULL" \
+	"  UNION SELECT f.version_id, n.metric_name FROM found f, LATERAL (VALUES" \
+	"   ((SELECT pg_catalog.min(m.metric_name) FROM model_mgr.rollup_metric_minute m" \
+	"     WHERE m.version_id = f.version_id AND m.metric_name > f.metric_name))," \
+	"   ((SELECT pg_catalog.min(h.metric_name) FROM model_mgr.rollup_metric_hour h" \
+	"     WHERE h.version_id = f.version_id AND h.metric_name > f.metric_name AND $5 > $4))" \
+	"   ) n (metric_name) WHERE f.metric_name IS NOT NULL)," \
+	" pairs AS MATERIALIZED (SELECT f.version_id, f.metric_name FROM found f WHERE f.metric_name IS NOT NULL" \
+	"  UNION ALL SELECT p.version_id, p.metric_name FROM ROWS FROM (pg_catalog.unnest($16), pg_catalog.unnest($17)) p (version_id, metric_name))," \
+	" loose AS MATERIALIZED (SELECT " LOOSE_COLUMNS " FROM model_mgr.observation_pending o" \
+	"   WHERE " pending " AND o.recorded_at - '0 s'::pg_catalog.interval <= $7 AND" LOOSE_VERSIONS \
+	"  UNION ALL SELECT " LOOSE_COLUMNS " FROM model_mgr.observation o" \
+	"   WHERE (o.recorded_at > $8 AND o.recorded_at <= $9 OR o.recorded_at > $10 AND o.recorded_at <= $11)" \
+	"   AND ($8 < $9 OR $10 < $11) AND" LOOSE_VERSIONS ")" \
+	" SELECT r.version_id, " SLOT("r.bucket") ", NULL::pg_catalog.text," \
+	" pg_catalog.sum(r.requests)::bigint, pg_catalog.sum(r.known)::bigint, pg_catalog.sum(r.successes)::bigint, pg_catalog.sum(r.errors)::bigint," \
+	SUMS("response_time") SUMS("confidence") SUMS("cost") SUMS("input_tokens") SUMS("output_tokens") \
+	" pg_catalog.max(r.last_at), model_mgr.merge(r.response_time) FILTER (WHERE $13)," \
+	" model_mgr.merge(r.confidence) FILTER (WHERE $14), model_mgr.merge(r.cost) FILTER (WHERE $14)," \
+	" model_mgr.merge(r.input_tokens) FILTER (WHERE $14), model_mgr.merge(r.output_tokens) FILTER (WHERE $14)" \
+	" FROM" FOLDED_BUILTIN " GROUP BY 1, 2" \
+	" UNION ALL SELECT l.version_id, l.slot, NULL," \
+	" pg_catalog.count(*) FILTER (WHERE NOT l.feedback), pg_catalog.count(l.success), pg_catalog.count(*) FILTER (WHERE l.success)," \
+	" pg_catalog.count(l.error_type) FILTER (WHERE NOT l.feedback)," \
+	LOOSE_SUMS("response_time") LOOSE_SUMS("confidence") LOOSE_SUMS("cost") LOOSE_SUMS("input_tokens") LOOSE_SUMS("output_tokens") \
+	" pg_catalog.max(l.recorded_at), model_mgr.summarize(l.response_time) FILTER (WHERE $13)," \
+	" model_mgr.summarize(l.confidence) FILTER (WHERE $14), model_mgr.summarize(l.cost) FILTER (WHERE $14)," \
+	" model_mgr.summarize(l.input_tokens) FILTER (WHERE $14), model_mgr.summarize(l.output_tokens) FILTER (WHERE $14)" \
+	" FROM loose l GROUP BY 1, 2" \
+	" UNION ALL SELECT r.version_id, " SLOT("r.bucket") ", r.metric_name, 0, 0, 0, 0," \
+	" pg_catalog.sum(r.count)::bigint, pg_catalog.sum(r.sum), 0, 0, 0, 0, 0, 0, 0, 0," \
+	" pg_catalog.max(r.last_at), model_mgr.merge(r.values) FILTER (WHERE $14), NULL, NULL, NULL, NULL" \
+	" FROM" FOLDED_CUSTOM " GROUP BY 1, 2, 3" \
+	" UNION ALL SELECT c.version_id, c.slot, t.metric_name, 0, 0, 0, 0, t.count, t.sum, 0, 0, 0, 0, 0, 0, 0, 0," \
+	" t.last_at, t.values, NULL, NULL, NULL, NULL" \
+	" FROM (SELECT l.version_id, l.slot, model_mgr.metric_summaries(l.metrics, l.recorded_at) AS custom" \
+	"  FROM loose l WHERE $15 GROUP BY 1, 2) c, LATERAL pg_catalog.unnest(c.custom) t", \
+	INT8ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, \
+	TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INTERVALOID, BOOLOID, BOOLOID, BOOLOID, \
+	INT8ARRAYOID, TEXTARRAYOID, BOOLOID)
+
+/* A recent window leaves the partitions before it out; another is read by txn alone, whatever a partition holds. */
+static query observed_lately = OBSERVED("o.recorded_at > $6");
+static query observed = OBSERVED("o.recorded_at - '0 s'::pg_catalog.interval > $6");
 
 /* The same columns as far as there are any; what was reported has no requests. */
 static query reported_values = QUERY(
@@ -352,6 +361,7 @@ metric_read(const metric_question *q)
 	HASHCTL numbers = {
 		.keysize = METRIC_NAME_MAX + 1, .entrysize = METRIC_NAME_MAX + 1 + sizeof(int32), .hcxt = CurrentMemoryContext};
 	bool custom = q->every_custom || q->pairs > 0;
+	bool lately = q->since > mm_now() - LATELY;
 	span s;
 	int level;
 
@@ -362,12 +372,12 @@ metric_read(const metric_question *q)
 	level = rollup_plan_for_history();
 	find_span(q, &s);
 	take_rows(answer,
-			  query_run(&observed, int64_array_arg(q->version_ids, q->versions), time_arg(s.minutes_from),
-						time_arg(s.minutes_to), time_arg(s.hours_from), time_arg(s.hours_to), time_arg(s.pending_from),
-						time_arg(s.pending_to), time_arg(s.first_cut_from), time_arg(s.first_cut_to),
-						time_arg(s.last_cut_from), time_arg(s.last_cut_to), interval_arg(q->width),
-						bool_arg(q->quantiles || q->moments), bool_arg(q->moments), bool_arg(custom),
-						q->every_custom ? null_arg() : int64_array_arg(q->pair_versions, q->pairs),
+			  query_run(lately ? &observed_lately : &observed, int64_array_arg(q->version_ids, q->versions),
+						time_arg(s.minutes_from), time_arg(s.minutes_to), time_arg(s.hours_from), time_arg(s.hours_to),
+						time_arg(s.pending_from), time_arg(s.pending_to), time_arg(s.first_cut_from),
+						time_arg(s.first_cut_to), time_arg(s.last_cut_from), time_arg(s.last_cut_to),
+						interval_arg(q->width), bool_arg(q->quantiles || q->moments), bool_arg(q->moments),
+						bool_arg(custom), q->every_custom ? null_arg() : int64_array_arg(q->pair_versions, q->pairs),
 						q->every_custom ? null_arg() : text_array_arg(q->pair_names, q->pairs),
 						bool_arg(q->versions > FEW_VERSIONS)),
 			  false, METRIC_MEASURES);
