@@ -14,9 +14,9 @@ CREATE FUNCTION pg_temp.everywhere(state text) RETURNS SETOF text LANGUAGE plpgs
 DECLARE
     clock text; differs text := ''; minutes integer; version text;
 BEGIN
-    FOREACH clock IN ARRAY '{12:00:00, 12:00:00.000001, 11:59:59.999999, 12:00:30, 12:00:00.5, 12:01:59.123456}'::text[] LOOP
+    FOREACH clock IN ARRAY '{12:00:00, 11:59:59.999999, 12:00:00.5, 12:01:59.123456}'::text[] LOOP
         PERFORM pg_temp.at('2026-01-10 ' || clock || '+00');
-        FOREACH minutes IN ARRAY '{1, 2, 60, 150, 1440}'::integer[] LOOP
+        FOREACH minutes IN ARRAY '{1, 60, 1440}'::integer[] LOOP
             FOREACH version IN ARRAY '{1, 2}'::text[] LOOP
                 differs := differs || coalesce(nullif(pg_temp.current_differs('m', version, minutes), '') || format(' (%s, %s min)', clock, minutes), '');
             END LOOP;
