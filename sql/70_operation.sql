@@ -8,9 +8,10 @@ COMMENT ON FUNCTION model_mgr.model_mgr_version() IS 'Version of the loaded libr
 CREATE TABLE model_mgr.tick_state (
     one_row boolean PRIMARY KEY DEFAULT true CHECK (one_row),
     last_started_at timestamptz,            -- real time, whatever model_mgr.clock says
-    last_finished_at timestamptz
+    last_finished_at timestamptz,
+    last_failures bigint NOT NULL DEFAULT 0     -- pieces of work that failed in it
 ) WITH (fillfactor = 50);                   -- a tick a second is updated in place
-COMMENT ON TABLE model_mgr.tick_state IS 'When the last tick that committed began and ended, in real time: one row, NULL before the first.';
+COMMENT ON TABLE model_mgr.tick_state IS 'When the last tick that committed began and ended, in real time, and how much of its work failed: one row, NULL before the first.';
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.tick_state', 'WHERE false');
 INSERT INTO model_mgr.tick_state DEFAULT VALUES;
 

@@ -50,7 +50,7 @@ SELECT k.model_id,
        CASE k.model_id WHEN -1 THEN 'the fold of the rollups' WHEN -2 THEN 'maintenance' WHEN -3 THEN 'the feed of the detectors'
             ELSE (SELECT pg_catalog.format('model "%s"', m.model_name) FROM model_mgr.model m WHERE m.model_id = k.model_id) END AS what,
        k.granted, k.pid, p.gid::text AS prepared,
-       coalesce(a.usename::text, p.owner::text) AS user_name, a.application_name, a.state,
+       coalesce(a.usename::text, p.owner::text) COLLATE "default" AS user_name, a.application_name, a.state,
        CASE WHEN k.granted THEN coalesce(p.prepared, a.xact_start) ELSE k.waitstart END AS since
 FROM (SELECT (((l.classid::bigint # 1835886450) << 32) | l.objid::bigint) AS model_id, l.granted, l.pid, l.waitstart, l.virtualtransaction
       FROM pg_catalog.pg_locks l
@@ -104,7 +104,7 @@ BEGIN ATOMIC
                      pg_catalog.current_setting('max_prepared_transactions')::integer AS prepared) c),
     -- What a tick would do; minutes are compared with real time, which they follow unless a test holds the clock.
     due AS MATERIALIZED (
-        SELECT r.installed_at, t.last_finished_at, n.real_now - coalesce(t.last_finished_at, r.installed_at) AS age, o.rollouts, o.watched, o.alerts,
+        SELECT r.installed_at, t.last_finished_at, t.last_failures, n.real_now - coalesce(t.last_finished_at, r.installed_at) AS age, o.rollouts, o.watched, o.alerts,
                r.waiting > 0 OR o.last_bucket > coalesce(t.last_finished_at, '-infinity'::timestamptz) AS traffic
         FROM moment n, rolled r, model_mgr.tick_state t, LATERAL (
             SELECT (SELECT count(*) FROM model_mgr.deployment d
@@ -113,11 +113,12 @@ BEGIN ATOMIC
                    (SELECT count(*) FROM model_mgr.alert_state a) AS alerts,
                    (SELECT max(m.bucket) FROM model_mgr.rollup_minute m) AS last_bucket) o),
     tick_check AS (
-        SELECT d.age <= '00:05:00' OR waits.what IS NULL AS ok,
-               pg_catalog.format('%s; %s', CASE WHEN d.last_finished_at IS NULL THEN 'no tick yet'
+        SELECT d.last_failures = 0 AND (d.age <= '00:05:00' OR waits.what IS NULL) AS ok,
+               pg_catalog.format('%s%s; %s', CASE WHEN d.last_finished_at IS NULL THEN 'no tick yet'
                    ELSE pg_catalog.format('last tick %s s ago', extract(epoch FROM d.age)::bigint) END,
+                   CASE WHEN d.last_failures > 0 THEN ', failures in it: ' || d.last_failures ELSE '' END,
                    coalesce('waiting for one: ' || waits.what, 'nothing waits for one')) AS detail,
-               'SELECT * FROM model_mgr.start() lets pg_cron tick, CALL model_mgr.run(seconds) without it; when something ticks already, call SELECT * FROM model_mgr.tick() by hand and read its warnings.' AS hint
+               'SELECT * FROM model_mgr.start() lets pg_cron tick, CALL model_mgr.run(seconds) without it; when something ticks already, call SELECT * FROM model_mgr.tick() by hand: what fails is said in its warnings, as in the server log.' AS hint
         FROM due d, LATERAL (
             SELECT nullif(pg_catalog.concat_ws(', ', 'open rollouts: ' || nullif(d.rollouts, 0), 'models with thresholds: ' || nullif(d.watched, 0),
                 'open alerts: ' || nullif(d.alerts, 0), CASE WHEN d.traffic THEN 'new observations' END), '') AS what) waits),

@@ -138,19 +138,19 @@ static const struct
 };
 
 /*
- * note_ticked: keeps when the tick ran, in real time, for health_check(). Of two ticks at once one writes; since the
- * row is skipped while somebody has it, neither waits.
+ * note_ticked: keeps when the tick ran, in real time, and what failed in it, for health_check(). Of two ticks at once
+ * one writes; since the row is skipped while somebody has it, neither waits.
  */
 static int64
 note_ticked(int64 argument)
 {
 	static query note =
-		QUERY("UPDATE model_mgr.tick_state s SET last_started_at = $1, last_finished_at = $2"
+		QUERY("UPDATE model_mgr.tick_state s SET last_started_at = $1, last_finished_at = $2, last_failures = $3"
 			  " WHERE s.one_row = (SELECT t.one_row FROM model_mgr.tick_state t FOR UPDATE SKIP LOCKED)",
-			  TIMESTAMPTZOID, TIMESTAMPTZOID);
+			  TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID);
 	ticking *tick = (ticking *) (intptr_t) argument;
 
-	query_run(&note, time_arg(tick->start), time_arg(GetCurrentTimestamp()));
+	query_run(&note, time_arg(tick->start), time_arg(GetCurrentTimestamp()), int64_arg(tick->failed));
 	return 0;
 }
 

@@ -46,6 +46,13 @@ SELECT is(pg_temp.health('tick'), 'BAD: no tick yet; waiting for one: open rollo
 SELECT matches(pg_temp.health('scheduler'), '^BAD: pg_cron [a-z0-9_", ]+, and nothing else ticks$', 'nor will');
 SELECT count(*) > 0 FROM model_mgr.tick();
 SELECT matches(pg_temp.health('tick'), '^ok: last tick \d s ago; waiting for one: open rollouts: 1$', 'a tick');
+UPDATE model_mgr.deployment SET rollout = rollout - 'steps' WHERE model_name = 't' AND version = '2';
+SET client_min_messages = error;
+SELECT items FROM model_mgr.tick() WHERE task = 'failures';
+RESET client_min_messages;
+SELECT matches(pg_temp.health('tick'), '^BAD: last tick \d s ago, failures in it: 1; ', 'a tick that failed at something');
+UPDATE model_mgr.deployment SET rollout = rollout || '{"steps": [10, 100]}' WHERE model_name = 't' AND version = '2';
+SELECT count(*) > 0 FROM model_mgr.tick();
 SELECT matches(pg_temp.health('scheduler'), '^ok: pg_cron [a-z0-9_", ]+; something else ticks$', 'from somewhere');
 UPDATE model_mgr.tick_state SET last_finished_at = last_finished_at - interval '301 s';
 SELECT matches(pg_temp.health('tick'), '^BAD: last tick 30\d s ago; waiting for one: open rollouts: 1$', 'late');
