@@ -47,31 +47,35 @@ sub shown
 is(post(), 200, 'no alert: an empty list is taken');
 is_deeply(shown(), {}, 'and shows nothing');
 
-# Of a model with an odd name two, of another one that concerns no version; one is pending.
+# A model with an odd name breaks two thresholds at once, another one breaks one; one alert concerns no version.
 my $model = 'Spam & "Eggs" \\ grün';
 $node->safe_psql('postgres', qq{
 	SELECT count(model_mgr.create_model_version(m, '1', '{"provider": "test", "model_name": "m"}')) FROM unnest(ARRAY['$model', 'other']) m;
-	INSERT INTO model_mgr.alert (kind, model_name, version, metric_name, severity, status, current_value, samples, started_at, fired_at, summary)
-	VALUES ('threshold', '$model', '1', 'success_rate', 'critical', 'firing', 0.75, 40, now() - interval '1 minute', now(), 'success_rate is 0.75: below 0.95'),
-		('anomaly', '$model', '1', 'avg_response_time', 'warning', 'firing', 7.5, 40, now(), now(), 'unusual'),
-		('rollout', 'other', NULL, NULL, 'critical', 'firing', NULL, 0, now(), now(), 'nothing to go back to'),
-		('threshold', 'other', '1', 'cost', 'info', 'pending', 1, 1, now(), NULL, 'not yet');});
-is($node->safe_psql('postgres', 'SELECT count(*) FROM model_mgr.get_active_alerts()'), 3, 'three alerts fire');
+	SELECT count(model_mgr.deploy_model_version(m, '1')) FROM unnest(ARRAY['$model', 'other']) m;
+	SELECT count(model_mgr.set_thresholds(m, jsonb_build_array(
+		model_mgr.performance_threshold('success_rate', 0.95, '<', 'critical', 0),
+		model_mgr.performance_threshold('avg_response_time', 5, '>', 'warning', 0)))) FROM unnest(ARRAY['$model', 'other']) m;
+	SELECT count(*) FROM (SELECT model_mgr.update_model_metrics('$model', '1', 7.5, i > 10) FROM generate_series(1, 40) i OFFSET 0) o;
+	SELECT count(*) FROM (SELECT model_mgr.update_model_metrics('other', '1', 1, i > 10) FROM generate_series(1, 40) i OFFSET 0) o;
+	SELECT count(*) FROM model_mgr.tick();
+	INSERT INTO model_mgr.alert (kind, model_name, severity, status, started_at, fired_at, summary)
+	VALUES ('rollout', 'bare', 'critical', 'firing', now(), now(), 'nothing to go back to');});
+is($node->safe_psql('postgres', 'SELECT count(*) FROM model_mgr.get_active_alerts()'), 4, 'four alerts fire');
 is(post(), 200, 'they are taken');
 my $shown = shown();
-is(scalar keys %$shown, 3, 'and shown');
+is(scalar keys %$shown, 4, 'and shown');
 my ($id) = $node->safe_psql('postgres', "SELECT alert_id FROM model_mgr.alert WHERE model_name <> 'other' AND metric_name = 'success_rate'");
 is_deeply($shown->{$id}{labels}, { alertname => 'ModelThreshold', alert_id => $id, kind => 'threshold', severity => 'critical',
 		model_name => decode_utf8_text($model), version => '1', metric_name => 'success_rate' }, 'labels');
 is($shown->{$id}{annotations}{value}, '0.75', 'annotation: the value');
 is($shown->{$id}{annotations}{summary}, decode_utf8_text($node->safe_psql('postgres', "SELECT summary FROM model_mgr.alert WHERE alert_id = $id")), 'annotation: the sentence');
-my ($bare) = grep { $_->{labels}{model_name} eq 'other' } values %$shown;
+my ($bare) = grep { $_->{labels}{model_name} eq 'bare' } values %$shown;
 is_deeply([ sort keys %{ $bare->{labels} } ], [ 'alert_id', 'alertname', 'kind', 'model_name', 'severity' ], 'what there is not is no label');
 is($bare->{labels}{alertname}, 'ModelRollout', 'a rollout\'s alert');
 is($shown->{$id}{status}{state}, 'active', 'active');
 is($node->safe_psql('postgres', "SELECT date_trunc('milliseconds', fired_at) = '$shown->{$id}{startsAt}' FROM model_mgr.alert WHERE alert_id = $id"), 't', 'since it fired');
 is(post(), 200, 'again');
-is_deeply([ sort keys %{ shown() } ], [ sort keys %$shown ], 'the same three');
+is_deeply([ sort keys %{ shown() } ], [ sort keys %$shown ], 'the same four');
 
 # A silenced one is not sent; Alertmanager's own timeout ends it there.
 $node->safe_psql('postgres', "SELECT model_mgr.silence('other', now() + interval '1 hour', 'known')");
@@ -79,11 +83,11 @@ is($node->safe_psql('postgres', "SELECT jsonb_agg(a -> 'labels' -> 'model_name')
 $node->safe_psql('postgres', "SELECT model_mgr.silence('other', now())");
 
 # Resolved: sent with its end, gone there at once.
-$node->safe_psql('postgres', "UPDATE model_mgr.alert SET status = 'resolved', resolved_at = now() WHERE model_name = '$model'");
-is($node->safe_psql('postgres', "SELECT count(*) FILTER (WHERE a ? 'endsAt') || ' ' || count(*) FROM jsonb_array_elements(model_mgr.alertmanager_alerts()) a"), '2 3', 'resolved ones have an end');
+$node->safe_psql('postgres', "SELECT model_mgr.set_thresholds('$model', '[]')");
+is($node->safe_psql('postgres', "SELECT count(*) FILTER (WHERE a ? 'endsAt') || ' ' || count(*) FROM jsonb_array_elements(model_mgr.alertmanager_alerts()) a"), '2 4', 'resolved ones have an end');
 is(post(), 200, 'they are taken');
-is_deeply([ map { $_->{labels}{model_name} } values %{ shown() } ], ['other'], 'only what fires is shown');
-is($node->safe_psql('postgres', "SET model_mgr.clock = '" . $node->safe_psql('postgres', "SELECT now() + interval '16 minutes'") . "'; SELECT jsonb_array_length(model_mgr.alertmanager_alerts())"), 1,
+is_deeply([ sort map { $_->{labels}{model_name} } values %{ shown() } ], [ 'bare', 'other' ], 'only what fires is shown');
+is($node->safe_psql('postgres', "SET model_mgr.clock = '" . $node->safe_psql('postgres', "SELECT now() + interval '16 minutes'") . "'; SELECT jsonb_array_length(model_mgr.alertmanager_alerts())"), 2,
 	'a quarter of an hour later they are not sent any more');
 
 $alertmanager->kill_kill;
