@@ -102,4 +102,29 @@ ticks($standby, 400, 600);
 is(states($standby), $expected, 'promoted, it goes on as if nothing had been');
 $standby->stop;
 
+# After days without a tick: as much as fits into one, the rest in the next ones, each minute once.
+my ($versions, $minutes) = soak() ? (600, 2880) : (300, 1440);
+my $late = new_node('late');
+$late->safe_psql('postgres', "SET model_mgr.clock = '2026-03-01 00:00:00+00';
+	SELECT count(model_mgr.create_model_version('m' || i, '1', model_mgr.model_configuration('p', 'm'))) FROM generate_series(1, $versions) i;
+	INSERT INTO model_mgr.rollup_minute (bucket, version_id, deployment_id, step, test_no, arm, requests, known, successes, errors, response_time_count,
+		response_time_sum, confidence_count, confidence_sum, cost_count, cost_sum, input_tokens_count, input_tokens_sum, output_tokens_count, output_tokens_sum, last_at)
+	SELECT timestamptz '2026-02-27 00:00:00+00' + m * interval '1 minute', v, 0, 0, 0, -1, 10, 10, 10 - (hashint8(m + v) & 1), 0, 10, 10 + (hashint8(m * 3 + v) & 3),
+		0, 0, 0, 0, 0, 0, 0, 0, timestamptz '2026-02-27 00:00:30+00' + m * interval '1 minute'
+	FROM generate_series(0, $minutes - 1) m, generate_series(1, $versions) v");
+my ($fed, $count) = (0, 0);
+while ($count < 60)
+{
+	my ($items, $seconds) = split /\|/, $late->safe_psql('postgres', at(0, "SELECT items, seconds FROM model_mgr.tick() WHERE task = 'anomalies'"));
+	last if $items == 0;
+	$count++;
+	$fed += $items;
+	note("tick $count: $items points in $seconds s");
+	cmp_ok($seconds, '<', 10, "tick $count does not go on for ever");
+}
+is($fed, $versions * $minutes * 2, 'every minute once');
+is($late->safe_psql('postgres', 'SELECT count(DISTINCT fed_until), count(*) FROM model_mgr.anomaly_state'), '1|' . 2 * $versions, 'all as far');
+cmp_ok($count, '>', 1, 'in several ticks') if soak();
+$late->stop;
+
 done_testing();
