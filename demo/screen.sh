@@ -10,9 +10,9 @@ else
 	terminal='' bold='' dim='' red='' green='' yellow='' blue='' plain='' wipe=''
 fi
 if [ "${DEMO_CHARMAP:-}" = UTF-8 ]; then
-	full='█' empty='░' rule='─' tick='✓' cross='✗' arrow='→' at_least='≥'
+	full='█' empty='░' rule='─' tick='✓' cross='✗' arrow='→' at_least='≥' steps='▁▂▃▄▅▆▇█'
 else
-	full='#' empty='.' rule='-' tick='ok' cross='NO' arrow='->' at_least='>='
+	full='#' empty='.' rule='-' tick='ok' cross='NO' arrow='->' at_least='>=' steps='0123456789'
 fi
 
 # repeat: a character n times.
@@ -42,6 +42,21 @@ bar() {
 	repeat "$empty" $(($2 - filled))
 	printf '%s' "$plain"
 }
+
+# spark: values between a low and a high end as a line of bars: spark LOW HIGH VALUE...
+spark() {
+	local low=$1 high=$2 value level line=''
+	shift 2
+	for value in "$@"; do
+		level=$(((value - low) * ${#steps} / (high - low)))
+		((level >= 0)) || level=0
+		((level < ${#steps})) || level=$((${#steps} - 1))
+		line+=${steps:level:1}
+	done
+	printf '%s' "$line"
+}
+# lowest: of whole numbers.
+lowest() { printf '%s\n' "$@" | sort -n | head -n 1; }
 
 # live: a line that the next one replaces; only on a terminal.
 live() { [ -z "$terminal" ] || printf '%s%s' "$wipe" "$1"; }
