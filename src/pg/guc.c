@@ -101,6 +101,21 @@ check_strategy(char **newval, void **extra, GucSource source)
 	return false;
 }
 
+/* check_prefix: anybody may set it, and it stands in rows that others read. */
+static bool
+check_prefix(char **newval, void **extra, GucSource source)
+{
+	bool plain = strlen(*newval) <= 255;
+
+	for (const unsigned char *c = (const unsigned char *) *newval; *c; c++)
+		plain = plain && *c > 0x20 && *c < 0x7f;
+	if (plain)
+		return true;
+	GUC_check_errdetail("A prefix has at most 255 bytes, and no blanks or others than printable ASCII characters.");
+	GUC_check_errhint("CloudEvents wants a reversed domain name, such as \"com.example.\".");
+	return false;
+}
+
 void
 guc_define(void)
 {
@@ -127,7 +142,7 @@ guc_define(void)
 							 &guc_notify, true, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("model_mgr.event_type_prefix", "Put before the type of every event that is written.",
 							   "For example \"com.example.\", as CloudEvents wants it.", &guc_event_type_prefix, "",
-							   PGC_USERSET, 0, NULL, NULL, NULL);
+							   PGC_USERSET, 0, check_prefix, NULL, NULL);
 	DefineCustomIntVariable("model_mgr.update_validation_timeout",
 							"Time that a validator may take; callbacks and metric sources have a minute at most.", NULL,
 							&guc_validation_timeout, 300, 1, 86400, PGC_USERSET, GUC_UNIT_S, NULL, NULL, NULL);

@@ -106,6 +106,8 @@ SET model_mgr.event_type_prefix = 'com.example.';
 SELECT pg_temp.make_model('other', '1');
 RESET model_mgr.event_type_prefix;
 SELECT is(pg_temp.news(), 'com.example.version.created 1', 'the prefix');
+SELECT is(pg_temp.code(format('SET model_mgr.event_type_prefix = %L', p)), '22023', 'no prefix: ' || left(regexp_replace(p, '[^ -~]', '?', 'g'), 10))
+FROM unnest(ARRAY[E'a\nb', 'a b', 'grün.', repeat('x', 256)]) p;
 SELECT is((SELECT e."time" FROM model_mgr.event_list e ORDER BY e.event_id DESC LIMIT 1), '2026-01-01 00:11:00+00', 'by the extension''s clock');
 
 -- A dry run leaves no event, and nobody reads what is not committed: not even who wrote it.
