@@ -234,7 +234,7 @@ number_of(metric_answer *answer, const char *name)
 		int32 number;
 	} * entry;
 
-	strlcpy(key, name, sizeof(key));
+	snprintf(key, sizeof(key), "%s", name);
 	entry = hash_search(answer->numbers, key, HASH_ENTER, &found);
 	if (!found)
 	{
@@ -403,7 +403,7 @@ metric_number(const metric_answer *answer, const char *name)
 	char key[METRIC_NAME_MAX + 1] = "";
 	const char *entry;
 
-	strlcpy(key, name, sizeof(key));
+	snprintf(key, sizeof(key), "%s", name);
 	entry = hash_search(answer->numbers, key, HASH_FIND, NULL);
 	return entry ? *(const int32 *) (entry + METRIC_NAME_MAX + 1) : -2;
 }

@@ -42,7 +42,7 @@ distinct_pairs(int64 *versions, const char **names, int count)
 		bool found;
 
 		memcpy(key, &versions[i], sizeof(int64));
-		strlcpy(key + sizeof(int64), names[i], METRIC_NAME_MAX + 1);
+		snprintf(key + sizeof(int64), METRIC_NAME_MAX + 1, "%s", names[i]);
 		(void) hash_search(seen, key, HASH_ENTER, &found);
 		if (found)
 			continue;

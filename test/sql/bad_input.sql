@@ -88,6 +88,8 @@ INSERT INTO bad (code, statement) SELECT '22004', s FROM unnest(ARRAY[
     $$SELECT set_segment('m', 's', NULL, '1.0.0')$$, $$SELECT set_segment('m', 's', '{"a": 1}', NULL)$$,
     $$SELECT drop_segment(NULL, 's')$$, $$SELECT drop_segment('m', NULL)$$,
     $$SELECT update_model_metrics(NULL, '1.0.0')$$, $$SELECT update_model_metrics('m', NULL)$$,
+    $$SELECT record_performance(NULL, '1.0.0', '{}')$$, $$SELECT record_performance('m', NULL, '{}')$$, $$SELECT record_performance('m', '1.0.0', NULL)$$,
+    $$SELECT get_current_metrics(NULL, '1.0.0')$$, $$SELECT get_current_metrics('m', NULL)$$, $$SELECT get_performance_trends('m', NULL)$$, $$SELECT get_model_comparison(NULL)$$,
     $$SELECT record_outcome(NULL, true)$$, $$SELECT record_feedback(NULL, true)$$, $$SELECT record_outcomes(NULL)$$,
     $$CALL run(NULL)$$
     ]) s;
@@ -110,6 +112,11 @@ INSERT INTO bad (code, statement) SELECT '22003', s FROM unnest(ARRAY[
     $$SELECT model_configuration('p', 'x', max_tokens => 0)$$, $$SELECT model_configuration('p', 'x', max_tokens => -1)$$,
     $$SELECT create_model_version('m', '4', '{"provider": "p", "model_name": "x", "temperature": -1}')$$,
     $$SELECT create_model_version('m', '4', '{"provider": "p", "model_name": "x", "max_tokens": 0}')$$,
+    $$SELECT record_performance('m', '1.0.0', '{"success_rate": 1.1}')$$, $$SELECT record_performance('m', '1.0.0', '{"error_rate": -0.1}')$$,
+    $$SELECT record_performance('m', '1.0.0', '{"avg_response_time": -1}')$$, $$SELECT record_performance('m', '1.0.0', '{"x": 1e400}')$$,
+    $$SELECT record_performance('m', '1.0.0', '{"x": 1}', now() - interval '91 days')$$, $$SELECT record_performance('m', '1.0.0', '{"x": 1}', now() + interval '25 hours')$$,
+    $$SELECT get_current_metrics('m', '1.0.0', 0)$$, $$SELECT get_performance_trends('m', '1.0.0', 0)$$, $$SELECT get_performance_trends('m', '1.0.0', 24, 1)$$,
+    $$SELECT get_performance_trends('m', '1.0.0', 24, 0)$$, $$SELECT get_model_comparison('m', '{1.0.0}', -1)$$,
     $$SELECT bucket('k', 'u', 0)$$, $$SELECT bucket('k', 'u', -1)$$,
     $$CALL run(-1)$$
     ]) s;
@@ -161,6 +168,7 @@ INSERT INTO bad (code, statement) SELECT '22P02', s FROM unnest(ARRAY[
     $$SELECT record_outcome('', true)$$, $$SELECT record_outcome('nonsense', true)$$, $$SELECT record_outcome(repeat('A', 101), true)$$,
     $$SELECT record_outcome(reverse(':decision'), true)$$, $$SELECT record_outcome(left(':decision', -1), true)$$,
     $$SELECT record_outcome(':decision' || 'A', true)$$, $$SELECT record_feedback('nonsense', true)$$,
+    $$SELECT record_performance('m', '1.0.0', '[]')$$, $$SELECT record_performance('m', '1.0.0', '{"x": "y"}')$$,
     $$SELECT record_outcomes('{}')$$, $$SELECT record_outcomes('[1]')$$, $$SELECT record_outcomes('[{"decision": "nonsense", "success": true}]')$$,
     $$SELECT record_outcomes('[{"model_name": "m", "version": "1.0.0", "success": "maybe"}]')$$
     ]) s;
@@ -175,6 +183,8 @@ INSERT INTO bad (code, statement) SELECT '42939', format('SELECT create_model_ve
 FROM unnest(ARRAY['latest', 'stable', 'previous', '@x', '@']) name;
 INSERT INTO bad (code, statement) SELECT '42939', s FROM unnest(ARRAY[
     $$SELECT setup_roles('pg_boss')$$, $$SELECT setup_roles(app_role => 'public')$$, $$SELECT setup_roles(reader_role => 'none')$$]) s;
+INSERT INTO bad (code, statement) VALUES ('42602', $$SELECT record_performance('m', '1.0.0', '{"": 1}')$$),
+    ('42622', $$SELECT record_performance('m', '1.0.0', jsonb_build_object(repeat('x', 256), 1))$$);
 INSERT INTO bad (code, statement) VALUES ('42602', $$SELECT setup_roles('')$$), ('42622', $$SELECT setup_roles(repeat('x', 64))$$);
 
 -- Unknown things: what acts says so.
@@ -190,6 +200,7 @@ INSERT INTO bad (code, statement) SELECT '42704', s FROM unnest(ARRAY[
     $$SELECT rollback_model('none')$$, $$SELECT rollback_model('m', '9.9.9')$$,
     $$SELECT pin_unit('none', 'u', '1.0.0')$$, $$SELECT pin_unit('m', 'u', '9.9.9')$$, $$SELECT unpin_unit('none', 'u')$$,
     $$SELECT set_segment('none', 's', '{"a": 1}', '1.0.0')$$, $$SELECT set_segment('m', 's', '{"a": 1}', '9.9.9')$$, $$SELECT drop_segment('none', 's')$$,
+    $$SELECT record_performance('none', '1.0.0', '{}')$$, $$SELECT record_performance('m', '9.9.9', '{}')$$, $$SELECT record_performance('m', '@none', '{}')$$,
     $$SELECT update_model_metrics('none', '1.0.0')$$, $$SELECT update_model_metrics('m', '9.9.9')$$,
     $$SELECT record_outcomes('[{"model_name": "none", "version": "1.0.0"}]')$$
     ]) s;
