@@ -312,7 +312,7 @@ signature_of(Oid function, Form_pg_proc form)
 	return psprintf("%s(jsonb)", function_name(function));
 }
 
-/* result_of: what a function returns, in the words of user_code_check. */
+/* result_of: what a function returns, in the words of user_code_check; NULL: rows whose columns only a caller knows. */
 static char *
 result_of(Oid function)
 {
@@ -320,8 +320,15 @@ result_of(Oid function)
 	TupleDesc columns;
 	StringInfoData text;
 
-	if (get_func_result_type(function, &type, &columns) != TYPEFUNC_COMPOSITE)
-		return format_type_be(type);
+	switch (get_func_result_type(function, &type, &columns))
+	{
+		case TYPEFUNC_COMPOSITE:
+			break;
+		case TYPEFUNC_RECORD:
+			return NULL;
+		default:
+			return format_type_be(type);
+	}
 	initStringInfo(&text);
 	for (int i = 0; i < columns->natts; i++)
 	{
@@ -355,10 +362,12 @@ user_code_check(Oid function, const char *result, user_code *out)
 				errdetail("It would be called with one argument of type jsonb."),
 				errhint("Declare it as %s(jsonb), a plain function.", NameStr(form->proname)));
 	has = result_of(function);
-	if (result != NULL && strcmp(has, result) != 0)
+	if (has == NULL || (result != NULL && strcmp(has, result) != 0))
 		ereport(ERROR, errcode(ERRCODE_UNDEFINED_FUNCTION),
-				errmsg("%s does not return %s", format_procedure(function), result), errdetail("It returns %s.", has),
-				errhint("Declare it with that result."));
+				errmsg("%s does not return %s", format_procedure(function), result ? result : "what can be called"),
+				has ? errdetail("It returns %s.", has)
+					: errdetail("It returns record, and does not say of which columns."),
+				errhint("Declare it with %s as its result.", result ? result : "void"));
 	out->role = mm_caller();
 	out->role_name = GetUserNameFromId(out->role, false);
 	/* Membership is not enough: the function's owner could then put its own code into the caller's hands. */

@@ -257,7 +257,7 @@ INSERT INTO bad (code, statement) VALUES
 INSERT INTO bad (code, statement) VALUES ('54000', $$DO 'BEGIN FOR i IN 1..1001 LOOP PERFORM model_mgr.pin_unit(''n'', i::text, ''1.0.0''); END LOOP; END'$$),
     ('54000', $$DO 'BEGIN FOR i IN 1..101 LOOP PERFORM model_mgr.set_segment(''n'', i::text, ''{"a": 1}'', ''1.0.0''); END LOOP; END'$$);
 
-SELECT count(*) + 35 AS planned FROM bad \gset
+SELECT count(*) + 36 AS planned FROM bad \gset
 SELECT plan(:planned::integer);
 SELECT * FROM pg_temp.run_all();
 
@@ -272,7 +272,7 @@ COMMIT;
 BEGIN READ ONLY;
 SELECT pg_temp.refused('25006', s, true) FROM unnest(ARRAY[
     $$SELECT create_model_version('z', '1', '{"provider": "p", "model_name": "x"}')$$, $$SELECT deploy_model_version('m', '2.0.0')$$,
-    $$SELECT update_model_metrics('m', '1.0.0', 0.1, true)$$, $$SELECT rollback_model('c')$$]) s;
+    $$SELECT update_model_metrics('m', '1.0.0', 0.1, true)$$, $$SELECT rollback_model('c')$$, $$SELECT work_tasks()$$]) s;
 SELECT is(value, '1.0.0', 'but route() answers in a read-only transaction') FROM route('m', 'x');
 COMMIT;
 

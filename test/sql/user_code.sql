@@ -222,6 +222,9 @@ CALL model_mgr.work();
 SELECT is((SELECT count(*) FROM regress_code.ran), 0::bigint, 'another role of that name: nothing runs');
 SELECT is(pg_temp.said('stays'), 'role "regress_model_mgr_author" is called "regress_model_mgr_writer" now', 'and why');
 
+CREATE FUNCTION regress_code.of_record(event jsonb) RETURNS record LANGUAGE sql AS 'SELECT 1, 2';
+SELECT throws_ok($$SELECT model_mgr.add_alert_callback('regress_code.of_record(jsonb)')$$, '42883', 'regress_code.of_record(jsonb) does not return what can be called', 'rows without columns');
+
 -- 8. Who may drive: nobody without the right, and no task that is none.
 SET ROLE regress_model_mgr_reader;
 SELECT throws_ok('SELECT model_mgr.work_tasks()', '42501', NULL, 'a reader does not');
