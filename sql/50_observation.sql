@@ -52,7 +52,7 @@ CREATE TABLE model_mgr.observation (
     CONSTRAINT observation_credited CHECK (version_id IS NOT NULL OR (test_no IS NOT NULL AND arm IS NOT NULL)),
     -- Sums must stay sums: no NaN, no infinity, and nothing that adds up to one gets in (NaN sorts above all). One sum
     -- that overflows would stop every fold.
-    CONSTRAINT observation_values CHECK (isfinite(recorded_at) AND response_time >= 0 AND response_time <= 1e100
+    CONSTRAINT observation_values CHECK (isfinite(recorded_at) AND recorded_at >= '4713-01-01 00:00:00+00 BC' AND response_time >= 0 AND response_time <= 1e100
         AND confidence >= 0 AND confidence <= 1 AND cost >= 0 AND cost <= 1e100
         AND input_tokens >= 0 AND output_tokens >= 0)
 ) PARTITION BY RANGE (recorded_at);
@@ -142,4 +142,4 @@ BEGIN
 END
 $maintain$;
 COMMENT ON PROCEDURE model_mgr.maintain() IS
-    'Keeps the house: partitions of observation (7 days ahead, dropped after model_mgr.retention_days), rollups, the default partition. Commits after each task; what finds a lock taken is left for the next time. 2D000 inside a transaction.';
+    'Keeps the house: partitions of observation and metric_sample (7 days ahead, dropped after model_mgr.retention_days), rollups (minutes for perf_monitor_retention_hours, hours for retention_days), the default partitions. Commits after each task; what finds a lock taken is left for the next time. 2D000 inside a transaction.';

@@ -167,7 +167,7 @@ COMMENT ON VIEW model_mgr.rollup_pending IS
 -- Functions, so that their own settings hold: the planner must not read the table whole while statistics are missing.
 CREATE FUNCTION model_mgr.rollup_tail_rows() RETURNS SETOF model_mgr.rollup_minute
 LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 100
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET max_parallel_workers_per_gather = 0
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_sort = off SET jit = off SET max_parallel_workers_per_gather = 0
 BEGIN ATOMIC
 SELECT p.bucket, p.version_id, p.deployment_id, p.step, p.test_no, p.arm, p.requests, p.known, p.successes, p.errors,
        p.response_time_count, p.response_time_sum, p.confidence_count, p.confidence_sum, p.cost_count, p.cost_sum,
@@ -178,7 +178,7 @@ END;
 COMMENT ON FUNCTION model_mgr.rollup_tail_rows() IS 'Rows not folded yet in the form of rollup_minute, as the view rollup_tail shows them.';
 CREATE FUNCTION model_mgr.rollup_tail_sums() RETURNS SETOF model_mgr.rollup_minute
 LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 100
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET max_parallel_workers_per_gather = 0
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_sort = off SET jit = off SET max_parallel_workers_per_gather = 0
 BEGIN ATOMIC
 SELECT p.bucket, p.version_id, p.deployment_id, p.step, p.test_no, p.arm, p.requests, p.known, p.successes, p.errors,
        p.response_time_count, p.response_time_sum, p.confidence_count, p.confidence_sum, p.cost_count, p.cost_sum,
@@ -190,7 +190,7 @@ END;
 COMMENT ON FUNCTION model_mgr.rollup_tail_sums() IS 'As rollup_tail_rows() without the summaries, for who needs counts and sums only.';
 CREATE FUNCTION model_mgr.rollup_metric_tail_rows() RETURNS SETOF model_mgr.rollup_metric_minute
 LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 100
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET max_parallel_workers_per_gather = 0
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_sort = off SET jit = off SET max_parallel_workers_per_gather = 0
 BEGIN ATOMIC
 SELECT p.bucket, p.version_id, p.deployment_id, p.step, p.test_no, p.arm, m.metric_name, m.count, m.sum, m.last_at,
        m."values"

@@ -29,8 +29,8 @@
 #include "pg/rollup.h"
 #include "pg/routing.h"
 
-/* At 0.4 us a row this many are about 20 ms. */
-#define FOLD_ROWS 50000
+/* At 1.2 us a row this many are about 30 ms. */
+#define FOLD_ROWS 25000
 /* Without anybody who folds the backlog that is larger, one commit folds it all. */
 #define FOLD_ALL_AFTER (10 * USECS_PER_SEC)
 /* A load of more rows than this does not read them all again at its commit: the next recording or the tick looks. */

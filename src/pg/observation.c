@@ -53,13 +53,35 @@ bound(PartitionBoundInfo info, int i)
 	return info->kind[i][0] == PARTITION_RANGE_DATUM_MINVALUE ? DT_NOBEGIN : DT_NOEND;
 }
 
-/* learn_partitions: reads the bounds of all partitions, the gaps between them belong to the default. */
+/* ranges_of: the bounds of all partitions, palloc'd; the gaps between them belong to the default. */
+static int
+ranges_of(Relation parent, observation_range **out)
+{
+	PartitionDesc descriptor = RelationGetPartitionDesc(parent, true);
+	PartitionBoundInfo info = descriptor->boundinfo;
+	observation_range *ranges;
+
+	if (descriptor->nparts == 0)
+		return 0;
+	*out = ranges = palloc((info->ndatums + 1) * sizeof(observation_range));
+	for (int i = 0; i <= info->ndatums; i++)
+	{
+		int index = info->indexes[i] >= 0 ? info->indexes[i] : info->default_index;
+
+		ranges[i].lower = i == 0 ? DT_NOBEGIN : bound(info, i - 1);
+		ranges[i].upper = i == info->ndatums ? DT_NOEND : bound(info, i);
+		ranges[i].partition = index >= 0 ? descriptor->oids[index] : InvalidOid;
+		ranges[i].is_default = index == info->default_index;
+	}
+	return info->ndatums + 1;
+}
+
+/* learn_partitions: keeps the bounds of observation's. */
 static void
 learn_partitions(void)
 {
+	observation_range *ranges = NULL;
 	Relation parent;
-	PartitionDesc descriptor;
-	PartitionBoundInfo info;
 
 	if (!known.registered)
 	{
@@ -73,23 +95,12 @@ learn_partitions(void)
 	known.parent = mm_relation("observation");
 	known.valid = true; /* before reading: a message that arrives meanwhile counts */
 	parent = table_open(known.parent, AccessShareLock);
-	descriptor = RelationGetPartitionDesc(parent, true);
-	info = descriptor->boundinfo;
-	if (descriptor->nparts > 0)
-	{
-		known.days = MemoryContextAlloc(known.context, (info->ndatums + 1) * sizeof(day));
-		for (int i = 0; i <= info->ndatums; i++)
-		{
-			int index = info->indexes[i] >= 0 ? info->indexes[i] : info->default_index;
-
-			known.days[i].range.lower = i == 0 ? DT_NOBEGIN : bound(info, i - 1);
-			known.days[i].range.upper = i == info->ndatums ? DT_NOEND : bound(info, i);
-			known.days[i].range.partition = index >= 0 ? descriptor->oids[index] : InvalidOid;
-			known.days[i].range.is_default = index == info->default_index;
-			known.days[i].shape = SHAPE_UNKNOWN;
-		}
-		known.count = info->ndatums + 1;
-	}
+	known.count = ranges_of(parent, &ranges);
+	known.days = MemoryContextAlloc(known.context, Max(known.count, 1) * sizeof(day));
+	for (int i = 0; i < known.count; i++)
+		known.days[i] = (day){.range = ranges[i], .shape = SHAPE_UNKNOWN};
+	if (ranges != NULL)
+		pfree(ranges);
 	table_close(parent, AccessShareLock);
 }
 
@@ -190,4 +201,19 @@ observation_ranges(observation_range **out)
 	for (int i = 0; i < known.count; i++)
 		(*out)[i] = known.days[i].range;
 	return known.count;
+}
+
+int
+observation_ranges_of(const char *table, observation_range **out)
+{
+	Relation parent;
+	int count;
+
+	if (strcmp(table, "observation") == 0)
+		return observation_ranges(out);
+	parent = table_open(mm_relation(table), AccessShareLock);
+	*out = NULL;
+	count = ranges_of(parent, out);
+	table_close(parent, AccessShareLock);
+	return count;
 }

@@ -28,5 +28,7 @@ typedef struct observation_range
 
 /* observation_ranges: all of them, in order of time, palloc'd; returns how many. */
 extern int observation_ranges(observation_range **out);
+/* observation_ranges_of: those of another table of the extension that is partitioned by time. */
+extern int observation_ranges_of(const char *table, observation_range **out);
 
 #endif

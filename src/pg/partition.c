@@ -1,12 +1,12 @@
 /*
- * partition.c: the tasks of maintain(): partitions of observation by day (UTC), retention, the default partition, and
- * the block-range indexes. The procedure asks for the list and runs each task in a transaction of its own; a task that
- * fails or finds a lock taken is left for the next time.
+ * partition.c: the tasks of maintain(): partitions of observation and metric_sample by day (UTC), retention, the
+ * default partitions, and the block-range indexes. The procedure asks for the list and runs each task in a transaction
+ * of its own; a task that fails or finds a lock taken is left for the next time.
  *
  * Partitions are made ahead as plain tables and attached; dropped when their last moment is past retention, whatever
- * model_mgr.clock says of the future, and only when every row of them is in the rollups. The default partition is a
- * safety net: rows of a day that is over are moved into a partition of that day. Everything made belongs to the
- * extension's owner, whoever runs it.
+ * model_mgr.clock says of the future; those of observation only when every row of them is in the rollups. The default
+ * partition is a safety net: rows of a day that is over are moved into a partition of that day. Everything made belongs
+ * to the extension's owner, whoever runs it.
  */
 #include "pg/mm.h"
 
@@ -27,14 +27,40 @@
 #define MAINTENANCE_LOCK (-2)
 
 #define DAYS_AHEAD 7
+/* Minutes that one task deletes, and how long one task catches up with the hours. */
+#define MINUTES_PIECE (6 * USECS_PER_HOUR)
+#define MOST_PIECES 1000 /* what is older goes with the first */
+#define HOURS_BUDGET (10 * USECS_PER_SEC)
 /* ATTACH reads the default partition under a lock that recordings into it wait for: up to here that is short. */
 #define DEFAULT_IS_SMALL "32 * 1024 * 1024"
 #define FENCE "observation_default_fence"
-#define NAME_PREFIX "observation_"
+
+/* The tables that are partitioned by day; the names of a partition's indexes end in what stands before their
+ * definition. */
+typedef struct by_day
+{
+	const char *table;
+	const char *column;
+	const char *indexes[2][2];
+	const char *comment;
+} by_day;
+
+static const by_day tables[] = {
+	{"observation",
+	 "recorded_at",
+	 {{"recorded_index", "USING brin (recorded_at) WITH (autosummarize = on)"},
+	  {"txn_index", "USING brin (txn) WITH (autosummarize = on)"}},
+	 "Observations of one day (UTC)."},
+	{"metric_sample",
+	 "sampled_at",
+	 {{"version_index", "(version_id, sampled_at)"}, {"source_index", "(source_id, sampled_at) WHERE source_id > 0"}},
+	 "Reported values of one day (UTC)."},
+};
+#define OBSERVATION (&tables[0])
 
 /* day_name: observation_20260131 for the day that begins at `day`. */
 static char *
-day_name(TimestampTz day)
+day_name(const by_day *t, TimestampTz day)
 {
 	struct pg_tm tm;
 	fsec_t fsec;
@@ -42,7 +68,7 @@ day_name(TimestampTz day)
 	if (timestamp2tm(day, NULL, &tm, &fsec, NULL, NULL) != 0)
 		ereport(ERROR, errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range"),
 				errdetail("No partition can be named after it."), errhint("Check model_mgr.clock."));
-	return psprintf(NAME_PREFIX "%04d%02d%02d", tm.tm_year, tm.tm_mon, tm.tm_mday);
+	return psprintf("%s_%04d%02d%02d", t->table, tm.tm_year, tm.tm_mon, tm.tm_mday);
 }
 
 /* bound_literal: the beginning of a day as DDL spells it, whatever DateStyle is. */
@@ -54,6 +80,18 @@ bound_literal(TimestampTz day)
 
 	(void) timestamp2tm(day, NULL, &tm, &fsec, NULL, NULL);
 	return psprintf("'%04d-%02d-%02d 00:00:00+00'", tm.tm_year, tm.tm_mon, tm.tm_mday);
+}
+
+/* moment: a time as SQL reads it, whatever DateStyle is. */
+static char *
+moment(TimestampTz at)
+{
+	struct pg_tm tm;
+	fsec_t fsec;
+
+	(void) timestamp2tm(at, NULL, &tm, &fsec, NULL, NULL);
+	return psprintf("%04d-%02d-%02d %02d:%02d:%02d+00", tm.tm_year, tm.tm_mon, tm.tm_mday, tm.tm_hour, tm.tm_min,
+					tm.tm_sec);
 }
 
 /* day_of: the beginning of the day, in UTC. */
@@ -84,34 +122,34 @@ run_sql(const char *sql)
 
 /* make_partition: a partition for one day, with the rows of that day that lie in the default partition. */
 static int64
-make_partition(TimestampTz day)
+make_partition(const by_day *t, TimestampTz day)
 {
-	char *name = day_name(day);
+	char *name = day_name(t, day);
 	const char *full = psprintf("model_mgr.%s", quote_identifier(name));
 	const char *low = bound_literal(day);
 	const char *high = bound_literal(day + USECS_PER_DAY);
 	int64 moved;
 
-	run_sql(psprintf("CREATE TABLE %s (LIKE model_mgr.observation INCLUDING DEFAULTS INCLUDING CONSTRAINTS)"
+	run_sql(psprintf("CREATE TABLE %s (LIKE model_mgr.%s INCLUDING DEFAULTS INCLUDING CONSTRAINTS)"
 					 " WITH (autovacuum_vacuum_insert_threshold = -1)",
-					 full));
-	run_sql(psprintf("WITH moved AS (DELETE FROM model_mgr.observation_default o WHERE o.recorded_at >= %s AND"
-					 " o.recorded_at < %s RETURNING o.*) INSERT INTO %s SELECT * FROM moved",
-					 low, high, full));
+					 full, t->table));
+	run_sql(psprintf("WITH moved AS (DELETE FROM model_mgr.%s_default o WHERE o.%s >= %s AND o.%s < %s RETURNING o.*)"
+					 " INSERT INTO %s SELECT * FROM moved",
+					 t->table, t->column, low, t->column, high, full));
 	moved = SPI_processed;
-	run_sql(psprintf("CREATE INDEX %s ON %s USING brin (recorded_at) WITH (autosummarize = on)",
-					 quote_identifier(psprintf("%s_recorded_index", name)), full));
-	run_sql(psprintf("CREATE INDEX %s ON %s USING brin (txn) WITH (autosummarize = on)",
-					 quote_identifier(psprintf("%s_txn_index", name)), full));
-	run_sql(psprintf("COMMENT ON TABLE %s IS 'Observations of one day (UTC).'", full));
-	run_sql(psprintf("ALTER TABLE model_mgr.observation ATTACH PARTITION %s FOR VALUES FROM (%s) TO (%s)", full, low,
+	for (int i = 0; i < lengthof(t->indexes); i++)
+		run_sql(psprintf("CREATE INDEX %s ON %s %s", quote_identifier(psprintf("%s_%s", name, t->indexes[i][0])), full,
+						 t->indexes[i][1]));
+	run_sql(psprintf("COMMENT ON TABLE %s IS '%s'", full, t->comment));
+	run_sql(psprintf("ALTER TABLE model_mgr.%s ATTACH PARTITION %s FOR VALUES FROM (%s) TO (%s)", t->table, full, low,
 					 high));
 	return moved;
 }
 
-/* drop_partition: unless rows of it are not in the rollups. Locks come first: what is looked at stays as it is. */
+/* drop_partition: of observation not while rows of it are not in the rollups. Locks come first: what is looked at stays
+ * as it is. */
 static int64
-drop_partition(const observation_range *range)
+drop_partition(const by_day *t, const observation_range *range)
 {
 	static query waits = QUERY("SELECT EXISTS (SELECT FROM model_mgr.observation_pending o"
 							   " WHERE o.recorded_at >= $1 AND o.recorded_at < $2)",
@@ -119,10 +157,9 @@ drop_partition(const observation_range *range)
 	const char *full = psprintf("%s.%s", quote_identifier(get_namespace_name(get_rel_namespace(range->partition))),
 								quote_identifier(get_rel_name(range->partition)));
 
-	run_sql("LOCK TABLE ONLY model_mgr.observation IN ACCESS EXCLUSIVE MODE");
+	run_sql(psprintf("LOCK TABLE ONLY model_mgr.%s IN ACCESS EXCLUSIVE MODE", t->table));
 	run_sql(psprintf("LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE", full));
-	query_run(&waits, time_arg(range->lower), time_arg(range->upper));
-	if (query_bool(0, 0))
+	if (t == OBSERVATION && query_run(&waits, time_arg(range->lower), time_arg(range->upper)) && query_bool(0, 0))
 		ereport(ERROR, errcode(ERRCODE_OBJECT_IN_USE), errmsg("partition %s holds rows that are not rolled up", full),
 				errdetail("Its last row may be younger than the last fold."),
 				errhint("The next CALL model_mgr.maintain() tries again."));
@@ -130,26 +167,75 @@ drop_partition(const observation_range *range)
 	return 1;
 }
 
-/* prune_default: rows of the default partition past retention that the rollups hold. */
+/* prune_default: rows of the default partitions past retention, of observation those that the rollups hold. */
 static int64
 prune_default(TimestampTz limit)
 {
-	static query prune = QUERY("DELETE FROM model_mgr.observation_default o USING model_mgr.rollup_state s"
-							   " WHERE o.recorded_at < $1 AND o.txn < s.next_txn AND o.txn <> ALL (s.in_progress)"
-							   " AND s.installed_at = (SELECT pg_catalog.min(t.installed_at)"
-							   "  FROM model_mgr.rollup_state t)",
-							   TIMESTAMPTZOID);
+	static query observations =
+		QUERY("DELETE FROM model_mgr.observation_default o USING model_mgr.rollup_state s"
+			  " WHERE o.recorded_at < $1 AND o.txn < s.next_txn AND o.txn <> ALL (s.in_progress)"
+			  " AND s.installed_at = (SELECT pg_catalog.min(t.installed_at)"
+			  "  FROM model_mgr.rollup_state t)",
+			  TIMESTAMPTZOID);
+	static query samples =
+		QUERY("DELETE FROM model_mgr.metric_sample_default s WHERE s.sampled_at < $1", TIMESTAMPTZOID);
 
-	return query_run(&prune, time_arg(limit));
+	return query_run(&observations, time_arg(limit)) + query_run(&samples, time_arg(limit));
 }
 
-/* prune_rollups: minutes past retention. */
-static int64
-prune_rollups(TimestampTz limit)
+/*
+ * minutes_kept: minutes before are dropped. They stay as long as an open rollout's evaluation window may need them,
+ * however short perf_monitor_retention_hours is.
+ */
+static TimestampTz
+minutes_kept(void)
 {
-	static query prune = QUERY("DELETE FROM model_mgr.rollup_minute r WHERE r.bucket < $1", TIMESTAMPTZOID);
+	static query window = QUERY(
+		"SELECT coalesce(pg_catalog.max(d.rollback_evaluation_window_minutes), 0)::bigint FROM model_mgr.deployment d"
+		" WHERE d.status = ANY ('{pending,running,paused,awaiting_approval,promoting}'::pg_catalog.text[])");
+	TimestampTz now = Min(mm_now(), GetCurrentTimestamp());
 
-	return query_run(&prune, time_arg(limit));
+	query_run(&window);
+	return Min(rollup_minutes_kept(), now - (query_int64(0, 0) + 1) * USECS_PER_MINUTE);
+}
+
+/* oldest_minute: the first minute that is still there, `kept` when there is none. What is very old goes with the first
+ * piece. */
+static TimestampTz
+oldest_minute(TimestampTz kept)
+{
+	static query find = QUERY("SELECT least((SELECT pg_catalog.min(m.bucket) FROM model_mgr.rollup_minute m),"
+							  " (SELECT pg_catalog.min(m.bucket) FROM model_mgr.rollup_metric_minute m))");
+
+	query_run(&find);
+	return query_isnull(0, 0) ? kept : Max(query_time(0, 0), kept - MOST_PIECES * MINUTES_PIECE);
+}
+
+/* prune_minutes: those before a time that the hours hold. */
+static int64
+prune_minutes(const char *before)
+{
+	static query minutes =
+		QUERY("DELETE FROM model_mgr.rollup_minute r WHERE r.bucket < least($1::pg_catalog.timestamptz, $2,"
+			  " (SELECT s.hours_until FROM model_mgr.rollup_state s ORDER BY s.installed_at LIMIT 1))",
+			  TEXTOID, TIMESTAMPTZOID);
+	static query metrics =
+		QUERY("DELETE FROM model_mgr.rollup_metric_minute r WHERE r.bucket < least($1::pg_catalog.timestamptz, $2,"
+			  " (SELECT s.hours_until FROM model_mgr.rollup_state s ORDER BY s.installed_at LIMIT 1))",
+			  TEXTOID, TIMESTAMPTZOID);
+	query_arg kept = time_arg(minutes_kept());
+
+	return query_run(&minutes, text_arg(before), kept) + query_run(&metrics, text_arg(before), kept);
+}
+
+/* prune_hours: those that ended before retention. */
+static int64
+prune_hours(TimestampTz limit)
+{
+	static query hours = QUERY("DELETE FROM model_mgr.rollup_hour r WHERE r.bucket < $1", TIMESTAMPTZOID);
+	static query metrics = QUERY("DELETE FROM model_mgr.rollup_metric_hour r WHERE r.bucket < $1", TIMESTAMPTZOID);
+
+	return query_run(&hours, time_arg(limit - USECS_PER_HOUR)) + query_run(&metrics, time_arg(limit - USECS_PER_HOUR));
 }
 
 /* summarize: block ranges that no autovacuum has summarised yet, of every partition that nobody maintains just now. */
@@ -175,15 +261,18 @@ summarize(void)
 	return done;
 }
 
-/* holds_rows: whether the default partition has rows of that day. */
+/* default_holds: whether the default partition has rows of that day. */
 static bool
-default_holds(TimestampTz day)
+default_holds(const by_day *t, TimestampTz day)
 {
-	static query find = QUERY("SELECT EXISTS (SELECT FROM model_mgr.observation_default o"
-							  " WHERE o.recorded_at >= $1 AND o.recorded_at < $2)",
-							  TIMESTAMPTZOID, TIMESTAMPTZOID);
+	static query find[] = {QUERY("SELECT EXISTS (SELECT FROM model_mgr.observation_default o"
+								 " WHERE o.recorded_at >= $1 AND o.recorded_at < $2)",
+								 TIMESTAMPTZOID, TIMESTAMPTZOID),
+						   QUERY("SELECT EXISTS (SELECT FROM model_mgr.metric_sample_default o"
+								 " WHERE o.sampled_at >= $1 AND o.sampled_at < $2)",
+								 TIMESTAMPTZOID, TIMESTAMPTZOID)};
 
-	query_run(&find, time_arg(day), time_arg(day + USECS_PER_DAY));
+	query_run(&find[t - tables], time_arg(day), time_arg(day + USECS_PER_DAY));
 	return query_bool(0, 0);
 }
 
@@ -254,10 +343,11 @@ mm_maintenance_tasks(PG_FUNCTION_ARGS)
 	TimestampTz last = day_of(mm_now()) + DAYS_AHEAD * USECS_PER_DAY;
 	TimestampTz limit = retention_limit();
 	mm_scope scope;
-	observation_range *ranges;
+	observation_range *ranges[lengthof(tables)];
+	int counts[lengthof(tables)];
 	bool large;
 	bool fenced = false;
-	int count;
+	TimestampTz kept;
 	int level;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
@@ -268,40 +358,56 @@ mm_maintenance_tasks(PG_FUNCTION_ARGS)
 		return (Datum) 0;
 	}
 	level = rollup_plan_for_history();
-	count = observation_ranges(&ranges);
 	add_task(result->setResult, result->setDesc, "fold");
-	for (int i = 0; i < count; i++)
-		if (!ranges[i].is_default && ranges[i].upper <= limit)
-			add_task(result->setResult, result->setDesc, psprintf("drop %s", get_rel_name(ranges[i].partition)));
+	add_task(result->setResult, result->setDesc, "hours");
+	for (int t = 0; t < lengthof(tables); t++)
+	{
+		counts[t] = observation_ranges_of(tables[t].table, &ranges[t]);
+		for (int i = 0; i < counts[t]; i++)
+			if (!ranges[t][i].is_default && ranges[t][i].upper <= limit)
+				add_task(result->setResult, result->setDesc, psprintf("drop %s", get_rel_name(ranges[t][i].partition)));
+	}
 	add_task(result->setResult, result->setDesc, "prune default");
 	if (fence_stands())
 		add_task(result->setResult, result->setDesc, "lower fence");
 	large = default_is_large();
-	/* Days that are over are moved out of the default, when nobody waits for it. */
-	if (!large || !is_free(ranges, count, day_of(GetCurrentTimestamp())))
-		for (TimestampTz day = day_of(limit); day < today; day += USECS_PER_DAY)
-			if (is_free(ranges, count, day) && default_holds(day))
-				add_task(result->setResult, result->setDesc, psprintf("create %s", day_name(day)));
-	/* The coming days, of the extension's clock; today is left alone once it has begun in the default. */
-	for (TimestampTz day = day_of(mm_now()); day <= last; day += USECS_PER_DAY)
+	for (const by_day *t = tables; t < tables + lengthof(tables); t++)
 	{
-		TimestampTz fence = day_of(GetCurrentTimestamp()) + 2 * USECS_PER_DAY;
+		observation_range *own = ranges[t - tables];
+		int count = counts[t - tables];
+		bool fence_needed = large && t == OBSERVATION;
 
-		if (day < today || !is_free(ranges, count, day) || (day == today && default_holds(day)))
-			continue;
-		if (large && day < fence)
-			continue; /* goes to the default too, and is moved when it is over */
-		if (large && !fenced)
+		/* Days that are over are moved out of the default, when nobody waits for it. */
+		if (!fence_needed || !is_free(own, count, day_of(GetCurrentTimestamp())))
+			for (TimestampTz day = day_of(limit); day < today; day += USECS_PER_DAY)
+				if (is_free(own, count, day) && default_holds(t, day))
+					add_task(result->setResult, result->setDesc, psprintf("create %s", day_name(t, day)));
+		/* The coming days, of the extension's clock; today is left alone once it has begun in the default. */
+		for (TimestampTz day = day_of(mm_now()); day <= last; day += USECS_PER_DAY)
 		{
-			add_task(result->setResult, result->setDesc, psprintf("raise fence %s", day_name(fence)));
-			add_task(result->setResult, result->setDesc, "check fence");
-			fenced = true;
+			TimestampTz fence = day_of(GetCurrentTimestamp()) + 2 * USECS_PER_DAY;
+
+			if (day < today || !is_free(own, count, day) || (day == today && default_holds(t, day)))
+				continue;
+			if (fence_needed && day < fence)
+				continue; /* goes to the default too, and is moved when it is over */
+			if (fence_needed && !fenced)
+			{
+				add_task(result->setResult, result->setDesc, psprintf("raise fence %s", day_name(t, fence)));
+				add_task(result->setResult, result->setDesc, "check fence");
+				fenced = true;
+			}
+			add_task(result->setResult, result->setDesc, psprintf("create %s", day_name(t, day)));
 		}
-		add_task(result->setResult, result->setDesc, psprintf("create %s", day_name(day)));
 	}
 	if (fenced)
 		add_task(result->setResult, result->setDesc, "lower fence");
-	add_task(result->setResult, result->setDesc, "prune rollups");
+	/* In pieces, so that none is a long transaction; the last one also for what the fold is yet to write. */
+	kept = minutes_kept();
+	for (TimestampTz at = oldest_minute(kept); at < kept; at += MINUTES_PIECE)
+		add_task(result->setResult, result->setDesc, psprintf("prune minutes %s", moment(at)));
+	add_task(result->setResult, result->setDesc, psprintf("prune minutes %s", moment(kept)));
+	add_task(result->setResult, result->setDesc, "prune hours");
 	add_task(result->setResult, result->setDesc, "prune events");
 	add_task(result->setResult, result->setDesc, "prune alerts");
 	add_task(result->setResult, result->setDesc, "summarize");
@@ -310,18 +416,30 @@ mm_maintenance_tasks(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/* table_of_name: the table that a partition of this name belongs to. */
+static const by_day *
+table_of_name(const char *name)
+{
+	for (const by_day *t = tables; t < tables + lengthof(tables); t++)
+		if (strncmp(name, t->table, strlen(t->table)) == 0 && name[strlen(t->table)] == '_')
+			return t;
+	return OBSERVATION;
+}
+
 /* day_of_name: the day that a name speaks of. */
 static TimestampTz
 day_of_name(const char *name)
 {
+	const char *table = table_of_name(name)->table;
 	struct pg_tm tm = {0};
 	TimestampTz day;
 	int zone = 0;
 
-	if (sscanf(name, NAME_PREFIX "%4d%2d%2d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday) != 3 ||
+	if (strncmp(name, table, strlen(table)) != 0 ||
+		sscanf(name + strlen(table), "_%4d%2d%2d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday) != 3 ||
 		tm2timestamp(&tm, 0, &zone, &day) != 0)
 		ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("unknown partition name \"%s\"", name),
-				errdetail("Partitions that are made are named " NAME_PREFIX "YYYYMMDD."),
+				errdetail("Partitions that are made are named %s_YYYYMMDD.", table),
 				errhint("maintenance_tasks() lists what is due."));
 	return day;
 }
@@ -337,8 +455,16 @@ run_task(const char *task)
 	}
 	if (strcmp(task, "prune default") == 0)
 		return prune_default(retention_limit());
-	if (strcmp(task, "prune rollups") == 0)
-		return prune_rollups(retention_limit());
+	if (strcmp(task, "hours") == 0)
+	{
+		int64 rows = rollup_advance_hours(GetCurrentTimestamp() + HOURS_BUDGET);
+
+		return Max(rows, 0);
+	}
+	if (strncmp(task, "prune minutes ", 14) == 0)
+		return prune_minutes(task + 14);
+	if (strcmp(task, "prune hours") == 0)
+		return prune_hours(retention_limit());
 	if (strcmp(task, "prune events") == 0)
 		return event_prune(retention_limit());
 	if (strcmp(task, "prune alerts") == 0)
@@ -359,21 +485,23 @@ run_task(const char *task)
 	}
 	if (strncmp(task, "create ", 7) == 0)
 	{
+		const by_day *t = table_of_name(task + 7);
 		observation_range *ranges;
-		int count = observation_ranges(&ranges);
+		int count = observation_ranges_of(t->table, &ranges);
 		TimestampTz day = day_of_name(task + 7);
 
-		return is_free(ranges, count, day) ? make_partition(day) : 0; /* else somebody made it meanwhile */
+		return is_free(ranges, count, day) ? make_partition(t, day) : 0; /* else somebody made it meanwhile */
 	}
 	if (strncmp(task, "drop ", 5) == 0)
 	{
+		const by_day *t = table_of_name(task + 5);
 		observation_range *ranges;
-		int count = observation_ranges(&ranges);
+		int count = observation_ranges_of(t->table, &ranges);
 
 		for (int i = 0; i < count; i++)
 			if (!ranges[i].is_default && ranges[i].upper <= retention_limit() &&
 				strcmp(get_rel_name(ranges[i].partition), task + 5) == 0)
-				return drop_partition(&ranges[i]);
+				return drop_partition(t, &ranges[i]);
 		return 0; /* somebody else did */
 	}
 	ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("unknown maintenance task \"%s\"", task),

@@ -55,6 +55,7 @@ int
 rollup_plan_for_history(void)
 {
 	static const char *const settings[][2] = {{"enable_seqscan", "off"},
+											  {"enable_sort", "off"},
 											  {"jit", "off"},
 											  {"max_parallel_workers_per_gather", "0"},
 											  {"plan_cache_mode", "force_generic_plan"}};
