@@ -54,8 +54,8 @@ INSERT INTO deed (name, body, said) VALUES
     ('commits', 'COMMIT;', '^invalid transaction termination '),
     ('raises', 'RAISE EXCEPTION ''no'';', '^no \(SQLSTATE P0001\)$'),
     ('pretends', 'RAISE EXCEPTION ''canceled'' USING errcode = ''57014'';', '^canceled \(SQLSTATE 57014\)$'),
-    ('hangs', 'PERFORM pg_sleep(60);', '^it was cancelled after 1 seconds$'),
-    ('survives', 'BEGIN PERFORM pg_sleep(60); EXCEPTION WHEN query_canceled THEN NULL; END;', '^it was cancelled after 1 seconds$'),
+    ('hangs', 'PERFORM pg_sleep(60);', '^it was cancelled after 2 seconds$'),
+    ('survives', 'BEGIN PERFORM pg_sleep(60); EXCEPTION WHEN query_canceled THEN NULL; END;', '^it was cancelled after 2 seconds$'),
     ('recurses', 'RETURN regress_hostile.do_recurses();', '^(stack depth limit exceeded|it was cancelled)'),
     ('reads_sources', 'PERFORM model_mgr.work_run(''metric source honest 2'');', '^registered code must not run registered code '),
     ('closes', 'EXECUTE ''CLOSE ALL'';', NULL),
@@ -72,7 +72,7 @@ CREATE VIEW regress_hostile.wide AS SELECT '2026-03-01 11:59:30+00'::timestamptz
 SELECT count(model_mgr.add_metric_source(r, ('regress_hostile.' || r)::regclass)::text) FROM unnest(ARRAY['endless', 'strange', 'wide']) r \gset
 RESET ROLE;
 SELECT pg_temp.honest_too() \gset
-SET model_mgr.update_validation_timeout = 1;
+SET model_mgr.update_validation_timeout = 2;
 CALL model_mgr.work();
 
 SELECT is(current_user, session_user, 'the session is what it was');
@@ -82,7 +82,7 @@ SELECT is((SELECT string_agg(x, ' ') FROM public.victim), 'unharmed', 'the table
 SELECT is((SELECT count(*) FROM regress_hostile.diary WHERE role <> 'regress_model_mgr_mallory'), 0::bigint, 'nothing ran as anybody else');
 SELECT is((SELECT count(*) FROM regress_hostile.diary WHERE name IN (SELECT d.name FROM deed d WHERE d.said IS NOT NULL)), 0::bigint, 'what failed left nothing behind');
 SELECT results_eq($$SELECT metric_name, last_error, "rows", skipped FROM model_mgr.metric_source_list WHERE metric_name IN ('endless', 'strange', 'wide') ORDER BY 1$$,
-    $$VALUES ('endless', 'it was cancelled after 1 seconds', 0::bigint, 0::bigint), ('strange', NULL, 50000, 50000), ('wide', NULL, 20, 20)$$, 'too much is cut off, unknown names are passed over');
+    $$VALUES ('endless', 'it was cancelled after 2 seconds', 0::bigint, 0::bigint), ('strange', NULL, 50000, 50000), ('wide', NULL, 20, 20)$$, 'too much is cut off, unknown names are passed over');
 SELECT is((SELECT count(*) FROM model_mgr.metric_source_list WHERE metric_name LIKE 'honest%'), (SELECT count(*) + 1 FROM deed), 'the honest ones');
 SELECT is_empty($$SELECT m.metric_name, m.last_error, count(s.*), sum(s.value) FROM model_mgr.metric_source_list m LEFT JOIN model_mgr.metric_sample s ON s.source_id = m.source_id
     WHERE m.metric_name LIKE 'honest%' GROUP BY 1, 2 HAVING m.last_error IS NOT NULL OR count(s.*) <> 100 OR sum(s.value) <> 4950$$, 'were read, every one of them, whole');

@@ -102,7 +102,7 @@ GRANT ALL ON SCHEMA regress_trap TO PUBLIC;
 GRANT ALL ON regress_trap.ran TO PUBLIC;
 SET search_path = regress_trap, public, tap;
 SET work_mem = '5MB';
-SET model_mgr.update_validation_timeout = 1;
+SET model_mgr.update_validation_timeout = 2;
 SELECT pg_temp.happen() AS callbacks \gset
 CALL model_mgr.work();
 SELECT is(current_setting('search_path') || ' ' || current_setting('work_mem') || ' ' || current_setting('statement_timeout') || ' ' || coalesce(current_setting('regress.planted', true), ''),
@@ -144,9 +144,9 @@ SELECT is(pg_temp.said(name), said, name) FROM (VALUES
     ('commits', 'invalid transaction termination (SQLSTATE 2D000)'),
     ('rolls_back', 'invalid transaction termination (SQLSTATE 2D000)'),
     ('sets', 'delivered'), ('locks', 'delivered'), ('last', 'delivered'), ('read_only', 'delivered'),
-    ('hangs', 'it was cancelled after 1 seconds'),
-    ('loops', 'it was cancelled after 1 seconds'),
-    ('survives', 'it was cancelled after 1 seconds'),
+    ('hangs', 'it was cancelled after 2 seconds'),
+    ('loops', 'it was cancelled after 2 seconds'),
+    ('survives', 'it was cancelled after 2 seconds'),
     ('forges', 'canceling statement due to user request (SQLSTATE 57014)'),
     ('forges_shutdown', 'terminating connection (SQLSTATE 57P01)')) w (name, said);
 SELECT matches(pg_temp.said(name), '^cannot set parameter "(role|session_authorization)" within security-.* \(SQLSTATE 42501\)$', name)

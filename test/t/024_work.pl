@@ -30,7 +30,7 @@ $node->safe_psql('postgres', serving('spam', '1') . q{
 	CREATE VIEW code.sleepy_view AS SELECT now() AS "time", 'spam' AS model_name, '1' AS version, (SELECT 1 FROM pg_sleep(120)) AS value;});
 
 my $as_author = 'SET SESSION AUTHORIZATION author; ';
-my $limit = 'SET model_mgr.update_validation_timeout = 1; ';
+my $limit = 'SET model_mgr.update_validation_timeout = 2; ';
 # happen: so many events that are due for all callbacks.
 sub happen
 {
@@ -107,7 +107,7 @@ kill 'KILL', $pid;
 $session->{run}->finish;
 $node->poll_query_until('postgres', 'SELECT true') or die 'no restart';
 query("${limit}CALL model_mgr.work();");
-like(state(), qr/code.sleeps\(jsonb\): disabled, the session that ran it for event N has ended\nsleepy: it was cancelled after 1 seconds/, 'the callback in which the backend died is disabled, the source had its turn');
+like(state(), qr/code.sleeps\(jsonb\): disabled, the session that ran it for event N has ended\nsleepy: it was cancelled after 2 seconds/, 'the callback in which the backend died is disabled, the source had its turn');
 
 # 3. An administrator cancels: nobody is guilty.
 reset_all();
@@ -121,7 +121,7 @@ $node->poll_query_until('postgres', "SELECT state = 'idle' FROM pg_stat_activity
 is(query("SELECT last_error, disabled_at IS NULL FROM model_mgr.callback_list"), 'canceling statement due to user request|t', 'a cancelled callback is noted and tried again later');
 $session->quit;
 query("${limit}CALL model_mgr.work();");
-is(state(), "code.sleeps(jsonb): canceling statement due to user request\nsleepy: it was cancelled after 1 seconds\nvalues: read", 'the next work() goes on with the others');
+is(state(), "code.sleeps(jsonb): canceling statement due to user request\nsleepy: it was cancelled after 2 seconds\nvalues: read", 'the next work() goes on with the others');
 reset_all();
 source('sleepy', 'sleepy_view');
 is(error_of($node, "SET statement_timeout = '1s'; CALL model_mgr.work();"), '57014', 'a statement_timeout of the session ends work()');
@@ -137,7 +137,7 @@ $session->{run}->finish;
 $node->start;
 is(query('SELECT started_by = ' . $pid . ' FROM model_mgr.callback_delivery'), 't', 'the mark is there');
 query("${limit}CALL model_mgr.work();");
-is(state(), 'code.sleeps(jsonb): it was cancelled after 1 seconds', 'but a restart is no fault of the code');
+is(state(), 'code.sleeps(jsonb): it was cancelled after 2 seconds', 'but a restart is no fault of the code');
 
 # 5. Two work() at once, and a third: every event once, and no item waits for another session's.
 reset_all();
