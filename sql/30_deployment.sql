@@ -62,12 +62,14 @@ CREATE TABLE model_mgr.deployment_plan (
     arguments jsonb NOT NULL,               -- as called, to tell a repeat from a different wish
     idempotency_key text,
     bucket_key text NOT NULL,               -- hashed before the unit id
-    started_at timestamptz NOT NULL,        -- requests routed from here on count
+    started_at timestamptz,                 -- requests routed from here on count; NULL while pending
     ended_at timestamptz,                   -- ... and until here
     bake_until timestamptz,
     judged_at timestamptz,
     waiting_for text,
     next_step_at timestamptz,
+    awaiting_since timestamptz,             -- awaiting_approval since then
+    approved_step integer,                  -- the step that somebody approved, entered or not
     UNIQUE (model_id, idempotency_key)
 );
 COMMENT ON TABLE model_mgr.deployment_plan IS 'The machinery''s side of a deployment.';
@@ -100,10 +102,21 @@ CREATE TABLE model_mgr.deployment_event (
 COMMENT ON TABLE model_mgr.deployment_event IS 'Every transition and verdict of a rollout with the numbers it was made on.';
 CREATE INDEX deployment_event_deployment_index ON model_mgr.deployment_event (deployment_id, deployment_event_id);
 
+CREATE TABLE model_mgr.deployment_freeze (
+    model_id bigint PRIMARY KEY,
+    model_name text NOT NULL,
+    frozen_until timestamptz NOT NULL,
+    reason text NOT NULL DEFAULT '',
+    frozen_by text NOT NULL,
+    frozen_at timestamptz NOT NULL
+);
+COMMENT ON TABLE model_mgr.deployment_freeze IS 'Models whose rollouts take no automatic step until a time.';
+
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.deployment', '');
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.deployment_deployment_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.deployment_plan', '');
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.deployment_step', '');
+SELECT pg_catalog.pg_extension_config_dump('model_mgr.deployment_freeze', '');
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.deployment_event', '');
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.deployment_event_deployment_event_id_seq', '');
 

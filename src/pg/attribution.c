@@ -46,7 +46,7 @@ load_times(version_times *times, MemoryContext context)
 			  " LEFT JOIN model_mgr.deployment_step s ON s.deployment_id = p.deployment_id"
 			  " WHERE p.model_id = (SELECT v.model_id FROM model_mgr.model_version v WHERE v.version_id = $1)"
 			  " AND (p.version_id = $1 OR p.baseline_version_id = $1)"
-			  " AND (p.ended_at IS NULL OR (p.ended_at > $2 AND p.ended_at > p.started_at))"
+			  " AND p.started_at IS NOT NULL AND (p.ended_at IS NULL OR (p.ended_at > $2 AND p.ended_at > p.started_at))"
 			  " ORDER BY p.started_at, p.deployment_id, s.started_at, s.step",
 			  INT8OID, TIMESTAMPTZOID);
 	mm_scope scope = mm_enter();

@@ -9,6 +9,7 @@
 #include "access/xact.h"
 
 #include "pg/audit.h"
+#include "pg/deployment_key.h"
 #include "pg/query.h"
 #include "pg/registry.h"
 #include "pg/routing.h"
@@ -42,6 +43,7 @@ typedef struct wish
 	const char *idempotency_key;
 	bool supersede;
 	int32 window_minutes;
+	Jsonb *health;
 	Jsonb *rollout;   /* effective */
 	Jsonb *arguments; /* what makes two calls the same wish */
 	rollout_plan plan;
@@ -87,7 +89,7 @@ read_wish(FunctionCallInfo fcinfo, wish *w)
 {
 	double share = 0;
 	bool share_given = !PG_ARGISNULL(ARG_TRAFFIC_PERCENTAGE);
-	Jsonb *health;
+	const char **metrics;
 
 	w->model_name = mm_text_arg(fcinfo, ARG_MODEL_NAME, "model_name", true);
 	w->version = mm_text_arg(fcinfo, ARG_VERSION, "version", true);
@@ -111,18 +113,25 @@ read_wish(FunctionCallInfo fcinfo, wish *w)
 	w->window_minutes = PG_ARGISNULL(ARG_WINDOW) ? DEPLOYMENT_WINDOW : PG_GETARG_INT32(ARG_WINDOW);
 	mm_check_float("rollback_evaluation_window_minutes", w->window_minutes, 1, DEPLOYMENT_MAX_WINDOW);
 
-	health = PG_ARGISNULL(ARG_HEALTH) ? empty_object() : PG_GETARG_JSONB_P(ARG_HEALTH);
-	deployment_check_health(health);
+	w->health = PG_ARGISNULL(ARG_HEALTH) ? empty_object() : PG_GETARG_JSONB_P(ARG_HEALTH);
+	deployment_health_parse(w->health, &w->plan, &metrics);
 	w->rollout = deployment_plan_parse(PG_ARGISNULL(ARG_ROLLOUT) ? empty_object() : PG_GETARG_JSONB_P(ARG_ROLLOUT),
 									   w->strategy, w->window_minutes, share_given ? &share : NULL, &w->plan);
-	/* Effective values: a default spelled out is no different wish. */
+}
+
+/* complete_wish: what takes the model's lock to know; the arguments are effective values: a default spelled out is no
+ * different wish. */
+static void
+complete_wish(wish *w, int64 model_id)
+{
+	w->rollout = deployment_plan_resolve(model_id, w->model_name, w->rollout);
 	w->arguments = json_build(
 		json_text_pair("strategy", w->strategy), json_boolean_pair("auto_rollback_enabled", w->plan.auto_rollback),
 		json_number_pair("rollback_threshold_error_rate", w->plan.limits[ROLLOUT_ERROR_RATE]),
 		json_number_pair("rollback_threshold_response_time", w->plan.limits[ROLLOUT_RESPONSE_TIME]),
 		json_number_pair("rollback_min_success_rate", w->plan.limits[ROLLOUT_SUCCESS_RATE]),
 		json_integer_pair("rollback_evaluation_window_minutes", w->window_minutes),
-		json_object_pair("health_criteria", health), json_object_pair("rollout", w->rollout));
+		json_object_pair("health_criteria", w->health), json_object_pair("rollout", w->rollout));
 }
 
 /* same_arguments: whether a deployment was asked for in the same words. */
@@ -251,7 +260,7 @@ insert(const wish *w, const registry_version *v, const routing_change *now, bool
 	query_run(&row, text_arg(v->model_name), text_arg(v->version), text_arg(w->strategy), baseline,
 			  bool_arg(w->plan.auto_rollback), float8_arg(w->plan.limits[ROLLOUT_ERROR_RATE]),
 			  float8_arg(w->plan.limits[ROLLOUT_RESPONSE_TIME]), float8_arg(w->plan.limits[ROLLOUT_SUCCESS_RATE]),
-			  int32_arg(w->window_minutes), jsonb_arg(empty_object()), jsonb_arg(w->rollout), text_arg(w->deployed_by),
+			  int32_arg(w->window_minutes), jsonb_arg(w->health), jsonb_arg(w->rollout), text_arg(w->deployed_by),
 			  time_arg(at));
 	id = query_int64(0, 0);
 	/* A fresh key for each rollout: no unit is every canary's guinea pig. */
@@ -323,9 +332,8 @@ begin(const wish *w, const registry_version *v, const routing_change *now)
 						ROLLOUT_METRICS);
 		deployment_note_evidence(
 			&d,
-			deployment_plan_guarded(d.rollout)
-				? "the sequential guard is accepted but not judged yet in this version: the limits decide alone"
-				: "the guard is off: the limits decide alone",
+			d.guarded ? "the sequential guard is accepted but not judged yet in this version: the limits decide alone"
+					  : "the guard is off: the limits decide alone",
 			"guard", NULL);
 		deployment_enter_step(&d, 1, NULL, NULL);
 		warn_of_baseline(&d);
@@ -359,6 +367,7 @@ mm_deploy_model_version(PG_FUNCTION_ARGS)
 	deployment_fresh(model_id);
 	(void) registry_find_version(w.model_name, w.version, false, &v);
 	(void) routing_get(model_id, &now);
+	complete_wish(&w, model_id);
 
 	id = earlier(model_id, &v, &w, &now);
 	if (id == 0)

@@ -7,84 +7,88 @@
 
 #include <math.h>
 
+#include "utils/datetime.h"
 #include "utils/fmgrprotos.h"
 #include "utils/numeric.h"
 
+#include "pg/deployment_key.h"
 #include "pg/query.h"
+#include "pg/routing.h"
 
 /* Longest time that a key may name: ten years. */
 #define MAX_SECONDS 315360000.0
 #define MAX_REQUESTS 1e12
+/* Shortest deadline; 0 would be none. */
+#define MIN_DEADLINE 1.0
 
-/* Keys of the contract whose issue has not come yet. */
-static const char *const later_keys[] = {
-	"max_step_seconds", "on_timeout", "approval",        "approval_timeout_seconds", "guard_margin",
-	"on_sample_ratio",  "start_at",   "preview_segment", "validation_rules",         "test"};
-static const char *const known_keys[] = {"steps",        "step_seconds", "min_requests", "warmup_seconds",
-										 "bake_seconds", "guard",        "salt"};
+static const char *const keys[] = {"steps",
+								   "step_seconds",
+								   "min_requests",
+								   "warmup_seconds",
+								   "max_step_seconds",
+								   "on_timeout",
+								   "approval",
+								   "approval_timeout_seconds",
+								   "guard",
+								   "guard_margin",
+								   "on_sample_ratio",
+								   "bake_seconds",
+								   "salt",
+								   "start_at",
+								   "preview_segment",
+								   "validation_rules",
+								   "test"};
 
-/* malformed: 22P02 for a key whose value has the wrong JSON type. */
-static void
-malformed(const char *key, const char *expected)
+/* The arguments of create_test() that a deployment leaves open; it sets the others itself. */
+static const char *const test_keys[] = {"test_id",
+										"name",
+										"description",
+										"confidence_level",
+										"minimum_detectable_effect",
+										"power",
+										"max_duration_hours",
+										"min_sample_size_per_variant",
+										"primary_metric",
+										"secondary_metrics",
+										"early_stopping_enabled",
+										"futility_threshold",
+										"stopping_rule",
+										"metric_directions",
+										"guardrails",
+										"exclusion_group"};
+
+/* The words of a key, the usual one first; what number they have is the core's enum. */
+static const char *const guard_words[] = {"sequential", "off", NULL};
+static const char *const salt_words[] = {"fresh", "sticky", NULL};
+static const char *const timeout_words[] = {"hold", "rollback", NULL};
+static const char *const approval_words[] = {"none", "each_step", "final", NULL};
+static const char *const ratio_words[] = {"warn", "hold", "rollback", NULL};
+
+/* What a rollout argument says beside the core's plan. */
+typedef struct extras
 {
-	ereport(ERROR, errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-			errmsg("rollout key \"%s\" has a malformed value", key), errdetail("The value must be %s.", expected),
-			errhint("Write it as in {\"steps\": [10, 50, 100], \"step_seconds\": 600, \"min_requests\": 100}."));
+	bool guard_off;
+	bool sticky;
+	guard_margin margins[ROLLOUT_METRICS];
+	const Jsonb *preview_segment; /* NULL: none; a condition, or a string: the name of a segment */
+	const Jsonb *test;            /* NULL: not an A/B test */
+} extras;
+
+rollout_shape
+deployment_plan_shape(const char *strategy)
+{
+	if (strcmp(strategy, "blue_green") == 0)
+		return ROLLOUT_BLUE_GREEN;
+	if (strcmp(strategy, "shadow") == 0)
+		return ROLLOUT_SHADOW;
+	return strcmp(strategy, "a_b_test") == 0 ? ROLLOUT_AB_TEST : ROLLOUT_CANARY;
 }
 
-/* find: a key's value; false when absent or null, which means its default. */
-static bool
-find(const Jsonb *object, const char *key, JsonbValue *value)
+/* microseconds: a key in seconds as the core takes it. */
+static int64_t
+microseconds(const Jsonb *object, const char *key, double otherwise, double low)
 {
-	JsonbValue *found = getKeyJsonValueFromContainer((JsonbContainer *) &object->root, key, strlen(key), NULL);
-
-	if (found == NULL || found->type == jbvNull)
-		return false;
-	*value = *found;
-	return true;
-}
-
-static double
-number_of(const JsonbValue *value)
-{
-	/* Not numeric_float8: a number beyond float8 must come out as infinity for the range check to refuse. */
-	return DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(value->val.numeric)));
-}
-
-/* deployment_plan_number: a number in low..high, or its default. */
-double
-deployment_plan_number(const Jsonb *object, const char *key, double otherwise, double low, double high)
-{
-	JsonbValue value;
-	double number;
-
-	if (!find(object, key, &value))
-		return otherwise;
-	if (value.type != jbvNumeric)
-		malformed(key, "a number");
-	number = number_of(&value);
-	mm_check_float(key, number, low, high);
-	return number;
-}
-
-/* word_key: the value of a key that is one of two words; true for the second. */
-static bool
-word_key(const Jsonb *object, const char *key, const char *usual, const char *other)
-{
-	JsonbValue value;
-	char *word;
-
-	if (!find(object, key, &value))
-		return false;
-	if (value.type != jbvString)
-		malformed(key, "a string");
-	word = pnstrdup(value.val.string.val, value.val.string.len);
-	if (strcmp(word, usual) != 0 && strcmp(word, other) != 0)
-		ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("unknown word \"%s\" for rollout key \"%s\"", word, key),
-				errdetail("The words are \"%s\" and \"%s\".", usual, other),
-				errhint("Leave the key out for \"%s\".", usual));
-	return strcmp(word, other) == 0;
+	return (int64_t) rint(deployment_key_number(object, key, otherwise, low, MAX_SECONDS) * ROLLOUT_SECOND);
 }
 
 double
@@ -98,7 +102,7 @@ deployment_plan_share(double share, const char *name)
 	return share;
 }
 
-/* read_steps: the array of shares, checked. */
+/* read_steps: the array as it is. */
 static void
 read_steps(const JsonbValue *value, rollout_plan *plan)
 {
@@ -107,7 +111,7 @@ read_steps(const JsonbValue *value, rollout_plan *plan)
 	JsonbIteratorToken token;
 
 	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
-		malformed("steps", "an array of percentages");
+		deployment_key_malformed("steps", "an array of percentages");
 	plan->step_count = 0;
 	iterator = JsonbIteratorInit(value->val.binary.data);
 	while ((token = JsonbIteratorNext(&iterator, &element, true)) != WJB_DONE)
@@ -115,12 +119,20 @@ read_steps(const JsonbValue *value, rollout_plan *plan)
 		if (token != WJB_ELEM)
 			continue;
 		if (element.type != jbvNumeric)
-			malformed("steps", "an array of percentages");
+			deployment_key_malformed("steps", "an array of percentages");
 		if (plan->step_count == ROLLOUT_MAX_STEPS)
 			ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many rollout steps"),
 					errdetail("A rollout has at most %d steps.", ROLLOUT_MAX_STEPS), errhint("Use larger steps."));
-		plan->steps[plan->step_count++] = deployment_plan_share(number_of(&element), "steps");
+		plan->steps[plan->step_count++] = deployment_key_number_of(&element);
 	}
+}
+
+/* check_steps: what a canary's steps must be. */
+static void
+check_steps(const rollout_plan *plan)
+{
+	for (int i = 0; i < plan->step_count; i++)
+		(void) deployment_plan_share(plan->steps[i], "steps");
 	for (int i = 1; i < plan->step_count; i++)
 		if (plan->steps[i] <= plan->steps[i - 1])
 			ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("rollout steps must increase"),
@@ -133,43 +145,267 @@ read_steps(const JsonbValue *value, rollout_plan *plan)
 				errhint("End the list with 100."));
 }
 
-/* check_keys: 22023 for a key that is none, 0A000 for one that this version does not know yet. */
-static void
-check_keys(const Jsonb *rollout)
+/*
+ * shape_steps: the steps that a strategy other than the canary takes by itself; returns their number. A shadow has one:
+ * it ends where it is.
+ */
+static int
+shape_steps(const char *strategy, double share, double *steps)
 {
-	JsonbIterator *iterator = JsonbIteratorInit((JsonbContainer *) &rollout->root);
-	JsonbValue key;
-	JsonbIteratorToken token;
-
-	while ((token = JsonbIteratorNext(&iterator, &key, true)) != WJB_DONE)
+	if (strcmp(strategy, "replace") == 0)
 	{
-		char *name;
-		bool known = false;
-
-		if (token != WJB_KEY)
-			continue;
-		name = pnstrdup(key.val.string.val, key.val.string.len);
-		for (int i = 0; i < lengthof(later_keys); i++)
-			if (strcmp(name, later_keys[i]) == 0)
-				mm_not_built(
-					psprintf("rollout key \"%s\"", name),
-					"Leave the key out; supported are steps, step_seconds, min_requests, warmup_seconds, bake_seconds, guard and salt.");
-		for (int i = 0; i < lengthof(known_keys); i++)
-			known |= strcmp(name, known_keys[i]) == 0;
-		if (!known)
-			ereport(
-				ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("unknown rollout key \"%s\"", name),
-				errdetail("Keys are steps, step_seconds, min_requests, warmup_seconds, bake_seconds, guard and salt."),
-				errhint("Check the spelling or leave the key out."));
+		steps[0] = 100;
+		return 1;
 	}
+	return rollout_shape_steps(deployment_plan_shape(strategy), share, steps) -
+		   (deployment_plan_shape(strategy) == ROLLOUT_SHADOW ? 1 : 0);
 }
 
-/* store: the effective plan as jsonb, every key with its value. */
+/* plan_canary_steps: the steps given, or the usual ones from the first share on. */
+static void
+plan_canary_steps(const Jsonb *rollout, const double *share, rollout_plan *plan)
+{
+	JsonbValue value;
+
+	if (!deployment_key_find(rollout, "steps", &value))
+	{
+		plan->step_count = rollout_default_steps(share ? *share : 10, plan->steps);
+		return;
+	}
+	read_steps(&value, plan);
+	check_steps(plan);
+	if (share && *share != plan->steps[0])
+		ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("traffic_percentage and the first step differ"),
+				errdetail("traffic_percentage is %g, the first step %g.", *share, plan->steps[0]),
+				errhint("Give one of them, or make them equal."));
+}
+
+/* plan_shape_steps: those of the other strategies. `steps` may be given as it is stored, so that a stored rollout can
+ * be given back. */
+static void
+plan_shape_steps(const Jsonb *rollout, const char *strategy, const double *share, rollout_plan *plan)
+{
+	rollout_shape shape = deployment_plan_shape(strategy);
+	bool shares = shape == ROLLOUT_AB_TEST || shape == ROLLOUT_SHADOW;
+	double first = share ? *share : shape == ROLLOUT_AB_TEST ? 50 : 100;
+	JsonbValue value;
+	double steps[2];
+	int count;
+
+	if (share && !shares)
+		ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("strategy \"%s\" takes no traffic_percentage", strategy),
+				errdetail("It moves all traffic at once; %g was given.", *share),
+				errhint("Leave traffic_percentage out, or use the strategy \"canary\"."));
+	plan->step_count = 0;
+	if (deployment_key_find(rollout, "steps", &value))
+	{
+		read_steps(&value, plan);
+		if (shares && !share && plan->step_count > 0)
+			first = deployment_plan_share(plan->steps[0], "steps");
+	}
+	if (shape == ROLLOUT_AB_TEST && first >= 100)
+		ereport(ERROR, errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("an A/B test needs a share for both sides"),
+				errdetail("The treatment's share is %g percent, which leaves the control nothing.", first),
+				errhint("Give traffic_percentage below 100, as in 50."));
+	count = shape_steps(strategy, first, steps);
+	if (plan->step_count > 0)
+	{
+		bool same = plan->step_count == count;
+
+		for (int i = 0; same && i < count; i++)
+			same = plan->steps[i] == steps[i];
+		if (!same)
+			ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("strategy \"%s\" takes no steps", strategy),
+					errdetail("Its steps follow from the strategy; %d were given.", plan->step_count),
+					errhint("Leave steps out, or use the strategy \"canary\"."));
+	}
+	plan->step_count = count;
+	memcpy(plan->steps, steps, sizeof(double) * count);
+}
+
+/* read_start: the time of start_at; 0: none. A word like "tomorrow" becomes the time it means now. */
+static int64_t
+read_start(const Jsonb *rollout, TimestampTz latest)
+{
+	static const char *const expected = "a date and time, as in \"2026-01-31 12:00:00+00\"";
+	char work[MAXDATELEN + MAXDATEFIELDS];
+	char *field[MAXDATEFIELDS];
+	int ftype[MAXDATEFIELDS];
+	int nf;
+	int dtype;
+	int tz = 0;
+	struct pg_tm tm;
+	fsec_t fsec;
+	TimestampTz time;
+	JsonbValue value;
+	char *literal;
+
+	if (!deployment_key_find(rollout, "start_at", &value))
+		return 0;
+	if (value.type != jbvString)
+		deployment_key_malformed("start_at", expected);
+	/* Not by the input function: what is no time is a malformed value here. */
+	literal = pnstrdup(value.val.string.val, value.val.string.len);
+	if (ParseDateTime(literal, work, sizeof(work), field, ftype, MAXDATEFIELDS, &nf) != 0 ||
+		compat_decode_datetime(field, ftype, nf, &dtype, &tm, &fsec, &tz) != 0 ||
+		(dtype != DTK_DATE && dtype != DTK_EARLY && dtype != DTK_LATE))
+		deployment_key_malformed("start_at", expected);
+	if (dtype != DTK_DATE || tm2timestamp(&tm, fsec, &tz, &time) != 0 || time > latest)
+		ereport(ERROR, errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("\"start_at\" is out of range"),
+				errdetail("The value is \"%s\"; a rollout begins within ten years.", literal),
+				errhint("Deploy when the time has come, or give a time before then."));
+	/* 0 is none to the core, and a time long past for everybody else. */
+	return time == 0 ? -1 : time;
+}
+
+/* read_margin: {"absolute": a, "relative": r}, or a alone. */
+static guard_margin
+read_margin(const char *name, const JsonbValue *value, double high)
+{
+	static const char *const margin_keys[] = {"absolute", "relative"};
+	Jsonb *object;
+	guard_margin margin = {0, 0};
+
+	if (value->type == jbvNumeric)
+	{
+		margin.absolute = deployment_key_number_of(value);
+		mm_check_float(psprintf("guard_margin of %s", name), margin.absolute, 0, high);
+		return margin;
+	}
+	if (!deployment_key_is_object(value))
+		deployment_key_malformed("guard_margin",
+								 "an object of numbers, or of {\"absolute\": number, \"relative\": number}");
+	deployment_key_check(value->val.binary.data, "guard margin", margin_keys, lengthof(margin_keys));
+	object = JsonbValueToJsonb((JsonbValue *) value);
+	margin.absolute = deployment_key_number(object, "absolute", 0, 0, high);
+	margin.relative = deployment_key_number(object, "relative", 0, 0, 1000);
+	return margin;
+}
+
+/* read_margins: the guard's margins; a metric that is left out has its usual one. */
+static void
+read_margins(const Jsonb *rollout, guard_margin *margins)
+{
+	const char *names[ROLLOUT_METRICS];
+	JsonbValue value;
+	Jsonb *object;
+
+	memcpy(margins, guard_margins_default, sizeof(guard_margins_default));
+	if (!deployment_key_find(rollout, "guard_margin", &value))
+		return;
+	if (!deployment_key_is_object(&value))
+		deployment_key_malformed("guard_margin",
+								 "an object, as in {\"success_rate\": 0.01, \"response_time\": {\"relative\": 0.1}}");
+	for (int m = 0; m < ROLLOUT_METRICS; m++)
+		names[m] = rollout_metric_name((rollout_metric) m);
+	deployment_key_check(value.val.binary.data, "guard_margin", names, ROLLOUT_METRICS);
+	object = JsonbValueToJsonb(&value);
+	for (int m = 0; m < ROLLOUT_METRICS; m++)
+		if (deployment_key_find(object, names[m], &value))
+			margins[m] = read_margin(names[m], &value, m == ROLLOUT_RESPONSE_TIME ? 1e9 : 1);
+}
+
+/* read_preview: the preview's condition, or the name of a segment that has it. */
+static const Jsonb *
+read_preview(const Jsonb *rollout, const char *strategy)
+{
+	JsonbValue value;
+	Jsonb *preview;
+
+	if (!deployment_key_find(rollout, "preview_segment", &value))
+		return NULL;
+	if (strcmp(strategy, "blue_green") != 0)
+		ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("strategy \"%s\" takes no preview_segment", strategy),
+				errdetail("A preview is of a version that serves nobody else yet: strategy blue_green."),
+				errhint("Leave the key out, or send a segment to the version with model_mgr.set_segment()."));
+	preview = JsonbValueToJsonb(&value);
+	if (value.type == jbvString)
+		mm_check_name("segment name", pnstrdup(value.val.string.val, value.val.string.len));
+	else if (deployment_key_is_object(&value))
+		routing_check_condition(preview);
+	else
+		deployment_key_malformed("preview_segment",
+								 "a condition, as in {\"group\": \"beta\"}, or the name of a segment");
+	return preview;
+}
+
+/* read_rules: validation_rules; none but an empty list can be judged yet. */
+static void
+read_rules(const Jsonb *rollout)
+{
+	JsonbValue value;
+
+	if (!deployment_key_find(rollout, "validation_rules", &value))
+		return;
+	if (value.type != jbvBinary || !JsonContainerIsArray(value.val.binary.data))
+		deployment_key_malformed("validation_rules", "an array of rules");
+	if (JsonContainerSize(value.val.binary.data) > 0)
+		mm_not_built("rollout key \"validation_rules\"", "Leave the key out, and validate before deploying.");
+}
+
+/* read_test: arguments of the A/B test; {} when there is one and nothing is asked of it. */
+static const Jsonb *
+read_test(const Jsonb *rollout, const char *strategy)
+{
+	bool wanted = strcmp(strategy, "a_b_test") == 0;
+	JsonbValue value;
+	Jsonb *test;
+	double number;
+
+	if (!deployment_key_find(rollout, "test", &value))
+		return wanted ? json_build_pairs(0, NULL) : NULL;
+	if (!wanted)
+		ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("strategy \"%s\" takes no test", strategy),
+				errdetail("The key holds arguments of the A/B test that strategy a_b_test opens."),
+				errhint("Leave the key out, or use the strategy \"a_b_test\"."));
+	if (!deployment_key_is_object(&value))
+		deployment_key_malformed("test", "an object, as in {\"max_duration_hours\": 24}");
+	deployment_key_check(value.val.binary.data, "test", test_keys, lengthof(test_keys));
+	test = JsonbValueToJsonb(&value);
+	(void) deployment_key_whole(test, "max_duration_hours", 168, 1, MAX_SECONDS / 3600);
+	number = deployment_key_number(test, "confidence_level", 0.95, 0, 1);
+	if (number <= 0 || number >= 1)
+		ereport(ERROR, errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("\"confidence_level\" is out of range"),
+				errdetail("The value %g is not between 0 and 1.", number), errhint("Usual is 0.95."));
+	(void) deployment_key_number(test, "minimum_detectable_effect", 0.02, 0, 1e9);
+	if (deployment_key_find(test, "primary_metric", &value))
+	{
+		if (value.type != jbvString)
+			deployment_key_malformed("primary_metric", "the name of a metric");
+		mm_check_name("metric name", pnstrdup(value.val.string.val, value.val.string.len));
+	}
+	return test;
+}
+
+/* margins_json: as they are written shortest. */
 static Jsonb *
-store(const rollout_plan *plan, bool guard_off, bool sticky)
+margins_json(const guard_margin *margins)
+{
+	json_pair pairs[ROLLOUT_METRICS];
+
+	for (int m = 0; m < ROLLOUT_METRICS; m++)
+	{
+		const char *name = rollout_metric_name((rollout_metric) m);
+		const guard_margin *g = &margins[m];
+
+		if (g->relative == 0)
+			pairs[m] = json_number_pair(name, g->absolute);
+		else if (g->absolute == 0)
+			pairs[m] = json_object_pair(name, json_build(json_number_pair("relative", g->relative)));
+		else
+			pairs[m] = json_object_pair(
+				name, json_build(json_number_pair("absolute", g->absolute), json_number_pair("relative", g->relative)));
+	}
+	return json_build_pairs(ROLLOUT_METRICS, pairs);
+}
+
+/* steps_json: the array of shares. */
+static Jsonb *
+steps_json(const rollout_plan *plan)
 {
 	JsonbParseState *state = NULL;
-	Jsonb *steps;
 
 	(void) pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
 	for (int i = 0; i < plan->step_count; i++)
@@ -182,159 +418,149 @@ store(const rollout_plan *plan, bool guard_off, bool sticky)
 		value.val.numeric = DatumGetNumeric(share);
 		(void) pushJsonbValue(&state, WJB_ELEM, &value);
 	}
-	steps = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
+}
+
+/* empty_list: []. */
+static Jsonb *
+empty_list(void)
+{
+	JsonbParseState *state = NULL;
+
+	(void) pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
+}
+
+static double
+seconds_of(int64_t time)
+{
+	return (double) time / ROLLOUT_SECOND;
+}
+
+/* store: the effective plan as jsonb, every key with its value, null for none. */
+static Jsonb *
+store(const rollout_plan *plan, const extras *x)
+{
 	return json_build(
-		json_object_pair("steps", steps), json_number_pair("step_seconds", (double) plan->step_time / ROLLOUT_SECOND),
+		json_object_pair("steps", steps_json(plan)), json_number_pair("step_seconds", seconds_of(plan->step_time)),
 		json_integer_pair("min_requests", plan->min_requests),
-		json_number_pair("warmup_seconds", (double) plan->warmup_time / ROLLOUT_SECOND),
-		json_number_pair("bake_seconds", (double) plan->bake_time / ROLLOUT_SECOND),
-		json_text_pair("guard", guard_off ? "off" : "sequential"), json_text_pair("salt", sticky ? "sticky" : "fresh"));
+		json_number_pair("warmup_seconds", seconds_of(plan->warmup_time)),
+		json_number_pair("max_step_seconds", plan->max_step_time ? seconds_of(plan->max_step_time) : NAN),
+		json_text_pair("on_timeout", timeout_words[plan->on_timeout == ROLLOUT_REACT_ROLL_BACK]),
+		json_text_pair("approval", approval_words[plan->approval]),
+		json_number_pair("approval_timeout_seconds", plan->approval_timeout ? seconds_of(plan->approval_timeout) : NAN),
+		json_text_pair("guard", guard_words[x->guard_off]), json_object_pair("guard_margin", margins_json(x->margins)),
+		json_text_pair("on_sample_ratio", ratio_words[plan->on_sample_ratio]),
+		json_number_pair("bake_seconds", seconds_of(plan->bake_time)), json_text_pair("salt", salt_words[x->sticky]),
+		plan->start_at ? json_time_pair("start_at", plan->start_at) : json_text_pair("start_at", NULL),
+		json_object_pair("preview_segment", x->preview_segment), json_object_pair("validation_rules", empty_list()),
+		json_object_pair("test", x->test));
+}
+
+/* read_plan: everything but the steps. */
+static void
+read_plan(const Jsonb *rollout, const char *strategy, double usual_bake, TimestampTz latest, rollout_plan *plan)
+{
+	plan->shape = deployment_plan_shape(strategy);
+	plan->min_requests = (int64_t) deployment_key_whole(rollout, "min_requests", 100, 0, MAX_REQUESTS);
+	plan->step_time = microseconds(rollout, "step_seconds", 600, 0);
+	plan->warmup_time = microseconds(rollout, "warmup_seconds", 0, 0);
+	plan->max_step_time = microseconds(rollout, "max_step_seconds", 0, MIN_DEADLINE);
+	plan->on_timeout =
+		deployment_key_word(rollout, "on_timeout", timeout_words) == 1 ? ROLLOUT_REACT_ROLL_BACK : ROLLOUT_REACT_HOLD;
+	plan->approval = (rollout_approval) deployment_key_word(rollout, "approval", approval_words);
+	plan->approval_timeout = microseconds(rollout, "approval_timeout_seconds", 0, MIN_DEADLINE);
+	plan->on_sample_ratio = (rollout_reaction) deployment_key_word(rollout, "on_sample_ratio", ratio_words);
+	/* A canary's last step is one like the others; what moves at once is watched for as long as its limits look back.
+	 */
+	plan->bake_time = microseconds(rollout, "bake_seconds",
+								   strcmp(strategy, "canary") == 0 ? seconds_of(plan->step_time) : usual_bake, 0);
+	plan->start_at = read_start(rollout, latest);
 }
 
 /*
- * deployment_plan_parse: checks a rollout argument, fills *plan (limits are the caller's) and returns the effective
- * rollout to store. traffic_percentage: NULL when not given.
+ * deployment_plan_parse: checks a rollout argument, fills *plan (limits and criteria are the caller's) and returns the
+ * effective rollout to store. traffic_percentage: NULL when not given.
  */
 Jsonb *
 deployment_plan_parse(const Jsonb *rollout, const char *strategy, int32 window_minutes,
 					  const double *traffic_percentage, rollout_plan *plan)
 {
-	bool replace = strcmp(strategy, "replace") == 0;
-	bool guard_off;
-	bool sticky;
-	JsonbValue value;
-	double requests;
-	double step_seconds;
+	extras x;
 
 	if (!JB_ROOT_IS_OBJECT(rollout))
 		ereport(ERROR, errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("\"rollout\" must be a JSON object"),
 				errdetail("It is another kind of JSON value."), errhint("Write it as in '{\"step_seconds\": 600}'."));
-	check_keys(rollout);
-
-	if (replace)
-	{
-		if (traffic_percentage)
-			ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("strategy \"replace\" takes no traffic_percentage"),
-					errdetail("It moves all traffic at once; %g was given.", *traffic_percentage),
-					errhint("Leave traffic_percentage out, or use the strategy \"canary\"."));
-		/* What is stored for replace may be given back. */
-		if (find(rollout, "steps", &value))
-		{
-			read_steps(&value, plan);
-			if (plan->step_count != 1)
-				ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("strategy \"replace\" takes no steps"),
-						errdetail("It moves all traffic at once; %d steps were given.", plan->step_count),
-						errhint("Leave steps out, or use the strategy \"canary\"."));
-		}
-		plan->step_count = 1;
-		plan->steps[0] = 100;
-	}
+	deployment_key_check(&rollout->root, "rollout", keys, lengthof(keys));
+	if (traffic_percentage)
+		(void) deployment_plan_share(*traffic_percentage, "traffic_percentage");
+	if (strcmp(strategy, "canary") == 0)
+		plan_canary_steps(rollout, traffic_percentage, plan);
 	else
-	{
-		if (traffic_percentage)
-			(void) deployment_plan_share(*traffic_percentage, "traffic_percentage");
-		if (find(rollout, "steps", &value))
-		{
-			read_steps(&value, plan);
-			if (traffic_percentage && *traffic_percentage != plan->steps[0])
-				ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("traffic_percentage and the first step differ"),
-						errdetail("traffic_percentage is %g, the first step %g.", *traffic_percentage, plan->steps[0]),
-						errhint("Give one of them, or make them equal."));
-		}
-		else
-			plan->step_count = rollout_default_steps(traffic_percentage ? *traffic_percentage : 10, plan->steps);
-	}
-
-	step_seconds = deployment_plan_number(rollout, "step_seconds", 600, 0, MAX_SECONDS);
-	requests = deployment_plan_number(rollout, "min_requests", 100, 0, MAX_REQUESTS);
-	if (requests != rint(requests))
-		ereport(ERROR, errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("\"min_requests\" must be a whole number"),
-				errdetail("The value is %g.", requests), errhint("Round it."));
-	plan->min_requests = (int64_t) requests;
-	plan->step_time = (int64_t) rint(step_seconds * ROLLOUT_SECOND);
-	plan->warmup_time =
-		(int64_t) rint(deployment_plan_number(rollout, "warmup_seconds", 0, 0, MAX_SECONDS) * ROLLOUT_SECOND);
-	plan->bake_time =
-		(int64_t) rint(deployment_plan_number(rollout, "bake_seconds", replace ? window_minutes * 60.0 : step_seconds,
-											  0, MAX_SECONDS) *
-					   ROLLOUT_SECOND);
-	guard_off = word_key(rollout, "guard", "sequential", "off");
-	sticky = word_key(rollout, "salt", "fresh", "sticky");
-	return store(plan, guard_off, sticky);
+		plan_shape_steps(rollout, strategy, traffic_percentage, plan);
+	read_plan(rollout, strategy, window_minutes * 60.0, mm_now() + (TimestampTz) MAX_SECONDS * ROLLOUT_SECOND, plan);
+	x.guard_off = deployment_key_word(rollout, "guard", guard_words) == 1;
+	x.sticky = deployment_key_word(rollout, "salt", salt_words) == 1;
+	read_margins(rollout, x.margins);
+	x.preview_segment = read_preview(rollout, strategy);
+	read_rules(rollout);
+	x.test = read_test(rollout, strategy);
+	return store(plan, &x);
 }
 
 void
-deployment_plan_read(const Jsonb *rollout, rollout_plan *plan)
+deployment_plan_read(const Jsonb *rollout, const char *strategy, rollout_plan *plan)
 {
 	JsonbValue steps;
 
-	if (!find(rollout, "steps", &steps))
+	if (!deployment_key_find(rollout, "steps", &steps))
 		ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED), errmsg("a stored rollout has no steps"),
 				errdetail("Effective rollouts hold every key."), errhint("Restore the row from a dump."));
 	read_steps(&steps, plan);
-	plan->min_requests = (int64_t) deployment_plan_number(rollout, "min_requests", 100, 0, MAX_REQUESTS);
-	plan->step_time =
-		(int64_t) rint(deployment_plan_number(rollout, "step_seconds", 600, 0, MAX_SECONDS) * ROLLOUT_SECOND);
-	plan->warmup_time =
-		(int64_t) rint(deployment_plan_number(rollout, "warmup_seconds", 0, 0, MAX_SECONDS) * ROLLOUT_SECOND);
-	plan->bake_time =
-		(int64_t) rint(deployment_plan_number(rollout, "bake_seconds", 0, 0, MAX_SECONDS) * ROLLOUT_SECOND);
+	/* Whatever the clock says now. */
+	read_plan(rollout, strategy, 0, DT_NOEND, plan);
 }
 
-/* word_is: whether a stored key has this word. */
-static bool
-word_is(const Jsonb *rollout, const char *key, const char *word)
+bool
+deployment_plan_guard(const Jsonb *rollout, guard_margin *margins)
 {
-	JsonbValue value;
-
-	return find(rollout, key, &value) && value.type == jbvString && value.val.string.len == (int) strlen(word) &&
-		   memcmp(value.val.string.val, word, strlen(word)) == 0;
+	read_margins(rollout, margins);
+	return deployment_key_word(rollout, "guard", guard_words) == 0;
 }
 
 bool
 deployment_plan_sticky(const Jsonb *rollout)
 {
-	return word_is(rollout, "salt", "sticky");
+	return deployment_key_word(rollout, "salt", salt_words) == 1;
 }
 
-bool
-deployment_plan_guarded(const Jsonb *rollout)
+const Jsonb *
+deployment_plan_preview(const Jsonb *rollout)
 {
-	return word_is(rollout, "guard", "sequential");
+	return deployment_key_value(rollout, "preview_segment");
 }
 
-bool
-deployment_plan_boolean(const Jsonb *object, const char *key, bool otherwise)
+Jsonb *
+deployment_plan_resolve(int64 model_id, const char *model_name, Jsonb *rollout)
 {
+	static query find = QUERY(
+		"SELECT pg_catalog.jsonb_set($2, '{preview_segment}', e -> 'condition') FROM model_mgr.routing r,"
+		" pg_catalog.jsonb_array_elements(r.segments) e WHERE r.model_id = $1 AND e ->> 'segment' = $2 ->> 'preview_segment'",
+		INT8OID, JSONBOID);
 	JsonbValue value;
 
-	if (!find(object, key, &value))
-		return otherwise;
-	if (value.type != jbvBool)
-		malformed(key, "true or false");
-	return value.val.boolean;
+	if (!deployment_key_find(rollout, "preview_segment", &value) || value.type != jbvString)
+		return rollout;
+	if (query_run(&find, int64_arg(model_id), jsonb_arg(rollout)) == 0)
+		ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT),
+				errmsg("model \"%s\" has no segment \"%.*s\"", model_name, value.val.string.len, value.val.string.val),
+				errdetail("preview_segment names none of its segments."),
+				errhint("Set it with model_mgr.set_segment(), or give the condition itself: {\"group\": \"beta\"}."));
+	return query_jsonb(0, 0);
 }
 
-void
-deployment_plan_no_health(const Jsonb *changes)
+const Jsonb *
+deployment_plan_test(const Jsonb *rollout)
 {
-	JsonbValue value;
-
-	if (find(changes, "health_criteria", &value))
-		deployment_check_health(JsonbValueToJsonb(&value));
-	if (find(changes, "rollout", &value) && (value.type != jbvBinary || !JsonContainerIsObject(value.val.binary.data)))
-		malformed("rollout", "an object");
-}
-
-void
-deployment_check_health(const Jsonb *health)
-{
-	if (!JB_ROOT_IS_OBJECT(health))
-		ereport(ERROR, errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-				errmsg("\"health_criteria\" must be a JSON object"), errdetail("It is another kind of JSON value."),
-				errhint("Leave it out."));
-	if (JB_ROOT_COUNT(health) > 0)
-		mm_not_built("a health criterion", "Leave health_criteria out; the three rollback limits are judged.");
+	return deployment_key_value(rollout, "test");
 }

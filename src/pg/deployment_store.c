@@ -40,12 +40,13 @@ deployment_load(int64 deployment_id, deployment *out)
 		" d.baseline_version, d.strategy, d.status, d.traffic_percentage, d.step, d.rollback_evaluation_window_minutes,"
 		" p.bucket_key, p.waiting_for, d.deployed_by, d.rollout, d.step_started_at, p.started_at, p.bake_until,"
 		" d.auto_rollback_enabled, d.rollback_min_success_rate, d.rollback_threshold_error_rate,"
-		" d.rollback_threshold_response_time"
+		" d.rollback_threshold_response_time, d.health_criteria, d.test_id, p.awaiting_since, p.approved_step, f.frozen_until"
 		" FROM model_mgr.deployment d JOIN model_mgr.deployment_plan p ON p.deployment_id = d.deployment_id"
+		" LEFT JOIN model_mgr.deployment_freeze f ON f.model_id = p.model_id AND f.frozen_until > $2"
 		" WHERE d.deployment_id = $1",
-		INT8OID);
+		INT8OID, TIMESTAMPTZOID);
 
-	if (query_run(&find, int64_arg(deployment_id)) == 0)
+	if (query_run(&find, int64_arg(deployment_id), time_arg(mm_now())) == 0)
 		return false;
 	memset(out, 0, sizeof(*out));
 	out->deployment_id = query_int64(0, 0);
@@ -67,11 +68,18 @@ deployment_load(int64 deployment_id, deployment *out)
 	out->step_started_at = query_time(0, 16);
 	out->started_at = query_time(0, 17);
 	out->bake_until = query_time(0, 18);
-	deployment_plan_read(out->rollout, &out->plan);
+	out->health_criteria = query_jsonb(0, 23);
+	out->test_id = query_text(0, 24);
+	out->awaiting_since = query_time(0, 25);
+	out->approved_step = query_int32(0, 26);
+	out->frozen_until = query_time(0, 27);
 	out->plan.auto_rollback = query_bool(0, 19);
 	out->plan.limits[ROLLOUT_SUCCESS_RATE] = query_float8(0, 20);
 	out->plan.limits[ROLLOUT_ERROR_RATE] = query_float8(0, 21);
 	out->plan.limits[ROLLOUT_RESPONSE_TIME] = query_float8(0, 22);
+	deployment_plan_read(out->rollout, out->strategy, &out->plan);
+	deployment_health_parse(out->health_criteria, &out->plan, &out->criterion_metrics);
+	out->guarded = deployment_plan_guard(out->rollout, out->margins);
 	return true;
 }
 

@@ -7,6 +7,7 @@
 
 #include "pg/mm.h"
 
+#include "core/guard.h"
 #include "core/rollout.h"
 
 /* Minutes of an evaluation window: not longer than minute rollups are kept. */
@@ -36,11 +37,19 @@ typedef struct deployment
 	char *bucket_key;
 	char *waiting_for;
 	char *deployed_by;
+	char *test_id; /* NULL: none */
 	Jsonb *rollout;
+	Jsonb *health_criteria;
 	TimestampTz step_started_at;
-	TimestampTz started_at;
+	TimestampTz started_at; /* 0: pending */
 	TimestampTz bake_until;
+	TimestampTz awaiting_since; /* 0: not awaiting approval */
+	int32 approved_step;        /* may be entered; 0: none was approved */
+	TimestampTz frozen_until;   /* 0: not frozen (now) */
 	rollout_plan plan;
+	const char **criterion_metrics; /* of plan.criteria: the names as they were given */
+	bool guarded;
+	guard_margin margins[ROLLOUT_METRICS];
 } deployment;
 
 /* A look at a rollout: the numbers of both sides and what the core says of them. */
@@ -87,20 +96,30 @@ extern Datum deployment_row(int64 deployment_id);
 /* deployment_evidence: everything the decision was made on; made once a look. */
 extern Jsonb *deployment_evidence(const deployment *d, deployment_look *look);
 
-/* deployment_plan.c: the rollout keys and the limits. */
+/* deployment_plan.c: the rollout keys. */
+/* deployment_plan_parse: checks a rollout argument, fills *plan but for limits and criteria, and returns the effective
+ * rollout to store: every key, null where there is none. traffic_percentage: NULL when not given. */
 extern Jsonb *deployment_plan_parse(const Jsonb *rollout, const char *strategy, int32 window_minutes,
 									const double *traffic_percentage, rollout_plan *plan);
-/* deployment_plan_read: the effective plan back from the stored row. */
-extern void deployment_plan_read(const Jsonb *rollout, rollout_plan *plan);
+/* deployment_plan_resolve: an effective rollout whose preview_segment names a segment, with that one's condition
+ * instead; 42704 when the model has none of that name. */
+extern Jsonb *deployment_plan_resolve(int64 model_id, const char *model_name, Jsonb *rollout);
+/* deployment_plan_read: the effective plan back from a stored rollout; limits and criteria are the caller's. */
+extern void deployment_plan_read(const Jsonb *rollout, const char *strategy, rollout_plan *plan);
+/* deployment_plan_guard: the guard's margins; false when it is off. */
+extern bool deployment_plan_guard(const Jsonb *rollout, guard_margin *margins);
+extern rollout_shape deployment_plan_shape(const char *strategy);
 extern double deployment_plan_share(double share, const char *name);
-/* deployment_plan_number, _boolean: a key's value, checked, or `otherwise` when it is absent or null. */
-extern double deployment_plan_number(const Jsonb *object, const char *key, double otherwise, double low, double high);
-extern bool deployment_plan_boolean(const Jsonb *object, const char *key, bool otherwise);
-extern void deployment_plan_no_health(const Jsonb *changes);
 extern bool deployment_plan_sticky(const Jsonb *rollout);
-extern bool deployment_plan_guarded(const Jsonb *rollout);
-/* deployment_check_health: 0A000 for criteria, 22P02 when it is no object. */
-extern void deployment_check_health(const Jsonb *health);
+/* deployment_plan_preview: the condition of a blue-green's preview (a string until it is stored: a segment's name);
+ * deployment_plan_test: the arguments of an A/B test. NULL: none. */
+extern const Jsonb *deployment_plan_preview(const Jsonb *rollout);
+extern const Jsonb *deployment_plan_test(const Jsonb *rollout);
+
+/* deployment_health.c */
+/* deployment_health_parse: fills plan->criteria from health_criteria, and *metrics with the name of each one's metric;
+ * 22P02, 22023, 22003, 54000. For stored ones too. */
+extern void deployment_health_parse(const Jsonb *health, rollout_plan *plan, const char ***metrics);
 
 /* deployment_judge.c */
 extern void deployment_look_at(const deployment *d, deployment_look *look);
@@ -122,6 +141,8 @@ extern void deployment_end(deployment *d, const char *status, int64 target_versi
 						   const char *reason, deployment_look *look, bool automatic);
 
 /* deployment_verbs.c */
+/* deployment_wrong_state: 55000 that names the state and the way out; verb as in "promoted". */
+extern void deployment_wrong_state(const deployment *d, const char *verb) __attribute__((noreturn));
 /* deployment_pause: keeps a running rollout's share where it is. */
 extern void deployment_pause(deployment *d, const char *reason);
 

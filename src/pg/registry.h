@@ -29,6 +29,9 @@ extern void registry_version_by_id(int64 version_id, registry_version *out);
 /* registry_set_status: one table of legal transitions; an illegal one is 55000 naming both. The same status again is
  * legal and sets the reason only. Audited by the caller. */
 extern void registry_set_status(int64 version_id, const char *status, const char *reason);
+/* registry_end_shadow: a version whose shadow deployment has passed is ready: from deploying, which nobody else may
+ * leave that way. */
+extern void registry_end_shadow(int64 version_id, const char *reason);
 /* registry_version_row: the version as a value of type model_version that outlives mm_leave. */
 extern Datum registry_version_row(int64 version_id);
 

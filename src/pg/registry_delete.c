@@ -99,6 +99,7 @@ mm_delete_model(PG_FUNCTION_ARGS)
 			  " WHERE p.deployment_id = d.deployment_id AND p.model_id = $1",
 			  INT8OID),
 		QUERY("DELETE FROM model_mgr.deployment_plan p WHERE p.model_id = $1", INT8OID),
+		QUERY("DELETE FROM model_mgr.deployment_freeze f WHERE f.model_id = $1", INT8OID),
 		QUERY("DELETE FROM model_mgr.routing_pin p WHERE p.model_id = $1", INT8OID),
 		QUERY("DELETE FROM model_mgr.routing_history h WHERE h.model_id = $1", INT8OID),
 		QUERY("DELETE FROM model_mgr.routing r WHERE r.model_id = $1", INT8OID),

@@ -55,12 +55,24 @@ refuse(const char *model_name, const char *version, int from, const char *to)
 			errhint("%s", transitions[from].hint));
 }
 
-void
-registry_set_status(int64 version_id, const char *status, const char *reason)
+/* store: the new status, as an event when it is another one. */
+static void
+store(const registry_version *version, const char *status, const char *reason)
 {
 	static query set = QUERY("UPDATE model_mgr.model_version v SET status = $2, status_reason = $3"
 							 " WHERE v.version_id = $1",
 							 INT8OID, TEXTOID, TEXTOID);
+
+	query_run(&set, int64_arg(version->version_id), text_arg(status), text_arg(reason && *reason ? reason : NULL));
+	if (strcmp(version->status, status) != 0)
+		(void) event_append("version.status_changed", version->model_name, version->version, 0,
+							json_build(json_text_pair("before", version->status), json_text_pair("after", status),
+									   json_text_pair("reason", reason && *reason ? reason : NULL)));
+}
+
+void
+registry_set_status(int64 version_id, const char *status, const char *reason)
+{
 	registry_version version;
 	int from = 0;
 	bool legal;
@@ -75,9 +87,14 @@ registry_set_status(int64 version_id, const char *status, const char *reason)
 		legal = strcmp(transitions[from].to[i], status) == 0;
 	if (!legal)
 		refuse(version.model_name, version.version, from, status);
-	query_run(&set, int64_arg(version_id), text_arg(status), text_arg(reason && *reason ? reason : NULL));
-	if (strcmp(version.status, status) != 0)
-		(void) event_append("version.status_changed", version.model_name, version.version, 0,
-							json_build(json_text_pair("before", version.status), json_text_pair("after", status),
-									   json_text_pair("reason", reason && *reason ? reason : NULL)));
+	store(&version, status, reason);
+}
+
+void
+registry_end_shadow(int64 version_id, const char *reason)
+{
+	registry_version version;
+
+	registry_version_by_id(version_id, &version);
+	store(&version, "ready", reason);
 }

@@ -14,10 +14,13 @@ typedef struct routing_change
 	int64 stable_version_id; /* 0: nothing active */
 	int64 deployment_id;     /* 0: none; else the one requests are credited to (below 100 % or baking) */
 	int32 step;
-	int64 candidate_version_id; /* 0: none (also while baking: then stable is the new version) */
-	int32 candidate_weight;     /* 1/10000 */
-	const char *bucket_key;     /* NULL without a candidate */
-	bool watched;               /* an automatic limit looks on */
+	int64 candidate_version_id;     /* 0: none (also while baking: then stable is the new version) */
+	int32 candidate_weight;         /* 1/10000 */
+	const char *bucket_key;         /* NULL without a candidate or shadow */
+	bool watched;                   /* an automatic limit looks on */
+	int64 shadow_version_id;        /* 0: none; else applications call it beside, and users never see it */
+	int32 shadow_weight;            /* 1/10000 of the units, by bucket_key */
+	const Jsonb *preview_condition; /* NULL: none; contexts that meet it reach the candidate, also at weight 0 */
 } routing_change;
 
 /* routing_create: the first row of a new model: nothing active, a fresh random salt. Between mm_enter and mm_leave. */
@@ -29,6 +32,9 @@ extern void routing_set(const routing_change *change);
 extern void routing_set_thresholds(int64 model_id, bool thresholds);
 /* routing_get: the present row in the same terms (bucket_key copied); false when there is none. */
 extern bool routing_get(int64 model_id, routing_change *out);
+/* routing_check_condition: 22023 for what the grammar of core/condition.h does not have, naming the path; 54000 when it
+ * is too large. */
+extern void routing_check_condition(const Jsonb *condition);
 /* routing_salt: the model's own salt, copied. */
 extern char *routing_salt(int64 model_id);
 

@@ -80,9 +80,8 @@ mm_unpin_unit(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(set_pin(model_name, unit_text(fcinfo, 1), NULL));
 }
 
-/* check_condition: refuses what the grammar of core/condition.h does not have, naming the path. */
-static void
-check_condition(const Jsonb *condition)
+void
+routing_check_condition(const Jsonb *condition)
 {
 	condition_node *nodes = palloc(sizeof(condition_node) * CONDITION_MAX_NODES);
 	condition_error error;
@@ -127,7 +126,7 @@ mm_set_segment(PG_FUNCTION_ARGS)
 	mm_require(fcinfo, 2, "condition");
 	condition = PG_GETARG_JSONB_P(2);
 	mm_check_name("segment name", segment);
-	check_condition(condition);
+	routing_check_condition(condition);
 
 	scope = mm_enter();
 	registry_lock_model(model_name);

@@ -7,8 +7,7 @@ SELECT pg_temp.make_model('spam', '1.0', '2.0', '3.0');
 
 -- The first deployment: nothing to compare with.
 SELECT is(d, ROW(d.deployment_id, 'spam', '1.0', 'canary', 'completed', d.status_reason, 100, 10, NULL, NULL, true, 0.1, 10, 0.95, 10,
-        '{}', '{"steps": [10, 20, 30, 40, 50, 60, 70, 80, 90, 100], "step_seconds": 600, "min_requests": 100, "warmup_seconds": 0,
-        "bake_seconds": 600, "guard": "sequential", "salt": "fresh"}', session_user, '2026-01-01 00:00:00+00',
+        '{}', pg_temp.effective('{}'), session_user, '2026-01-01 00:00:00+00',
         '2026-01-01 00:00:00+00', '2026-01-01 00:00:00+00')::model_mgr.deployment,
     'a first deployment is completed at 100 % at once, with every default in its row')
 FROM model_mgr.deploy_model_version('spam', '1.0') d;

@@ -44,7 +44,6 @@ SELECT is(pg_temp.refused(arguments), code, arguments) FROM (VALUES
     ('''m'', ''2'', rollback_evaluation_window_minutes => 0', '22003'),
     ('''m'', ''2'', rollback_evaluation_window_minutes => -5', '22003'),
     ('''m'', ''2'', rollback_evaluation_window_minutes => 1000000', '22003'),
-    ('''m'', ''2'', health_criteria => ''{"p95_response_time": {"max": 2}}''', '0A000'),
     ('''m'', ''2'', health_criteria => ''[]''', '22P02'),
     ('''m'', ''2'', health_criteria => ''{''', '22P02 no hint'),    -- the server's own: not JSON at all
     ('''m'', ''2'', idempotency_key => ''''', '42602'),
@@ -59,10 +58,28 @@ SELECT is(pg_temp.refused(format('''m'', ''2'', rollout => %L', rollout)), code,
     ('{"min_requests": -1}', '22003'), ('{"min_requests": 0.5}', '22003'), ('{"min_requests": []}', '22P02'),
     ('{"warmup_seconds": -1}', '22003'), ('{"bake_seconds": -0.1}', '22003'), ('{"bake_seconds": "long"}', '22P02'),
     ('{"guard": "sometimes"}', '22023'), ('{"guard": 1}', '22P02'), ('{"salt": "pepper"}', '22023'), ('{"salt": {}}', '22P02'),
-    ('{"max_step_seconds": 60}', '0A000'), ('{"on_timeout": "hold"}', '0A000'), ('{"approval": "final"}', '0A000'),
-    ('{"approval_timeout_seconds": 1}', '0A000'), ('{"guard_margin": {}}', '0A000'), ('{"on_sample_ratio": "warn"}', '0A000'),
-    ('{"start_at": "2026-01-01"}', '0A000'), ('{"preview_segment": "beta"}', '0A000'), ('{"validation_rules": []}', '0A000'), ('{"test": {}}', '0A000')
+    ('{"max_step_seconds": 0}', '22003'), ('{"max_step_seconds": -1}', '22003'), ('{"max_step_seconds": "1 h"}', '22P02'),
+    ('{"on_timeout": "wait"}', '22023'), ('{"on_timeout": true}', '22P02'), ('{"approval": "every_step"}', '22023'), ('{"approval": 1}', '22P02'),
+    ('{"approval_timeout_seconds": 0}', '22003'), ('{"approval_timeout_seconds": []}', '22P02'), ('{"approval_timeout_seconds": 1e10}', '22003'),
+    ('{"guard_margin": 0.1}', '22P02'), ('{"guard_margin": {"latency": 1}}', '22023'), ('{"guard_margin": {"success_rate": "1 %"}}', '22P02'),
+    ('{"guard_margin": {"success_rate": -0.01}}', '22003'), ('{"guard_margin": {"success_rate": 1.01}}', '22003'),
+    ('{"guard_margin": {"response_time": {"relative": -1}}}', '22003'), ('{"guard_margin": {"response_time": {"times": 1}}}', '22023'),
+    ('{"guard_margin": {"error_rate": {"absolute": "a"}}}', '22P02'), ('{"guard_margin": {"error_rate": [1]}}', '22P02'),
+    ('{"on_sample_ratio": "shout"}', '22023'), ('{"on_sample_ratio": {}}', '22P02'),
+    ('{"start_at": "soon"}', '22P02'), ('{"start_at": 1767225600}', '22P02'), ('{"start_at": "2026-13-01"}', '22P02'), ('{"start_at": "infinity"}', '22003'),
+    ('{"start_at": "-infinity"}', '22003'), ('{"start_at": "2126-01-01"}', '22003'), ('{"start_at": ""}', '22P02'),
+    ('{"preview_segment": {"group": "beta"}}', '22023'), ('{"preview_segment": "beta"}', '22023'),
+    ('{"validation_rules": [{"name": "smoke"}]}', '0A000'), ('{"validation_rules": {}}', '22P02'), ('{"test": {}}', '22023'),
+    ('{"max_step_seconds": 60, "Steps": [100]}', '22023')
     ) t (rollout, code);
+SELECT is(pg_temp.refused(format('''m'', ''2'', health_criteria => %L', criteria)), code, criteria) FROM (VALUES
+    ('1', '22P02'), ('null', '22P02'), ('{"p95_response_time": 2}', '22P02'), ('{"p95_response_time": [{"max": 2}]}', '22P02'),
+    ('{"p95_response_time": "fast"}', '22P02'), ('{"p95_response_time": {}}', '22023'), ('{"p95_response_time": {"max": null}}', '22023'),
+    ('{"p95_response_time": {"max": "2"}}', '22P02'), ('{"p95_response_time": {"maximum": 2}}', '22023'), ('{"p95_response_time": {"max": -1}}', '22003'),
+    ('{"success_rate": {"min": 1.01}}', '22003'), ('{"error_rate": {"max": 1e400}}', '22003'), ('{"refunds": {"min": 1e101}}', '22003'),
+    ('{"cost": {"max_ratio": -0.1}}', '22003'), ('{"cost": {"max_ratio": 1e7}}', '22003'), ('{"cost": {"min": 2, "max": 1}}', '22023'),
+    ('{"cost": {"min_ratio": 2, "max_ratio": 1}}', '22023'), ('{"": {"max": 1}}', '42602'), (format('{"%s": {"max": 1}}', repeat('m', 256)), '42622'),
+    ((SELECT json_object_agg('m' || i, '{"max": 1}'::json)::text FROM generate_series(1, 51) i), '54000')) t (criteria, code);
 SELECT is(pg_temp.refused('''m'', ''2'', traffic_percentage => 20, rollout => ''{"steps": [10, 100]}'''), '22023', 'traffic_percentage is not the first step');
 SELECT is(pg_temp.refused('''m'', ''2'', ''replace'', rollout => ''{"steps": [10, 100]}'''), '22023', 'replace takes no steps');
 SELECT results_eq('SELECT count(*), (SELECT count(*) FROM model_mgr.audit_log) FROM model_mgr.deployment', 'SELECT * FROM before',
@@ -98,13 +115,12 @@ SELECT is(to_jsonb(d) - '{deployment_id,created_at,step_started_at,finished_at}'
         'strategy', 'canary', 'status', 'running', 'status_reason', NULL, 'traffic_percentage', 10, 'step', 1, 'baseline_version', '1',
         'test_id', NULL, 'auto_rollback_enabled', true, 'rollback_threshold_error_rate', 0.1, 'rollback_threshold_response_time', 10,
         'rollback_min_success_rate', 0.95, 'rollback_evaluation_window_minutes', 10, 'health_criteria', '{}'::jsonb,
-        'deployed_by', session_user, 'rollout', '{"steps": [10, 20, 30, 40, 50, 60, 70, 80, 90, 100], "step_seconds": 600,
-            "min_requests": 100, "warmup_seconds": 0, "bake_seconds": 600, "guard": "sequential", "salt": "fresh"}'::jsonb),
+        'deployed_by', session_user, 'rollout', pg_temp.effective('{}')),
     'NULL is the default of every argument')
 FROM model_mgr.deploy_model_version('other', '2', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL) d;
 SELECT (model_mgr.abort_deployment(model_mgr.open_deployment('other'))).status;
-SELECT is(d.rollout, '{"steps": [50, 100], "step_seconds": 0.5, "min_requests": 7, "warmup_seconds": 30, "bake_seconds": 60, "guard": "off",
-    "salt": "fresh"}', 'every key as it was given')
+SELECT is(d.rollout, pg_temp.effective('{"steps": [50, 100], "step_seconds": 0.5, "min_requests": 7, "warmup_seconds": 30, "bake_seconds": 60,
+    "guard": "off"}'), 'every key as it was given')
 FROM model_mgr.deploy_model_version('other', '2', rollout => '{"steps": [50, 100], "step_seconds": 0.5, "min_requests": 7,
     "warmup_seconds": 30, "bake_seconds": 60, "guard": "off"}') d;
 SELECT is((SELECT string_agg(what, '; ') FROM model_mgr.explain_deployment(pg_temp.newest('other')) WHERE metric_name = 'guard'),

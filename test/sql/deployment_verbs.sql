@@ -72,7 +72,7 @@ SELECT (model_mgr.deploy_model_version('m', '5')).status;
 SELECT pg_temp.outcomes('m', '5', 100, 92);
 SELECT is(to_jsonb(p) -> 'rollback_min_success_rate', '0.9', 'a limit') FROM model_mgr.adjust_deployment(pg_temp.d(), '{"rollback_min_success_rate": 0.9}', 'a hard day') p;
 SELECT is(pg_temp.tick(), 0::bigint, 'it counts at once');
-SELECT is(p.rollout, '{"steps": [10, 60, 100], "step_seconds": 30, "min_requests": 50, "warmup_seconds": 0, "bake_seconds": 600, "guard": "sequential", "salt": "fresh"}',
+SELECT is(p.rollout, pg_temp.effective('{"steps": [10, 60, 100], "step_seconds": 30, "min_requests": 50}'),
     'rollout keys, by themselves or under "rollout"') FROM model_mgr.adjust_deployment(pg_temp.d(), '{"step_seconds": 30, "rollout": {"steps": [10, 60, 100], "min_requests": 50}}') p;
 SELECT is((SELECT next_step_at FROM model_mgr.deployment_list WHERE deployment_id = pg_temp.d()), '2026-01-01 01:01:30+00', 'the next step comes sooner');
 SELECT pg_temp.at('2026-01-01 01:01:30+00');
@@ -94,13 +94,14 @@ SELECT is(pg_temp.code(format('SELECT model_mgr.adjust_deployment(pg_temp.d(), %
     (NULL, '22004'), ('{}', '22P02'), ('[]', '22P02'), ('3', '22P02'), ('{"speed": 1}', '22023'), ('{"rollback_min_success_rate": 2}', '22003'),
     ('{"rollback_min_success_rate": "high"}', '22P02'), ('{"auto_rollback_enabled": 1}', '22P02'), ('{"rollback_evaluation_window_minutes": 0}', '22003'),
     ('{"rollout": []}', '22P02'), ('{"rollout": {"speed": 1}}', '22023'), ('{"steps": [20, 100]}', '22023'), ('{"steps": [10, 100]}', '22023'),
-    ('{"salt": "sticky"}', '22023'), ('{"approval": "final"}', '0A000'), ('{"health_criteria": {"p95_response_time": {"max": 1}}}', '0A000'),
+    ('{"salt": "sticky"}', '22023'), ('{"approval": "perhaps"}', '22023'), ('{"health_criteria": {"p95_response_time": {"max": -1}}}', '22003'),
+    ('{"health_criteria": 1}', '22P02'), ('{"start_at": "2027-01-01"}', '22023'), ('{"test": {}}', '22023'), ('{"preview_segment": {"a": 1}}', '22023'),
     ('{"step_seconds": -1}', '22003')) t (changes, code);
 SELECT results_eq('SELECT d.* FROM model_mgr.deployment d WHERE d.deployment_id = pg_temp.d()', 'SELECT * FROM before', 'refused changes change nothing');
 SELECT is(pg_temp.code('SELECT model_mgr.adjust_deployment(999, ''{"step_seconds": 1}'')'), '42704', 'an unknown deployment');
 SELECT (model_mgr.abort_deployment(pg_temp.d())).status;
 SELECT (model_mgr.deploy_model_version('m', '6', 'replace')).status;
-SELECT is(p.rollout - 'salt' - 'guard', '{"steps": [100], "bake_seconds": 1200, "min_requests": 100, "step_seconds": 600, "warmup_seconds": 0}', 'a replace under way')
+SELECT is(p.rollout, pg_temp.effective('{"steps": [100], "bake_seconds": 1200}'), 'a replace under way')
 FROM model_mgr.adjust_deployment(pg_temp.d(), '{"bake_seconds": 1200}') p;
 
 -- Unknown and missing ids.
