@@ -12,10 +12,12 @@
 #include <math.h>
 
 #include "miscadmin.h"
+#include "utils/guc.h"
 
 #include "pg/deployment_store.h"
 #include "pg/metric.h"
 #include "pg/query.h"
+#include "pg/rollup.h"
 #include "pg/threshold.h"
 
 /* One threshold and one version, with the open alert of the two. */
@@ -211,31 +213,32 @@ rollout_of(const look *l)
 	return id ? int64_arg(id) : null_arg();
 }
 
-/* begin: a new alert, pending. */
+/* begin: a new alert, pending or firing at once. An action that there is none of is done. */
 static void
-begin(look *l, TimestampTz now)
+begin(look *l, TimestampTz now, const Jsonb *found)
 {
-	static query insert =
-		QUERY("INSERT INTO model_mgr.alert (kind, model_name, version, metric_name, severity, status, action, operator,"
-			  " threshold_value, duration_minutes, started_at, deployment_id, summary)"
-			  " VALUES ($1, $2, $3, $4, $5, 'pending', $6, $7, $8, $9, $10, $11, $12) RETURNING alert_id",
-			  TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, FLOAT8OID, INT4OID, TIMESTAMPTZOID,
-			  INT8OID, TEXTOID);
-	static query track =
-		QUERY("INSERT INTO model_mgr.alert_state (alert_id, model_id, version_id, threshold_id, kind, metric_name,"
-			  " looked_at, looks) VALUES ($1, $2, $3, $4, $5, $6, $7, 0)",
-			  INT8OID, INT8OID, INT8OID, INT8OID, TEXTOID, TEXTOID, TIMESTAMPTZOID);
+	static query insert = QUERY(
+		"WITH made AS (INSERT INTO model_mgr.alert (kind, model_name, version, metric_name, severity, status, action,"
+		" operator, threshold_value, duration_minutes, started_at, fired_at, deployment_id, current_value, samples, summary,"
+		" evidence) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) RETURNING alert_id)"
+		" INSERT INTO model_mgr.alert_state (alert_id, model_id, version_id, threshold_id, kind, metric_name, looked_at,"
+		" looks, action_done) SELECT made.alert_id, $18, $19, $20, $1, $4, $21, $22, $7 = 'alert' FROM made RETURNING alert_id",
+		TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, FLOAT8OID, INT4OID, TIMESTAMPTZOID,
+		TIMESTAMPTZOID, INT8OID, FLOAT8OID, INT8OID, TEXTOID, JSONBOID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID,
+		INT8OID);
 	const threshold *t = &l->threshold;
-	const char *kind = l->state.silent ? "no_data" : "threshold";
+	bool firing = l->state.status == BREACH_FIRING;
 	query_arg deployment = rollout_of(l);
 
-	query_run(&insert, text_arg(kind), text_arg(l->model_name), text_arg(l->version), text_arg(t->metric_name),
-			  text_arg(t->severity), text_arg(t->action), text_arg(breach_operator_name(t->operator_)),
-			  float8_arg(t->value), int32_arg(t->duration_minutes), time_arg(l->state.started_at), deployment,
-			  text_arg(numbers(l)));
+	query_run(&insert, text_arg(l->state.silent ? "no_data" : "threshold"), text_arg(l->model_name),
+			  text_arg(l->version), text_arg(t->metric_name), text_arg(t->severity),
+			  text_arg(firing ? "firing" : "pending"), text_arg(t->action),
+			  text_arg(breach_operator_name(t->operator_)), float8_arg(t->value), int32_arg(t->duration_minutes),
+			  time_arg(l->state.started_at), firing ? time_arg(now) : null_arg(), deployment,
+			  isnan(l->value) ? null_arg() : float8_arg(l->value), int64_arg(l->samples),
+			  text_arg(firing ? sentence(l) : numbers(l)), jsonb_arg(found), int64_arg(l->model_id),
+			  int64_arg(l->version_id), int64_arg(l->threshold_id), time_arg(now), int64_arg(l->looks));
 	l->alert_id = query_int64(0, 0);
-	query_run(&track, int64_arg(l->alert_id), int64_arg(l->model_id), int64_arg(l->version_id),
-			  int64_arg(l->threshold_id), text_arg(kind), text_arg(t->metric_name), time_arg(now));
 }
 
 /* The alert whose action is under way, for mm_guarded. */
@@ -266,6 +269,8 @@ act(look *l, Jsonb *found)
 			  INT8OID, TEXTOID, INT8OID);
 	int64 deployment_id;
 
+	if (l->action_done || strcmp(l->threshold.action, "alert") == 0)
+		return;
 	acting = (threshold_alert){.alert_id = l->alert_id,
 							   .model_id = l->model_id,
 							   .version_id = l->version_id,
@@ -290,32 +295,27 @@ act(look *l, Jsonb *found)
 static void
 store(const look *l, TimestampTz now)
 {
-	static query track = QUERY("UPDATE model_mgr.alert_state SET clean_since = $2, looked_at = $3, looks = $4"
-							   " WHERE alert_id = $1",
-							   INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID);
-	static query note = QUERY("UPDATE model_mgr.alert SET current_value = $2, samples = $3 WHERE alert_id = $1"
-							  " AND (current_value IS DISTINCT FROM $2 OR samples IS DISTINCT FROM $3)",
-							  INT8OID, FLOAT8OID, INT8OID);
+	static query set = QUERY(
+		"WITH looked AS (UPDATE model_mgr.alert_state SET clean_since = $2, looked_at = $3, looks = $4 WHERE alert_id = $1)"
+		" UPDATE model_mgr.alert SET current_value = $5, samples = $6, started_at = $7 WHERE alert_id = $1"
+		" AND (current_value IS DISTINCT FROM $5 OR samples IS DISTINCT FROM $6 OR started_at <> $7)",
+		INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, FLOAT8OID, INT8OID, TIMESTAMPTZOID);
 
-	query_run(&track, int64_arg(l->alert_id), l->state.clean ? time_arg(l->state.clean_since) : null_arg(),
-			  time_arg(now), int64_arg(l->looks));
-	query_run(&note, int64_arg(l->alert_id), isnan(l->value) ? null_arg() : float8_arg(l->value),
-			  int64_arg(l->samples));
+	query_run(&set, int64_arg(l->alert_id), l->state.clean ? time_arg(l->state.clean_since) : null_arg(), time_arg(now),
+			  int64_arg(l->looks), isnan(l->value) ? null_arg() : float8_arg(l->value), int64_arg(l->samples),
+			  l->state.status == BREACH_QUIET ? null_arg() : time_arg(l->state.started_at));
 }
 
-/* note_look: summary and evidence of the look that an alert stands on; firing: and it fires now. */
+/* fire: a pending alert fires, on this look's evidence. */
 static void
-note_look(const look *l, const Jsonb *found, TimestampTz fired_at)
+fire(const look *l, TimestampTz now, const Jsonb *found)
 {
-	static query set =
-		QUERY("UPDATE model_mgr.alert SET status = CASE WHEN $2 IS NULL THEN status ELSE 'firing' END,"
-			  " fired_at = coalesce($2, fired_at), started_at = $3, summary = $4, evidence = $5, deployment_id = $6"
-			  " WHERE alert_id = $1",
-			  INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, JSONBOID, INT8OID);
+	static query set = QUERY("UPDATE model_mgr.alert SET status = 'firing', fired_at = $2, summary = $3, evidence = $4,"
+							 " deployment_id = $5 WHERE alert_id = $1",
+							 INT8OID, TIMESTAMPTZOID, TEXTOID, JSONBOID, INT8OID);
 	query_arg deployment = rollout_of(l);
 
-	query_run(&set, int64_arg(l->alert_id), fired_at ? time_arg(fired_at) : null_arg(), time_arg(l->state.started_at),
-			  text_arg(fired_at ? sentence(l) : numbers(l)), jsonb_arg(found), deployment);
+	query_run(&set, int64_arg(l->alert_id), time_arg(now), text_arg(sentence(l)), jsonb_arg(found), deployment);
 }
 
 /* apply_one: what one look leads to; true when it changed an alert. */
@@ -349,15 +349,16 @@ apply_one(look *l, TimestampTz now)
 			alert_close(l->alert_id, found);
 			return true;
 		case BREACH_BEGIN:
-			begin(l, now);
-			store(l, now);
-			note_look(l, found, 0);
+			begin(l, now, found);
 			return true;
 		case BREACH_FIRE:
 			if (l->alert_id == 0)
-				begin(l, now);
-			store(l, now);
-			note_look(l, found, now);
+				begin(l, now, found);
+			else
+			{
+				store(l, now);
+				fire(l, now, found);
+			}
 			(void) alert_emit(l->alert_id);
 			act(l, found);
 			return true;
@@ -367,9 +368,7 @@ apply_one(look *l, TimestampTz now)
 	if (l->alert_id == 0)
 		return false;
 	store(l, now);
-	if (l->state.status == BREACH_PENDING)
-		note_look(l, found, 0);
-	else if (!l->action_done && !l->state.clean)
+	if (l->state.status == BREACH_FIRING && !l->state.clean)
 		act(l, found);
 	return false;
 }
@@ -418,13 +417,21 @@ apply(look_list *list, int64 model_id)
 	return changed + part(model_id, list->now);
 }
 
+/*
+ * Alerts are few until something happens to many models at once: plans that were made while the tables were empty must
+ * not read them whole for each row. Hence the settings of rollup_plan_for_history().
+ */
 bool
 threshold_look(int64 model_id)
 {
+	int level = rollup_plan_for_history();
 	look_list list = read_looks(model_id, mm_now());
+	bool changed;
 
 	measure(&list);
-	return apply(&list, model_id) > 0;
+	changed = apply(&list, model_id) > 0;
+	AtEOXact_GUC(true, level);
+	return changed;
 }
 
 /* The model whose turn it is, as it was measured with all the others. */
@@ -519,6 +526,7 @@ int64
 threshold_look_all(TimestampTz deadline, int64 *failed)
 {
 	static query gone = QUERY(GONE(""), TIMESTAMPTZOID);
+	int level = rollup_plan_for_history();
 	look_list all = read_looks(0, mm_now());
 	int64 changed = 0;
 	busy_model *busy;
@@ -544,5 +552,6 @@ threshold_look_all(TimestampTz deadline, int64 *failed)
 	for (uint64 i = 0; i < rows && GetCurrentTimestamp() < deadline; i++)
 		if (i == 0 || models[i] != models[i - 1])
 			take_turn(models[i], &changed, failed);
+	AtEOXact_GUC(true, level);
 	return changed;
 }
