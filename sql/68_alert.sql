@@ -76,6 +76,8 @@ CREATE TABLE model_mgr.alert_state (
     threshold_id bigint,                    -- NULL: none stands behind it
     kind text NOT NULL,
     metric_name text NOT NULL,              -- '': none
+    firing boolean NOT NULL,                -- as alert.status says, and the next as there: a look reads this table alone
+    started_at timestamptz NOT NULL,
     clean_since timestamptz,                -- firing, and every look since was clean
     looked_at timestamptz NOT NULL,
     looks bigint NOT NULL,                  -- since it began

@@ -98,7 +98,7 @@ alert_fire(const alert_facts *facts, bool *fresh)
 		" VALUES ($1, $2, $3, $4, $5, 'firing', $6, $7, $8, $8, $9, $10, coalesce($11, '{}')) RETURNING alert_id",
 		TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, FLOAT8OID, INT8OID, TIMESTAMPTZOID, INT8OID, TEXTOID, JSONBOID);
 	static query track = QUERY("INSERT INTO model_mgr.alert_state (alert_id, model_id, version_id, kind, metric_name,"
-							   " looked_at, looks) VALUES ($1, $2, $3, $4, $5, $6, 1)",
+							   " looked_at, looks, firing, started_at) VALUES ($1, $2, $3, $4, $5, $6, 1, true, $6)",
 							   INT8OID, INT8OID, INT8OID, TEXTOID, TEXTOID, TIMESTAMPTZOID);
 	static query update = QUERY("UPDATE model_mgr.alert a SET current_value = $2, samples = $3 WHERE a.alert_id = $1"
 								" AND (a.current_value IS DISTINCT FROM $2 OR a.samples IS DISTINCT FROM $3)",

@@ -53,13 +53,12 @@ typedef struct look_list
 /* One text for all models and for one, so that each has a plan of its own. */
 #define FACTS(condition)                                                                                               \
 	"SELECT t.threshold_id, t.model_id, w.version_id, m.model_name, w.version, w.routed, t.metric_name,"               \
-	" t.threshold_value, t.operator, t.severity, t.duration_minutes, t.action, t.on_no_data, s.alert_id, a.status,"    \
-	" a.started_at, s.clean_since, a.kind, s.looked_at, s.looks, s.action_done, s.gone"                                \
+	" t.threshold_value, t.operator, t.severity, t.duration_minutes, t.action, t.on_no_data, s.alert_id, s.firing,"    \
+	" s.started_at, s.clean_since, s.kind, s.looked_at, s.looks, s.action_done, s.gone"                                \
 	" FROM model_mgr.threshold t JOIN model_mgr.model m ON m.model_id = t.model_id"                                    \
 	" JOIN model_mgr.threshold_version w ON w.model_id = t.model_id"                                                   \
-	" LEFT JOIN model_mgr.alert_state s ON s.threshold_id = t.threshold_id AND s.version_id = w.version_id"            \
-	" LEFT JOIN model_mgr.alert a ON a.alert_id = s.alert_id" condition                                                \
-	" ORDER BY t.model_id, t.\"position\", w.version_id"
+	" LEFT JOIN model_mgr.alert_state s ON s.threshold_id = t.threshold_id"                                            \
+	" AND s.version_id = w.version_id" condition " ORDER BY t.model_id, t.\"position\", w.version_id"
 
 /*
  * Firing alerts whose version serves no more, where something is to be done now ($1): to note it, or, after the time
@@ -67,12 +66,12 @@ typedef struct look_list
  * version that was taken back. Pending ones are over at once.
  */
 #define GONE(condition)                                                                                                \
-	"SELECT s.alert_id, s.model_id, s.gone OR a.status = 'pending' FROM model_mgr.alert_state s"                       \
-	" JOIN model_mgr.alert a ON a.alert_id = s.alert_id WHERE s.threshold_id IS NOT NULL" condition                    \
+	"SELECT s.alert_id, s.model_id, s.gone OR NOT s.firing FROM model_mgr.alert_state s"                               \
+	" JOIN model_mgr.threshold t ON t.threshold_id = s.threshold_id WHERE true" condition                              \
 	" AND NOT EXISTS (SELECT FROM model_mgr.threshold_version w"                                                       \
 	" WHERE w.model_id = s.model_id AND w.version_id = s.version_id)"                                                  \
 	" AND (NOT s.gone OR s.clean_since > $1 OR s.clean_since <= $1"                                                    \
-	" - pg_catalog.make_interval(mins => least(greatest(a.duration_minutes, 1), 5)))"                                  \
+	" - pg_catalog.make_interval(mins => least(greatest(t.duration_minutes, 1), 5)))"                                  \
 	" ORDER BY s.model_id, s.alert_id"
 
 /* read_looks: what there is to look at: of one model, or of all with model_id 0. */
@@ -87,7 +86,6 @@ read_looks(int64 model_id, TimestampTz now)
 	for (uint64 i = 0; i < rows; i++)
 	{
 		look *l = &list.looks[i];
-		char *status;
 
 		l->threshold_id = query_int64(i, 0);
 		l->model_id = query_int64(i, 1);
@@ -106,8 +104,7 @@ read_looks(int64 model_id, TimestampTz now)
 		l->alert_id = query_int64(i, 13);
 		if (l->alert_id == 0)
 			continue;
-		status = query_text(i, 14);
-		l->state.status = strcmp(status, "firing") == 0 ? BREACH_FIRING : BREACH_PENDING;
+		l->state.status = query_bool(i, 14) ? BREACH_FIRING : BREACH_PENDING;
 		l->state.started_at = query_time(i, 15);
 		l->state.clean = !query_isnull(i, 16);
 		l->state.clean_since = query_time(i, 16);
@@ -222,7 +219,8 @@ begin(look *l, TimestampTz now, const Jsonb *found)
 		" operator, threshold_value, duration_minutes, started_at, fired_at, deployment_id, current_value, samples, summary,"
 		" evidence) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) RETURNING alert_id)"
 		" INSERT INTO model_mgr.alert_state (alert_id, model_id, version_id, threshold_id, kind, metric_name, looked_at,"
-		" looks, action_done) SELECT made.alert_id, $18, $19, $20, $1, $4, $21, $22, $7 = 'alert' FROM made RETURNING alert_id",
+		" looks, action_done, firing, started_at)"
+		" SELECT made.alert_id, $18, $19, $20, $1, $4, $21, $22, $7 = 'alert', $6 = 'firing', $11 FROM made RETURNING alert_id",
 		TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, FLOAT8OID, INT4OID, TIMESTAMPTZOID,
 		TIMESTAMPTZOID, INT8OID, FLOAT8OID, INT8OID, TEXTOID, JSONBOID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID,
 		INT8OID);
@@ -295,11 +293,13 @@ act(look *l, Jsonb *found)
 static void
 store(const look *l, TimestampTz now)
 {
-	static query set = QUERY(
-		"WITH looked AS (UPDATE model_mgr.alert_state SET clean_since = $2, looked_at = $3, looks = $4 WHERE alert_id = $1)"
-		" UPDATE model_mgr.alert SET current_value = $5, samples = $6, started_at = $7 WHERE alert_id = $1"
-		" AND (current_value IS DISTINCT FROM $5 OR samples IS DISTINCT FROM $6 OR started_at <> $7)",
-		INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, FLOAT8OID, INT8OID, TIMESTAMPTZOID);
+	static query set =
+		QUERY("WITH looked AS (UPDATE model_mgr.alert_state SET clean_since = $2, looked_at = $3, looks = $4,"
+			  " started_at = coalesce($7, started_at) WHERE alert_id = $1)"
+			  " UPDATE model_mgr.alert SET current_value = $5, samples = $6, started_at = coalesce($7, started_at)"
+			  " WHERE alert_id = $1"
+			  " AND (current_value IS DISTINCT FROM $5 OR samples IS DISTINCT FROM $6 OR started_at <> $7)",
+			  INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, FLOAT8OID, INT8OID, TIMESTAMPTZOID);
 
 	query_run(&set, int64_arg(l->alert_id), l->state.clean ? time_arg(l->state.clean_since) : null_arg(), time_arg(now),
 			  int64_arg(l->looks), isnan(l->value) ? null_arg() : float8_arg(l->value), int64_arg(l->samples),
@@ -310,9 +310,11 @@ store(const look *l, TimestampTz now)
 static void
 fire(const look *l, TimestampTz now, const Jsonb *found)
 {
-	static query set = QUERY("UPDATE model_mgr.alert SET status = 'firing', fired_at = $2, summary = $3, evidence = $4,"
-							 " deployment_id = $5 WHERE alert_id = $1",
-							 INT8OID, TIMESTAMPTZOID, TEXTOID, JSONBOID, INT8OID);
+	static query set =
+		QUERY("WITH looked AS (UPDATE model_mgr.alert_state SET firing = true WHERE alert_id = $1)"
+			  " UPDATE model_mgr.alert SET status = 'firing', fired_at = $2, summary = $3, evidence = $4,"
+			  " deployment_id = $5 WHERE alert_id = $1",
+			  INT8OID, TIMESTAMPTZOID, TEXTOID, JSONBOID, INT8OID);
 	query_arg deployment = rollout_of(l);
 
 	query_run(&set, int64_arg(l->alert_id), time_arg(now), text_arg(sentence(l)), jsonb_arg(found), deployment);
@@ -526,8 +528,9 @@ int64
 threshold_look_all(TimestampTz deadline, int64 *failed)
 {
 	static query gone = QUERY(GONE(""), TIMESTAMPTZOID);
-	int level = rollup_plan_for_history();
+	/* Everything is read whole at best; the settings are for the turns. */
 	look_list all = read_looks(0, mm_now());
+	int level = rollup_plan_for_history();
 	int64 changed = 0;
 	busy_model *busy;
 	int count;
