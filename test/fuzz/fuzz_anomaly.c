@@ -1,6 +1,6 @@
 /*
- * fuzz_anomaly.c: libFuzzer target: any bytes as the stored form of a detector or a stream, followed by points. What is accepted is
- * written again as the same bytes, takes any points with scores in range, and stays storable after each.
+ * fuzz_anomaly.c: libFuzzer target: any bytes as the stored form of a detector or a stream, followed by points. What is
+ * accepted is written again as the same bytes, takes any points with scores in range, and stays storable after each.
  */
 #include <math.h>
 #include <stdint.h>
