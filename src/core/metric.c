@@ -92,11 +92,14 @@ metric_evaluate(const metric *m, const metric_tally *tally, double minutes, int6
 			value = tally->measures[m->measure].sum / (double) *samples;
 			break;
 		case METRIC_QUANTILE:
-			if (tally->measures[m->measure].sketch == NULL)
+			if (tally->measures[m->measure].parts != NULL)
+				value = quantiles_at(tally->measures[m->measure].parts, m->quantile);
+			else if (tally->measures[m->measure].sketch != NULL)
+				value = summary_quantile(tally->measures[m->measure].sketch, tally->measures[m->measure].sketch_length,
+										 m->quantile);
+			else
 				break;
 			*samples = tally->measures[m->measure].count;
-			value = summary_quantile(tally->measures[m->measure].sketch, tally->measures[m->measure].sketch_length,
-									 m->quantile);
 			break;
 		case METRIC_REQUESTS_PER_MINUTE:
 			*samples = tally->requests;

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/quantiles.h"
 #include "core/summary.h"
 
 /* What a request carries and rollups keep a sum and a sketch of. */
@@ -50,8 +51,10 @@ typedef struct metric_tally
 	{
 		int64_t count;
 		double sum;
-		const unsigned char *sketch; /* stored form of a summary; NULL: not read, needed for quantiles only */
+		/* Needed for quantiles only; either will do, NULL: not read. */
+		const unsigned char *sketch; /* stored form of a summary */
 		size_t sketch_length;
+		const quantiles *parts; /* of several */
 	} measures[METRIC_MEASURES];
 } metric_tally;
 

@@ -35,8 +35,8 @@ typedef struct metric_question
 	TimestampTz since; /* exclusive */
 	TimestampTz until; /* inclusive */
 	int64 width;       /* of a bucket in microseconds, whole minutes; 0: the window is one */
-	bool quantiles;    /* sketches of response time are wanted */
-	bool moments;      /* all sketches are wanted */
+	bool quantiles;    /* quantiles of response time are wanted */
+	bool moments;      /* all sketches are wanted: spreads for tests */
 	bool exact;        /* a begun minute is cut even when less than a second of it is cut off */
 	bool every_custom; /* else those named: pairs of version and name */
 	int pairs;

@@ -60,7 +60,8 @@ enum
 	READ_ERRORS,
 	READ_MEASURES, /* count and sum of each */
 	READ_LAST_AT = READ_MEASURES + 2 * METRIC_MEASURES,
-	READ_SKETCHES /* one each */
+	READ_SKETCHES,                               /* one each */
+	READ_PARTS = READ_SKETCHES + METRIC_MEASURES /* sketches of response time, an array */
 };
 
 /* clang-format off */
@@ -71,17 +72,17 @@ enum
 #define SLOT(at) "coalesce(pg_catalog.date_bin($12, " at ", " ORIGIN "), '-infinity')"
 #define SUMS(measure) " pg_catalog.sum(r." measure "_count)::bigint, pg_catalog.sum(r." measure "_sum),"
 #define LOOSE_SUMS(measure) " pg_catalog.count(l." measure "), coalesce(pg_catalog.sum(l." measure "), 0),"
-/* A version, or a version and a name, at a time, by the primary key, which alone a row comparison fits: the index on bucket
- * looks cheaper where it has been filled in order of time, and has the rows of all versions. */
-#define OF_EACH(keys, table, key, like, from, to)                                                                      \
-	"SELECT m.* FROM " keys " k, LATERAL (SELECT f.* FROM model_mgr." table " f WHERE (" key ", f.bucket) >= (" like ", " from ")" \
-	" AND (" key ", f.bucket) < (" like ", " to ") OFFSET 0) m"
-#define FOLDED(keys, table, key, like)                                                                                 \
-	" (" OF_EACH(keys, table "_minute", key, like, "$2", "LEAST($4, $3)")                                              \
-	" UNION ALL " OF_EACH(keys, table "_minute", key, like, "GREATEST($2, " BOUND ")", "$3")                           \
-	" UNION ALL " OF_EACH(keys, table "_hour", key, like, "$4", BOUND) ") r"
-#define FOLDED_BUILTIN FOLDED("versions", "rollup", "f.version_id", "k.version_id")
-#define FOLDED_CUSTOM FOLDED("pairs", "rollup_metric", "f.version_id, f.metric_name", "k.version_id, k.metric_name")
+/* A version, or a version and a name, at a time: OFFSET 0 keeps the planner from joining what the buckets of all versions
+ * hold. */
+#define OF_EACH(keys, table, on, from, to)                                                                             \
+	"SELECT m.* FROM " keys " k, LATERAL (SELECT f.* FROM model_mgr." table " f WHERE " on                             \
+	" AND f.bucket >= " from " AND f.bucket < " to " OFFSET 0) m"
+#define FOLDED(keys, table, on)                                                                                        \
+	" (" OF_EACH(keys, table "_minute", on, "$2", "LEAST($4, $3)")                                                     \
+	" UNION ALL " OF_EACH(keys, table "_minute", on, "GREATEST($2, " BOUND ")", "$3")                                  \
+	" UNION ALL " OF_EACH(keys, table "_hour", on, "$4", BOUND) ") r"
+#define FOLDED_BUILTIN FOLDED("versions", "rollup", "f.version_id = k.version_id")
+#define FOLDED_CUSTOM FOLDED("pairs", "rollup_metric", "f.version_id = k.version_id AND f.metric_name = k.metric_name")
 #define LOOSE_SLOT SLOT("o.recorded_at - '0.000001 s'::pg_catalog.interval")
 #define LOOSE_COLUMNS                                                                                                  \
 	"o.version_id, " LOOSE_SLOT " AS slot, o.recorded_at, o.feedback, o.success, o.error_type, o.response_time,"       \
@@ -93,7 +94,7 @@ enum
  * `found` are the names that a version has, by a probe of the index each. Rows not folded yet are to be found by txn: both
  * bounds on recorded_at would look narrow to the planner, who would read all rows between them.
  *
- * $1 versions, $2 $3 minutes, $4 $5 hours, $6 $7 pending, $8 $9 first cut, $10 $11 last cut, $12 width, $13 sketches of
+ * $1 versions, $2 $3 minutes, $4 $5 hours, $6 $7 pending, $8 $9 first cut, $10 $11 last cut, $12 width, $13 quantiles of
  * response time, $14 all sketches, $15 custom metrics at all, $16 $17 their pairs (NULL: every one), $18 rows of all
  * versions are taken.
  */
@@ -119,24 +120,25 @@ enum
 	" SELECT r.version_id, " SLOT("r.bucket") ", NULL::pg_catalog.text," \
 	" pg_catalog.sum(r.requests)::bigint, pg_catalog.sum(r.known)::bigint, pg_catalog.sum(r.successes)::bigint, pg_catalog.sum(r.errors)::bigint," \
 	SUMS("response_time") SUMS("confidence") SUMS("cost") SUMS("input_tokens") SUMS("output_tokens") \
-	" pg_catalog.max(r.last_at), model_mgr.merge(r.response_time) FILTER (WHERE $13)," \
+	" pg_catalog.max(r.last_at), model_mgr.merge(r.response_time) FILTER (WHERE $14)," \
 	" model_mgr.merge(r.confidence) FILTER (WHERE $14), model_mgr.merge(r.cost) FILTER (WHERE $14)," \
-	" model_mgr.merge(r.input_tokens) FILTER (WHERE $14), model_mgr.merge(r.output_tokens) FILTER (WHERE $14)" \
+	" model_mgr.merge(r.input_tokens) FILTER (WHERE $14), model_mgr.merge(r.output_tokens) FILTER (WHERE $14), pg_catalog.array_agg(r.response_time) FILTER (WHERE $13)" \
 	" FROM" FOLDED_BUILTIN " GROUP BY 1, 2" \
 	" UNION ALL SELECT l.version_id, l.slot, NULL," \
 	" pg_catalog.count(*) FILTER (WHERE NOT l.feedback), pg_catalog.count(l.success), pg_catalog.count(*) FILTER (WHERE l.success)," \
 	" pg_catalog.count(l.error_type) FILTER (WHERE NOT l.feedback)," \
 	LOOSE_SUMS("response_time") LOOSE_SUMS("confidence") LOOSE_SUMS("cost") LOOSE_SUMS("input_tokens") LOOSE_SUMS("output_tokens") \
-	" pg_catalog.max(l.recorded_at), model_mgr.summarize(l.response_time) FILTER (WHERE $13)," \
+	" pg_catalog.max(l.recorded_at), model_mgr.summarize(l.response_time) FILTER (WHERE $14)," \
 	" model_mgr.summarize(l.confidence) FILTER (WHERE $14), model_mgr.summarize(l.cost) FILTER (WHERE $14)," \
-	" model_mgr.summarize(l.input_tokens) FILTER (WHERE $14), model_mgr.summarize(l.output_tokens) FILTER (WHERE $14)" \
+	" model_mgr.summarize(l.input_tokens) FILTER (WHERE $14), model_mgr.summarize(l.output_tokens) FILTER (WHERE $14)," \
+	" CASE WHEN $13 THEN ARRAY[model_mgr.summarize(l.response_time) FILTER (WHERE $13)] END" \
 	" FROM loose l GROUP BY 1, 2" \
 	" UNION ALL SELECT r.version_id, " SLOT("r.bucket") ", r.metric_name, 0, 0, 0, 0," \
 	" pg_catalog.sum(r.count)::bigint, pg_catalog.sum(r.sum), 0, 0, 0, 0, 0, 0, 0, 0," \
-	" pg_catalog.max(r.last_at), model_mgr.merge(r.values) FILTER (WHERE $14), NULL, NULL, NULL, NULL" \
+	" pg_catalog.max(r.last_at), model_mgr.merge(r.values) FILTER (WHERE $14), NULL, NULL, NULL, NULL, NULL" \
 	" FROM" FOLDED_CUSTOM " GROUP BY 1, 2, 3" \
 	" UNION ALL SELECT c.version_id, c.slot, t.metric_name, 0, 0, 0, 0, t.count, t.sum, 0, 0, 0, 0, 0, 0, 0, 0," \
-	" t.last_at, t.values, NULL, NULL, NULL, NULL" \
+	" t.last_at, t.values, NULL, NULL, NULL, NULL, NULL" \
 	" FROM (SELECT l.version_id, l.slot, model_mgr.metric_summaries(l.metrics, l.recorded_at) AS custom" \
 	"  FROM loose l WHERE $15 GROUP BY 1, 2) c, LATERAL pg_catalog.unnest(c.custom) t", \
 	INT8ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, \
@@ -281,9 +283,40 @@ add_sketch(metric_tally *tally, int measure, uint64 row, int column)
 	tally->measures[measure].sketch_length = VARSIZE_ANY_EXHDR(merged);
 }
 
+/* add_parts: sketches of response time onto what the cell has. */
+static void
+add_parts(metric_tally *tally, uint64 row)
+{
+	bool isnull;
+	Datum array = query_datum(row, READ_PARTS, &isnull);
+	quantiles *parts = (quantiles *) tally->measures[METRIC_RESPONSE_TIME].parts;
+	ArrayIterator it;
+
+	if (isnull)
+		return;
+	if (parts == NULL)
+	{
+		parts = palloc(sizeof(quantiles));
+		quantiles_init(parts, statistics_memory, CurrentMemoryContext);
+		tally->measures[METRIC_RESPONSE_TIME].parts = parts;
+	}
+	it = array_create_iterator(DatumGetArrayTypeP(array), 0, NULL);
+	while (array_iterate(it, &array, &isnull))
+	{
+		const struct varlena *form;
+
+		if (isnull)
+			continue;
+		form = PG_DETOAST_DATUM_PACKED(array);
+		if (!quantiles_add(parts, (const unsigned char *) VARDATA_ANY(form), VARSIZE_ANY_EXHDR(form)))
+			summary_damaged();
+	}
+	array_free_iterator(it);
+}
+
 /* take_rows: the last result into the cells. */
 static void
-take_rows(metric_answer *answer, uint64 rows, bool reported, int sketches)
+take_rows(metric_answer *answer, uint64 rows, bool reported, int sketches, bool parts)
 {
 	for (uint64 row = 0; row < rows; row++)
 	{
@@ -317,6 +350,8 @@ take_rows(metric_answer *answer, uint64 rows, bool reported, int sketches)
 			cell->last_at = Max(cell->last_at, query_time(row, READ_LAST_AT));
 		for (int i = 0; i < sketches; i++)
 			add_sketch(&cell->tally, i, row, READ_SKETCHES + i);
+		if (parts)
+			add_parts(&cell->tally, row);
 	}
 }
 
@@ -376,11 +411,11 @@ metric_read(const metric_question *q)
 						time_arg(s.minutes_from), time_arg(s.minutes_to), time_arg(s.hours_from), time_arg(s.hours_to),
 						time_arg(s.pending_from), time_arg(s.pending_to), time_arg(s.first_cut_from),
 						time_arg(s.first_cut_to), time_arg(s.last_cut_from), time_arg(s.last_cut_to),
-						interval_arg(q->width), bool_arg(q->quantiles || q->moments), bool_arg(q->moments),
-						bool_arg(custom), q->every_custom ? null_arg() : int64_array_arg(q->pair_versions, q->pairs),
+						interval_arg(q->width), bool_arg(q->quantiles), bool_arg(q->moments), bool_arg(custom),
+						q->every_custom ? null_arg() : int64_array_arg(q->pair_versions, q->pairs),
 						q->every_custom ? null_arg() : text_array_arg(q->pair_names, q->pairs),
 						bool_arg(q->versions > FEW_VERSIONS)),
-			  false, METRIC_MEASURES);
+			  false, q->moments ? METRIC_MEASURES : 0, q->quantiles);
 	AtEOXact_GUC(true, level);
 	return answer;
 }
@@ -393,7 +428,7 @@ metric_read_reported(const metric_question *q, metric_answer *answer)
 	take_rows(answer,
 			  query_run(&reported_values, int64_array_arg(q->version_ids, q->versions), time_arg(q->since),
 						time_arg(q->until), interval_arg(q->width), bool_arg(q->moments)),
-			  true, 1);
+			  true, q->moments ? 1 : 0, false);
 	AtEOXact_GUC(true, level);
 }
 
