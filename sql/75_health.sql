@@ -33,7 +33,7 @@ BEGIN ATOMIC
            b.bound = 'DEFAULT', pg_catalog.pg_relation_size(c.oid)
     FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid,
          LATERAL (SELECT pg_catalog.pg_get_expr(c.relpartbound, c.oid) AS bound) b
-    WHERE i.inhparent = 'model_mgr.observation'::regclass;
+    WHERE i.inhparent = ANY ('{model_mgr.observation,model_mgr.metric_sample}'::regclass[]);
 END;
 COMMENT ON FUNCTION model_mgr.partition_ranges() IS
 'The partitions by day: of which table, from since up to (not including) until, NULL for the default partition, and bytes without indexes.';
@@ -160,20 +160,24 @@ BEGIN ATOMIC
     -- Tomorrow is left out: while the default partition is large, maintain() makes days from the one after on.
     partition_check AS (
         SELECT c.missing IS NULL OR c.none AND n.real_now < r.installed_at + '24:00:00' AS ok,
-               CASE WHEN c.none THEN 'no partition yet: the default partition takes everything'
-                    WHEN c.missing IS NULL THEN 'observation has its partitions up to ' || to_char(c.until AT TIME ZONE 'UTC', 'YYYY-MM-DD')
-                    ELSE 'observation has no partition for ' || c.missing END AS detail,
+               CASE WHEN c.none THEN 'no partition yet: the default partitions take everything'
+                    WHEN c.missing IS NULL THEN 'there are partitions up to ' || to_char(c.until AT TIME ZONE 'UTC', 'YYYY-MM-DD')
+                    ELSE c.missing END AS detail,
                'CALL model_mgr.maintain(), each hour; it makes a week ahead.' AS hint
         FROM rolled r, moment n, LATERAL (
             SELECT NOT EXISTS (SELECT FROM part p WHERE NOT p.is_default) AS none,
-                   (SELECT pg_catalog.string_agg(to_char(d.day AT TIME ZONE 'UTC', 'YYYY-MM-DD'), ', ' ORDER BY d.day)
-                    FROM pg_catalog.generate_series(n.today + '48:00:00', n.today + '120:00:00', '24:00:00') d (day)
-                    WHERE NOT EXISTS (SELECT FROM part p WHERE p.since <= d.day AND p.until >= d.day + '24:00:00')) AS missing,
-                   (SELECT max(p.until) - '24:00:00'::interval FROM part p) AS until) c),
+                   (SELECT pg_catalog.string_agg(m.what, '; ' ORDER BY m.what)
+                    FROM (SELECT pg_catalog.format('%s has no partition for %s', pg_catalog.replace(d.table_name, 'model_mgr.', ''),
+                                 pg_catalog.string_agg(to_char(d.day AT TIME ZONE 'UTC', 'YYYY-MM-DD'), ', ' ORDER BY d.day)) AS what
+                          FROM (SELECT t.table_name, g.day FROM (SELECT DISTINCT p.table_name FROM part p) t,
+                                       pg_catalog.generate_series(n.today + '48:00:00', n.today + '120:00:00', '24:00:00') g (day)) d
+                          WHERE NOT EXISTS (SELECT FROM part p WHERE p.table_name = d.table_name AND p.since <= d.day AND p.until >= d.day + '24:00:00')
+                          GROUP BY d.table_name) m) AS missing,
+                   (SELECT min(u.until) - '24:00:00'::interval FROM (SELECT max(p.until) AS until FROM part p GROUP BY p.table_name) u) AS until) c),
     default_check AS (
         SELECT c.oldest IS NULL OR n.real_now < r.installed_at + '24:00:00' AS ok,
                CASE WHEN c.oldest IS NULL THEN 'no rows of past days' ELSE 'rows of past days since ' || to_char(c.oldest AT TIME ZONE 'UTC', 'YYYY-MM-DD') END
-                   || ', ' || pg_catalog.pg_size_pretty(coalesce((SELECT sum(p.bytes) FROM part p WHERE p.is_default), 0)) AS detail,
+                   || ', ' || pg_catalog.pg_size_pretty(coalesce((SELECT sum(p.bytes) FROM part p WHERE p.is_default AND p.table_name = 'model_mgr.observation'), 0)) AS detail,
                'CALL model_mgr.maintain() moves them into partitions of their days; it waits at most 100 ms for a lock and says in a WARNING what stood in its way.' AS hint
         FROM rolled r, moment n, LATERAL (SELECT model_mgr.default_partition_oldest(pg_catalog.date_trunc('day', n.kept_now - '02:00:00'::interval, 'UTC')) AS oldest) c),
     retention_check AS (
@@ -291,14 +295,24 @@ END;
 COMMENT ON FUNCTION model_mgr.health_check() IS
 'What is not well with this installation: one row a check, ok, detail with the numbers, and hint with the next step (NULL when ok). Judges by real time. On a standby only what makes sense there; of others'' sessions what the caller may see.';
 
+CREATE FUNCTION model_mgr.active_metrics(minutes_back integer)
+RETURNS TABLE (version_id bigint, metric_name text, value float8, samples bigint, source text, last_at timestamptz)
+AS 'MODULE_PATHNAME', 'mm_active_metrics' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 1000;
+COMMENT ON FUNCTION model_mgr.active_metrics(integer) IS
+'get_current_metrics() of every active version in one reading, for the health dashboard.';
+
 CREATE FUNCTION model_mgr.get_model_health_dashboard() RETURNS jsonb
 LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp SET jit = off
 BEGIN ATOMIC
     SELECT pg_catalog.jsonb_build_object(
         'models', (SELECT coalesce(pg_catalog.jsonb_object_agg(m.model_name, pg_catalog.to_jsonb(v)), '{}')
                    FROM model_mgr.model m LEFT JOIN model_mgr.model_version v ON v.model_id = m.model_id AND v.status = 'active'),
-        'performance', (SELECT coalesce(pg_catalog.jsonb_object_agg(v.model_name, model_mgr.get_current_metrics_json(v.model_name, v.version)), '{}')
-                        FROM model_mgr.model_version v WHERE v.status = 'active'),
+        'performance', (SELECT coalesce(pg_catalog.jsonb_object_agg(v.model_name, coalesce(c.metrics, '{}')), '{}')
+                        FROM model_mgr.model_version v LEFT JOIN (
+                            SELECT a.version_id, pg_catalog.jsonb_object_agg(a.metric_name, pg_catalog.jsonb_build_object(
+                                'value', a.value, 'samples', a.samples, 'source', a.source, 'last_at', a.last_at)) AS metrics
+                            FROM model_mgr.active_metrics(60) a GROUP BY a.version_id) c ON c.version_id = v.version_id
+                        WHERE v.status = 'active'),
         'ab_tests', '{}'::jsonb,
         'alerts', (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(a)), '[]') FROM model_mgr.get_active_alerts() a),
         'updates', '{}'::jsonb,

@@ -177,6 +177,7 @@ WITH routine (routine_name, kinds) AS (VALUES
     ('partition_ranges', 'reader'),
     ('default_partition_oldest', 'reader'),
     ('health_check', 'reader'),
+    ('active_metrics', 'reader'),
     ('get_model_health_dashboard', 'reader'),
     ('assert_healthy', 'reader'),
     -- 70_operation

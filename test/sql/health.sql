@@ -95,15 +95,17 @@ SELECT matches(pg_temp.health('hours'), '^ok: hours hold the minutes up to ', 't
 TRUNCATE model_mgr.observation, model_mgr.rollup_minute, model_mgr.rollup_hour;
 
 -- Partitions: none at first; a week ahead is made, and a day that is missing is named.
-SELECT is(pg_temp.health('partitions'), 'ok: no partition yet: the default partition takes everything', 'healthy right after CREATE EXTENSION');
+SELECT is(pg_temp.health('partitions'), 'ok: no partition yet: the default partitions take everything', 'healthy right after CREATE EXTENSION');
 UPDATE model_mgr.rollup_state SET installed_at = installed_at - interval '2 days';
-SELECT is(pg_temp.health('partitions'), 'BAD: no partition yet: the default partition takes everything', 'not two days later');
+SELECT is(pg_temp.health('partitions'), 'BAD: no partition yet: the default partitions take everything', 'not two days later');
 CALL model_mgr.maintain();
-SELECT is(pg_temp.health('partitions'), 'ok: observation has its partitions up to ' || pg_temp.day(7), 'made ahead');
+SELECT is(pg_temp.health('partitions'), 'ok: there are partitions up to ' || pg_temp.day(7), 'made ahead');
 SELECT format('DROP TABLE model_mgr.%I', 'observation_' || to_char(date_trunc('day', now()) + interval '3 days', 'YYYYMMDD')) \gexec
 SELECT is(pg_temp.health('partitions'), 'BAD: observation has no partition for ' || pg_temp.day(3), 'one is missing');
+SELECT format('DROP TABLE model_mgr.%I', 'metric_sample_' || to_char(date_trunc('day', now()) + interval '4 days', 'YYYYMMDD')) \gexec
+SELECT is(pg_temp.health('partitions'), format('BAD: metric_sample has no partition for %s; observation has no partition for %s', pg_temp.day(4), pg_temp.day(3)), 'of each table');
 CALL model_mgr.maintain();
-SELECT is(pg_temp.health('partitions'), 'ok: observation has its partitions up to ' || pg_temp.day(7), 'made again');
+SELECT is(pg_temp.health('partitions'), 'ok: there are partitions up to ' || pg_temp.day(7), 'made again');
 SET DateStyle = 'SQL, DMY';
 SET TimeZone = 'Asia/Kolkata';
 SELECT is(split_part(pg_temp.health('partitions'), ' ', 1), 'ok:', 'whatever way the session writes dates');
@@ -128,7 +130,7 @@ BEGIN;
 SELECT model_mgr.set_alias('m', 'champion', '1');
 SELECT is(pg_temp.health('model_locks'), 'ok: held: 1, none for long', 'this transaction has just locked one');
 SELECT results_eq('SELECT what, granted, pid, prepared, user_name, since FROM model_mgr.model_lock_list',
-    $$VALUES ('model "m"', true, pg_backend_pid(), NULL::text, session_user::text, now())$$, 'and is named');
+    $$VALUES ('model "m"', true, pg_backend_pid(), NULL::text, session_user::text COLLATE "default", now())$$, 'and is named');
 ROLLBACK;
 BEGIN;
 SELECT pg_advisory_xact_lock(1, 1), pg_advisory_xact_lock(1), pg_advisory_xact_lock(1835886450::bigint << 32 | 1);

@@ -14,6 +14,16 @@ SELECT pg_temp.outcomes('b', '1', 20, 19), pg_temp.outcomes('b', '2', 20, 1);
 SELECT is(model_mgr.get_model_health_dashboard() -> 'performance', jsonb_build_object('b', model_mgr.get_current_metrics_json('b', '1')), 'metrics of the active version, not of the other');
 SELECT is((model_mgr.get_model_health_dashboard() #>> '{performance,b,success_rate,value}')::float8, 0.95::float8, 'just recorded');
 
+-- Custom and reported metrics too; the whole is what get_current_metrics_json() says of each.
+SELECT model_mgr.update_model_metrics('b', '1', metrics => '{"refund": 2.5}');
+SELECT model_mgr.record_performance('b', '1', '{"human_rating": 4.5, "success_rate": 0.1}');
+SELECT count(model_mgr.deploy_model_version('a"b', '1'));
+SELECT model_mgr.record_performance('a"b', '1', '{"human_rating": 3}');
+SELECT is(model_mgr.get_model_health_dashboard() -> 'performance', jsonb_object_agg(v.model_name, model_mgr.get_current_metrics_json(v.model_name, v.version)), 'all metrics of both')
+FROM model_mgr.list_all_models() v WHERE v.status = 'active';
+SELECT results_eq($$SELECT p.key, p.value #>> '{refund,value}', p.value #>> '{human_rating,value}', p.value #>> '{human_rating,source}' FROM jsonb_each(model_mgr.get_model_health_dashboard() -> 'performance') p ORDER BY 1$$,
+    $$VALUES ('a"b', NULL, '3', 'reported'), ('b', '2.5', '4.5', 'reported')$$, 'each its own');
+
 -- Alerts as objects, those that fire.
 SELECT model_mgr.set_thresholds('b', jsonb_build_array(model_mgr.performance_threshold('success_rate', 1, '<', duration_minutes => 0),
     model_mgr.performance_threshold('success_rate', 0.99, '<', duration_minutes => 10)));
