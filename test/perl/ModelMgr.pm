@@ -97,11 +97,38 @@ our $totals_query = q{
 		IS DISTINCT FROM
 		(rolled.requests, rolled.known, rolled.successes, rolled.errors, rolled.times, round(rolled.seconds, 4))};
 
+# history_query: the same of all that is kept, by hour and version: summaries and custom metrics too.
+our $history_query = q{
+	WITH loose AS (
+		SELECT date_bin('1 hour', recorded_at - interval '1 microsecond', '2000-01-01') AS hour, version_id, NULL AS metric_name, response_time AS value,
+			NOT feedback AS request FROM model_mgr.observation
+		UNION ALL
+		SELECT date_bin('1 hour', recorded_at - interval '1 microsecond', '2000-01-01'), version_id, e.key, e.value::text::float8, false
+		FROM model_mgr.observation, jsonb_each(metrics) e),
+	plain AS (
+		SELECT hour, version_id, coalesce(metric_name, '') AS metric_name, count(*) FILTER (WHERE request) AS requests, count(value) AS n,
+			sum(value) AS sum, model_mgr.summarize(value) AS s
+		FROM loose GROUP BY 1, 2, 3),
+	rolled AS (
+		SELECT date_bin('1 hour', bucket, '2000-01-01') AS hour, version_id, '' AS metric_name, sum(requests)::bigint AS requests,
+			sum(response_time_count)::bigint AS n, sum(response_time_sum) AS sum, model_mgr.merge(response_time) AS s
+		FROM model_mgr.rollup_history GROUP BY 1, 2, 3
+		UNION ALL
+		SELECT date_bin('1 hour', bucket, '2000-01-01'), version_id, metric_name, 0, sum(count)::bigint, sum(sum), model_mgr.merge("values")
+		FROM model_mgr.rollup_metric_history GROUP BY 1, 2, 3)
+	SELECT count(*) || coalesce(' history ' || min(hour || ' version ' || version_id || ' ' || metric_name || ': ' || p::text || r::text), '')
+	FROM plain p FULL JOIN rolled r USING (hour, version_id, metric_name)
+	WHERE (p.requests, p.n, coalesce(model_mgr.summary_count(p.s), 0), model_mgr.summary_min(p.s), model_mgr.summary_max(p.s), model_mgr.summary_quantile(p.s, 0.5), model_mgr.summary_quantile(p.s, 0.99))
+		IS DISTINCT FROM
+		(r.requests, r.n, coalesce(model_mgr.summary_count(r.s), 0), model_mgr.summary_min(r.s), model_mgr.summary_max(r.s), model_mgr.summary_quantile(r.s, 0.5), model_mgr.summary_quantile(r.s, 0.99))
+		OR abs(coalesce(p.sum, 0) - coalesce(r.sum, 0)) > 1e-9 * (1 + abs(coalesce(p.sum, 0)))
+		OR abs(model_mgr.summary_sum(p.s) - model_mgr.summary_sum(r.s)) > 1e-9 * (1 + abs(model_mgr.summary_sum(p.s)))};
+
 sub totals_agree
 {
 	my ($node, $name, $dbname) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	return is($node->safe_psql($dbname // 'postgres', $totals_query), '0', $name);
+	return is($node->safe_psql($dbname // 'postgres', "BEGIN ISOLATION LEVEL REPEATABLE READ; $totals_query; $history_query; COMMIT;"), "0\n0", $name);
 }
 
 # table_checksums: one line a table of the schema (partitions are read through their parents): rows and a checksum of

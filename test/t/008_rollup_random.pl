@@ -1,5 +1,6 @@
 # Exactly once: eight writers with aborts, savepoints, prepared transactions and a long transaction, ticks at the same
-# time, and at any moment rollups + tail = a plain GROUP BY of the observations.
+# time, and at any moment rollups + tail = a plain GROUP BY of the observations: minutes, and hours with minutes and tail;
+# counts, sums, summaries, custom metrics. A good part of the rows comes with a time of the last two hours.
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;
@@ -20,11 +21,16 @@ $node->safe_psql('postgres', serving('spam', '1', '2') . q{
 
 my $dir = PostgreSQL::Test::Utils::tempdir();
 # write: one recording by a drawn way; x is drawn before.
-my $write = q{\set x random(1, 6)
+my $write = q{\set x random(1, 8)
+\set old random(0, 7200)
 \if :x = 1
 SELECT model_mgr.update_model_metrics('spam', '1', :u / 1000.0, :u % 3 = 0);
 \elif :x = 2
 INSERT INTO model_mgr.observation (version_id, success, response_time, error_type) SELECT version_id, NULL, 0.125, 'timeout' FROM model_mgr.model_version LIMIT 1 + :u % 2;
+\elif :x = 7
+SELECT model_mgr.update_model_metrics('spam', '1', :u / 1000.0, recorded_at => now() - :old * interval '1 s', metrics => jsonb_build_object('tone', :u % 7, 'length', :old));
+\elif :x = 8
+INSERT INTO model_mgr.observation (recorded_at, version_id, success, response_time, metrics) SELECT now() - (:old + v.version_id) * interval '1 s', v.version_id, true, exp(:u / 100.0), '{"tone": -1}' FROM model_mgr.model_version v;
 \elif :x = 3
 SELECT model_mgr.record_feedback(decision, :u % 2 = 0) FROM model_mgr.route('spam', 'u' || :u);
 \else
@@ -61,8 +67,8 @@ my ($looks, $wrong, $committed) = (0, '', 0);
 while (time < $end)
 {
 	my $isolation = $looks % 2 ? 'REPEATABLE READ' : 'READ COMMITTED';
-	my $answer = $node->safe_psql('postgres', "BEGIN ISOLATION LEVEL $isolation; $ModelMgr::totals_query; COMMIT;");
-	$wrong .= "look $looks ($isolation): $answer\n" if $answer ne '0';
+	my $answer = $node->safe_psql('postgres', "BEGIN ISOLATION LEVEL $isolation; $ModelMgr::totals_query; $ModelMgr::history_query; COMMIT;");
+	$wrong .= "look $looks ($isolation): $answer\n" if $answer ne "0\n0";
 	# A session that has written itself sees its own rows in the totals, too.
 	$answer = $node->safe_psql('postgres', "BEGIN; SELECT model_mgr.update_model_metrics('spam', '2', 0.5, true);
 		SELECT count(*) FROM model_mgr.tick(); SELECT model_mgr.update_model_metrics('spam', '2', 0.5, true); $ModelMgr::totals_query; COMMIT;");
