@@ -145,6 +145,12 @@ SELECT results_eq($$SELECT s.metric_name, s.fed_until FROM model_mgr.anomaly_sta
     'fed up to the clock');
 SELECT is(pg_temp.feed('2026-01-02 01:00:00+00'), 0::bigint, 'once');
 
+-- Forth and back again: what it has seen already it is not fed again.
+CREATE TEMP TABLE past AS SELECT s.* FROM model_mgr.anomaly_state s JOIN model_mgr.model_version v USING (version_id) WHERE v.model_name = 'past';
+SELECT cmp_ok(pg_temp.feed('2026-01-04 16:41:00+00'), '>', 0::bigint, 'forth');
+SELECT cmp_ok(pg_temp.feed('2026-01-02 02:00:00+00'), '>', 0::bigint, 'and back');
+SELECT set_eq($$SELECT s.* FROM model_mgr.anomaly_state s JOIN model_mgr.model_version v USING (version_id) WHERE v.model_name = 'past'$$, 'TABLE past', 'not twice');
+
 -- More minutes than one reading takes.
 SELECT pg_temp.forget();
 DELETE FROM model_mgr.rollup_minute;
