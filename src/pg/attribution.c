@@ -39,16 +39,16 @@ typedef struct version_times
 static void
 load_times(version_times *times, MemoryContext context)
 {
-	static query find =
-		QUERY("SELECT p.deployment_id, p.started_at, coalesce(p.ended_at, 'infinity'),"
-			  " coalesce((d.rollout ->> 'warmup_seconds')::float8, 0), s.step, s.started_at"
-			  " FROM model_mgr.deployment_plan p JOIN model_mgr.deployment d ON d.deployment_id = p.deployment_id"
-			  " LEFT JOIN model_mgr.deployment_step s ON s.deployment_id = p.deployment_id"
-			  " WHERE p.model_id = (SELECT v.model_id FROM model_mgr.model_version v WHERE v.version_id = $1)"
-			  " AND (p.version_id = $1 OR p.baseline_version_id = $1)"
-			  " AND p.started_at IS NOT NULL AND (p.ended_at IS NULL OR (p.ended_at > $2 AND p.ended_at > p.started_at))"
-			  " ORDER BY p.started_at, p.deployment_id, s.started_at, s.step",
-			  INT8OID, TIMESTAMPTZOID);
+	static query find = QUERY(
+		"SELECT p.deployment_id, p.started_at, coalesce(p.ended_at, 'infinity'),"
+		" coalesce((d.rollout ->> 'warmup_seconds')::float8, 0), s.step, s.started_at"
+		" FROM model_mgr.deployment_plan p JOIN model_mgr.deployment d ON d.deployment_id = p.deployment_id"
+		" LEFT JOIN model_mgr.deployment_step s ON s.deployment_id = p.deployment_id"
+		" WHERE p.model_id = (SELECT v.model_id FROM model_mgr.model_version v WHERE v.version_id = $1)"
+		" AND (p.version_id = $1 OR p.baseline_version_id = $1)"
+		" AND p.started_at IS NOT NULL AND (p.ended_at IS NULL OR (p.ended_at > $2 AND p.ended_at > p.started_at))"
+		" ORDER BY p.started_at, p.deployment_id, s.started_at, s.step",
+		INT8OID, TIMESTAMPTZOID);
 	mm_scope scope = mm_enter();
 	uint64 rows = query_run(&find, int64_arg(times->version_id), time_arg(times->horizon));
 	stretch *list = MemoryContextAllocHuge(context, Max(rows, 1) * 2 * sizeof(stretch));

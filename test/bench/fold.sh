@@ -6,7 +6,7 @@ set -euo pipefail
 rounds=${ROUNDS:-5}
 rows=${ROWS:-1000000}
 db=model_mgr_bench_fold
-run() { psql -XqAt -v ON_ERROR_STOP=1 -d "$db" "$@"; }
+run() { psql -XqAt -v ON_ERROR_STOP=1 -d "$db"; }
 
 dropdb --if-exists "$db" >&2
 createdb "$db"
@@ -26,7 +26,7 @@ SQL
 
 # milliseconds: of the last statement of a script, which is undone.
 milliseconds() {
-	{ echo 'SET jit = off; SET enable_sort = off; SET max_parallel_workers_per_gather = 0; BEGIN;'; echo '\timing on'; cat; echo '\timing off'; echo 'ROLLBACK;'; } |
+	{ printf '%s\n' 'SET jit = off; SET enable_sort = off; SET max_parallel_workers_per_gather = 0; BEGIN;' '\timing on'; cat; printf '%s\n' '\timing off' 'ROLLBACK;'; } |
 		run | tee -a /dev/stderr | sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p'
 }
 plain() {

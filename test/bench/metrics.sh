@@ -26,14 +26,14 @@ done
 
 # fill FROM TO: rows of that share of what there will be, in order of time within each part, folded.
 fill() {
-	local from=$1 to=$2 done step=1000000
-	for ((done = from; done < to; done += step)); do
+	local from=$1 to=$2 filled step=1000000
+	for ((filled = from; filled < to; filled += step)); do
 		run -c "INSERT INTO model_mgr.observation (recorded_at, version_id, success, response_time, confidence, cost, input_tokens, output_tokens, metrics)
-			SELECT now() - interval '89 days 23 hours' * (1 - i::float8 / least($step, $to - $done)), 1 + i % 2, i % 100 <> 0, 0.2 * exp((i * 7919::bigint % 10007) / 2500.0), 0.9, 0.001, 100, 20,
-				'{\"quality\": 1, \"refunds\": 0.5}' FROM generate_series(1, least($step, $to - $done)) i" >&2
+			SELECT now() - interval '89 days 23 hours' * (1 - i::float8 / least($step, $to - $filled)), 1 + i % 2, i % 100 <> 0, 0.2 * exp((i * 7919::bigint % 10007) / 2500.0), 0.9, 0.001, 100, 20,
+				'{\"quality\": 1, \"refunds\": 0.5}' FROM generate_series(1, least($step, $to - $filled)) i" >&2
 		run -c "SELECT model_mgr.maintenance_run('fold')" >&2
 	done
-	for ((done = 0; done < 20; done++)); do run -c "SELECT count(*) FROM model_mgr.tick()" >&2; done
+	for ((filled = 0; filled < 20; filled++)); do run -c "SELECT count(*) FROM model_mgr.tick()" >&2; done
 	run -c "SELECT count(brin_summarize_new_values(c.oid)) FROM pg_class c JOIN pg_am a ON a.oid = c.relam WHERE a.amname = 'brin' AND c.relkind = 'i'" >&2
 	run -c "VACUUM ANALYZE" -c "CHECKPOINT" >&2
 	run -c "SELECT count(model_mgr.update_model_metrics('m', '1', 0.5, true)) FROM generate_series(1, 100)" >&2
