@@ -87,7 +87,7 @@ CREATE AGGREGATE model_mgr.metric_summaries(metrics jsonb, recorded_at timestamp
     FINALFUNC = model_mgr.metric_summaries_final, FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE);
 COMMENT ON AGGREGATE model_mgr.metric_summaries(metrics jsonb, recorded_at timestamptz) IS
 'Of all numbers in flat JSON objects, by key: count, sum, time of the last, summary; ordered by key, NULL when there are none. What is no
-number within +-1e100, keys that are empty or over 255 bytes, and keys beyond the first 1,000 are left out: it raises no error.';
+number within +-1e100, keys that are empty, over 255 bytes or names of built-in metrics, and keys beyond the first 1,000 are left out: it raises no error.';
 
 -- The rollout and step that a row is credited to, as deployment_id << 16 | step. What route() noted in the decision
 -- stays; without it the version and the time of routing decide. One call a row, one key to group by.

@@ -25,8 +25,8 @@
 
 #define CHANNEL "model_mgr"
 
-/* Orders the NOTIFYs; models have positive ids, -1 is the fold's, -2 maintenance's. */
-#define NOTIFY_LOCK (-3)
+/* Orders the NOTIFYs; models have positive ids, -1 is the fold's, -2 maintenance's, -3 the detectors'. */
+#define NOTIFY_LOCK (-4)
 
 /* Rows that a query gives at most: the answer is held in memory or spilled, but nobody wants more at once. */
 #define MAX_ROWS 1000000

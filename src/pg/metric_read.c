@@ -194,13 +194,13 @@ find_span(const metric_question *q, span *s)
 	if (old)
 		s->minutes_from = s->pending_from =
 			ceiling(q->since, USECS_PER_HOUR) == q->since ? q->since : metric_floor(q->since, USECS_PER_HOUR);
-	else if (first != q->since || last + USECS_PER_MINUTE != q->until)
+	if ((!old && first != q->since) || last + USECS_PER_MINUTE != q->until)
 	{
 		query_run(&edges, time_arg(first - USECS_PER_MINUTE), time_arg(last));
-		if (first != q->since &&
+		if (!old && first != q->since &&
 			((!q->exact && q->since - (first - USECS_PER_MINUTE) < USECS_PER_SEC) || query_int64(0, 0) > MAX_CUT_ROWS))
 			s->minutes_from = s->pending_from = first - USECS_PER_MINUTE;
-		else if (first != q->since)
+		else if (!old && first != q->since)
 		{
 			s->first_cut_from = q->since;
 			s->first_cut_to = Min(first, q->until);

@@ -14,6 +14,7 @@
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
 
+#include "core/metric.h"
 #include "pg/mm.h"
 
 /* What adds up without leaving the doubles: as the check on observation has it for the other values. */
@@ -27,6 +28,7 @@ typedef struct tally
 	const char *name; /* not terminated */
 	int length;
 	uint32 hash;
+	bool builtin; /* told by a column of its own: not a custom metric, and left out */
 	TimestampTz last_at;
 	summary values;
 } tally;
@@ -125,6 +127,7 @@ find_tally(tallies *all, const char *name, int length)
 	t->name = memcpy(MemoryContextAlloc(all->context, length), name, length);
 	t->length = length;
 	t->hash = hash;
+	t->builtin = metric_parse(pnstrdup(name, length)).form != METRIC_CUSTOM;
 	t->last_at = DT_NOBEGIN;
 	summary_init(&t->values, statistics_memory, all->context);
 	*slot = ++all->count;
@@ -180,7 +183,8 @@ mm_metric_summaries_transition(PG_FUNCTION_ARGS)
 			continue;
 		(void) JsonbIteratorNext(&it, &value, true);
 		number = number_of(&value);
-		if (isnan(number) || length == 0 || length > LONGEST_NAME || (t = find_tally(all, name, length)) == NULL)
+		if (isnan(number) || length == 0 || length > LONGEST_NAME || (t = find_tally(all, name, length)) == NULL ||
+			t->builtin)
 			continue;
 		summary_add(&t->values, number);
 		if (!PG_ARGISNULL(2))
@@ -211,6 +215,7 @@ mm_metric_summaries_final(PG_FUNCTION_ARGS)
 	TupleDesc descriptor;
 	tally **sorted;
 	Datum *rows;
+	int count = 0;
 
 	if (all == NULL || all->count == 0)
 		PG_RETURN_NULL();
@@ -218,9 +223,12 @@ mm_metric_summaries_final(PG_FUNCTION_ARGS)
 	sorted = palloc(all->count * sizeof(tally *));
 	rows = palloc(all->count * sizeof(Datum));
 	for (int i = 0; i < all->count; i++)
-		sorted[i] = &all->tally[i];
-	qsort(sorted, all->count, sizeof(tally *), by_name);
-	for (int i = 0; i < all->count; i++)
+		if (!all->tally[i].builtin)
+			sorted[count++] = &all->tally[i];
+	if (count == 0)
+		PG_RETURN_NULL();
+	qsort(sorted, count, sizeof(tally *), by_name);
+	for (int i = 0; i < count; i++)
 	{
 		tally *t = sorted[i];
 		dd sum = dd_two_sum(t->values.m.sum.hi, t->values.m.sum.lo);
@@ -231,5 +239,5 @@ mm_metric_summaries_final(PG_FUNCTION_ARGS)
 
 		rows[i] = HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls));
 	}
-	PG_RETURN_ARRAYTYPE_P(construct_array(rows, all->count, element, -1, false, TYPALIGN_DOUBLE));
+	PG_RETURN_ARRAYTYPE_P(construct_array(rows, count, element, -1, false, TYPALIGN_DOUBLE));
 }

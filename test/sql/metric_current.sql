@@ -67,6 +67,24 @@ SELECT pg_temp.at_the_ends('folded');
 SELECT pg_temp.at('2026-01-10 12:00:30+00');
 SELECT is(last_at, '2026-01-10 12:00:30+00'::timestamptz, 'the last is the last of the window') FROM model_mgr.get_current_metrics('edge', '1') WHERE metric_name = 'avg_response_time';
 
+SELECT is(value * samples, 127::float8, 'so is the end of a window that begins where there are hours only') FROM model_mgr.get_current_metrics('edge', '1', 14 * 1440) WHERE metric_name = 'avg_response_time';
+SELECT is(sum(value * samples), 127::float8, 'and of its series') FROM model_mgr.get_performance_trends('edge', '1', 14 * 24) WHERE metric_name = 'avg_response_time';
+
+-- A key of metrics that has the name of a built-in one, or its alias, is not that metric.
+SELECT pg_temp.make_model('named', '1');
+INSERT INTO model_mgr.observation (recorded_at, version_id, success, metrics) SELECT '2026-01-10 11:59:00+00', version_id, true,
+    '{"success_rate": 7, "cost_per_request": 5, "cost": 6, "confidence": 7, "p95_response_time": 8, "refunds": 1}' FROM model_mgr.get_model_version('named', '1');
+CREATE FUNCTION pg_temp.named(state text) RETURNS SETOF text LANGUAGE sql AS $$
+    SELECT is((SELECT array_agg(DISTINCT metric_name ORDER BY metric_name) FROM model_mgr.get_performance_trends('named', '1', 1)), wanted, state || ': no series of nothing')
+    FROM (VALUES ('{error_rate,refunds,requests_per_minute,success_rate}'::text[])) x (wanted)
+    UNION ALL SELECT is((SELECT array_agg(format('%s %s', metric_name, value) ORDER BY metric_name) FROM model_mgr.metric_series WHERE model_name = 'named'),
+        '{"error_rate 0","refunds 1","requests_per_minute 1","success_rate 1"}', state || ': one value a metric and minute')
+    UNION ALL SELECT is((SELECT count(*) FROM model_mgr.get_model_comparison('named')), 4::bigint, state || ': no comparison of nothing')
+$$;
+SELECT pg_temp.named('not folded');
+SELECT pg_temp.fold() AS folded;
+SELECT pg_temp.named('folded');
+
 -- A minute of up to 20,000 rows is cut where the window cuts it; a busier one counts whole once it is folded.
 SELECT pg_temp.make_model('busy', '1');
 SELECT version_id AS busy FROM model_mgr.get_model_version('busy', '1') \gset
