@@ -21,7 +21,11 @@ CREATE TABLE model_mgr.routing (
     pin_hashes bigint[] NOT NULL DEFAULT '{}',      -- keyed unit hashes, ascending
     pin_version_ids bigint[] NOT NULL DEFAULT '{}',
     pin_versions text[] NOT NULL DEFAULT '{}',
-    thresholds boolean NOT NULL DEFAULT false   -- the model has thresholds: recordings trigger looks at them
+    thresholds boolean NOT NULL DEFAULT false,  -- the model has thresholds: recordings trigger looks at them
+    shadow_version_id bigint,               -- called by the application beside the stable one; serves nobody
+    shadow_version text,
+    shadow_weight integer NOT NULL DEFAULT 0 CHECK (shadow_weight BETWEEN 0 AND 10000),     -- of the units, by bucket_key
+    preview jsonb                           -- condition: contexts that meet it reach the candidate, at any weight
 );
 COMMENT ON TABLE model_mgr.routing IS 'What route() reads: one row a model.';
 
@@ -39,6 +43,10 @@ CREATE TABLE model_mgr.routing_history (
     bucket_key text,
     bucket_rule text NOT NULL,
     segments jsonb NOT NULL,
+    shadow_version_id bigint,
+    shadow_version text,
+    shadow_weight integer NOT NULL,
+    preview jsonb,
     PRIMARY KEY (model_id, revision)
 );
 COMMENT ON TABLE model_mgr.routing_history IS 'Every routing a model ever had (its pins are in routing_pin): answers who served a unit at a time.';
@@ -119,7 +127,7 @@ CREATE FUNCTION model_mgr.route(model_name text, unit_id text DEFAULT NULL, cont
     OUT shadow_version text, OUT shadow_decision text)
 AS 'MODULE_PATHNAME', 'mm_route' LANGUAGE C VOLATILE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION model_mgr.route(text, text, jsonb) IS
-    'Which version serves this unit, always one row: pin, segment (conditions on context), rollout split, stable. value: the version; reason: STATIC, SPLIT, DEFAULT (no unit), TARGETING_MATCH (pin, segment), DISABLED (nothing active: value NULL), ERROR with error_code FLAG_NOT_FOUND (no such model: value NULL). decision: hand it back to record_outcome(). 22004: model_name NULL; 22P02: context is not a JSON object.';
+    'Which version serves this unit, always one row: pin, segment (conditions on context), preview of a rollout, rollout split, stable. value: the version; reason: STATIC, SPLIT, DEFAULT (no unit), TARGETING_MATCH (pin, segment, preview), DISABLED (nothing active: value NULL), ERROR with error_code FLAG_NOT_FOUND (no such model: value NULL). decision: hand it back to record_outcome(). shadow_version: a version to call beside, never to show, NULL for none; its outcome goes to record_outcome() with shadow_decision, which has the same request number. 22004: model_name NULL; 22P02: context is not a JSON object.';
 
 CREATE FUNCTION model_mgr.route_version(model_name text, unit_id text DEFAULT NULL) RETURNS text
 AS 'MODULE_PATHNAME', 'mm_route_version' LANGUAGE C STABLE PARALLEL RESTRICTED;
@@ -141,7 +149,7 @@ RETURNS TABLE ("position" integer, rule text, matched boolean, bucket integer, b
     detail text)
 AS 'MODULE_PATHNAME', 'mm_explain_route' LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 4;
 COMMENT ON FUNCTION model_mgr.explain_route(text, text, jsonb) IS
-    'One row a rule that route() looks at, in order (pin, segment, rollout, stable) up to the one that decides, with its verdict; bucket and bucket_limit in 1/10000. No row for an unknown model. 22004: model_name NULL; 22P02: context is not a JSON object.';
+    'One row a rule that route() looks at, in order (pin, segment, preview, rollout, stable) up to the one that decides, with its verdict; behind a stable that decides, shadow: what is called beside and serves nobody; bucket and bucket_limit in 1/10000. No row for an unknown model. 22004: model_name NULL; 22P02: context is not a JSON object.';
 
 CREATE FUNCTION model_mgr.pin_unit(model_name text, unit_id text, version text) RETURNS boolean
 AS 'MODULE_PATHNAME', 'mm_pin_unit' LANGUAGE C VOLATILE PARALLEL UNSAFE;

@@ -1,6 +1,6 @@
 /*
- * choose.h: which version serves a unit: pin, segment, rollout split, stable, in that order. One function answers for
- * route(), route_version(), route_at() and explain_route(), so that they cannot disagree.
+ * choose.h: which version serves a unit: pin, segment, preview, rollout split, stable, in that order. One function
+ * answers for route(), route_version(), route_at() and explain_route(), so that they cannot disagree.
  */
 #ifndef MM_CHOOSE_H
 #define MM_CHOOSE_H
@@ -18,11 +18,24 @@ typedef struct route_target
 	size_t length;
 } route_target;
 
+typedef enum route_rule
+{
+	ROUTE_NOTHING,   /* nothing active */
+	ROUTE_PIN,       /* this unit was pinned */
+	ROUTE_SEGMENT,   /* a condition on the context holds */
+	ROUTE_PREVIEW,   /* the rollout's own condition holds: the candidate, whatever its weight */
+	ROUTE_CANDIDATE, /* drawn by its bucket */
+	ROUTE_STABLE,    /* drawn by its bucket */
+	ROUTE_NO_UNIT,   /* a split, but nothing to draw by: stable */
+	ROUTE_ALL        /* stable serves everybody */
+} route_rule;
+
 typedef struct route_segment
 {
 	const char *name;
 	size_t name_length;
 	route_target target;
+	route_rule rule;                 /* ROUTE_SEGMENT or ROUTE_PREVIEW */
 	const condition_node *condition; /* NULL: written by a later version and not understood: never holds */
 } route_segment;
 
@@ -38,20 +51,9 @@ typedef struct route_rules
 	route_target candidate;
 	const int64_t *pin_hashes; /* ascending */
 	const route_target *pin_targets;
-	const route_segment *segments;      /* in order: the first that holds decides */
+	const route_segment *segments;      /* in order: the first that holds decides; a preview is the last */
 	const route_segment *empty_context; /* the one that holds for an empty context; choose_prepare finds it */
 } route_rules;
-
-typedef enum route_rule
-{
-	ROUTE_NOTHING,   /* nothing active */
-	ROUTE_PIN,       /* this unit was pinned */
-	ROUTE_SEGMENT,   /* a condition on the context holds */
-	ROUTE_CANDIDATE, /* drawn by its bucket */
-	ROUTE_STABLE,    /* drawn by its bucket */
-	ROUTE_NO_UNIT,   /* a split, but nothing to draw by: stable */
-	ROUTE_ALL        /* stable serves everybody */
-} route_rule;
 
 /* Small enough to be returned in registers. */
 typedef struct route_choice
@@ -87,7 +89,7 @@ choose(const route_rules *rules, const char *unit, size_t length, const siphash_
 		const route_segment *segment = context ? choose_segment(rules, context) : rules->empty_context;
 
 		if (segment)
-			return (route_choice){&segment->target, ROUTE_SEGMENT, -1};
+			return (route_choice){&segment->target, segment->rule, -1};
 	}
 	if (rules->stable.version_id == 0)
 		return (route_choice){&rules->stable, ROUTE_NOTHING, -1};
@@ -105,6 +107,20 @@ choose(const route_rules *rules, const char *unit, size_t length, const siphash_
 		return (route_choice){drawn ? &rules->candidate : &rules->stable, drawn ? ROUTE_CANDIDATE : ROUTE_STABLE,
 							  (int32_t) bucket};
 	}
+}
+
+/*
+ * choose_shadow: whether a shadow of this weight sees a copy of a request that stable serves; *bucket is -1 when not
+ * looked at. The whole of a share needs no unit to draw by; of less, what has no unit has no shadow, as in a split.
+ */
+static inline bool
+choose_shadow(const bucket_key *key, uint32_t weight, const char *unit, size_t length, int32_t *bucket)
+{
+	*bucket = -1;
+	if (weight == 0 || length == 0)
+		return weight >= BUCKET_TOTAL;
+	*bucket = (int32_t) bucket_of(bucket_hash(key, unit, length), BUCKET_TOTAL);
+	return (uint32_t) *bucket < weight;
 }
 
 #endif

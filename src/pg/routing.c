@@ -41,6 +41,7 @@ static const struct
 	[ROUTE_NOTHING] = {"DISABLED", NULL, -1, false},
 	[ROUTE_PIN] = {"TARGETING_MATCH", "pinned", -1, false},
 	[ROUTE_SEGMENT] = {"TARGETING_MATCH", "segment", -1, false},
+	[ROUTE_PREVIEW] = {"TARGETING_MATCH", "segment", -1, true},
 	[ROUTE_CANDIDATE] = {"SPLIT", "candidate", 1, true},
 	[ROUTE_STABLE] = {"SPLIT", "stable", 0, true},
 	[ROUTE_NO_UNIT] = {"DEFAULT", "stable", -1, true},
@@ -123,6 +124,7 @@ mm_route(PG_FUNCTION_ARGS)
 	const Jsonb *context;
 	const cached_model *model;
 	route_choice choice;
+	int64 shadow_version_id = 0; /* 0: no shadow sees this request */
 
 	mm_require(fcinfo, 0, "model_name");
 	model_name = PG_GETARG_TEXT_PP(0);
@@ -166,10 +168,31 @@ mm_route(PG_FUNCTION_ARGS)
 		SET(ROUTE_VARIANT, CStringGetTextDatum(rule_words[choice.rule].variant));
 		SET(ROUTE_VERSION_ID, Int64GetDatum(made.version_id));
 
+		if (model->entry->shadow_weight > 0 && choice.rule == ROUTE_ALL)
+		{
+			int32 bucket;
+
+			if (choose_shadow(&model->rules.key, model->entry->shadow_weight, unit, unit_length, &bucket))
+			{
+				SET(ROUTE_SHADOW_VERSION, CStringGetTextDatum(model->entry->shadow_version));
+				shadow_version_id = model->entry->shadow_version_id;
+				made.arm = 0;
+			}
+		}
+
 		/* From here on nothing points into the cache. */
 		if (made.has_unit)
 			made.unit_hash = unit_hash_of(unit, unit_length);
 		SET(ROUTE_DECISION, PointerGetDatum(routing_encode_decision(&made)));
+		if (shadow_version_id != 0)
+		{
+			decision beside = made;
+
+			/* The same request: by its number the two outcomes are a pair. */
+			beside.version_id = shadow_version_id;
+			beside.arm = 1;
+			SET(ROUTE_SHADOW_DECISION, PointerGetDatum(routing_encode_decision(&beside)));
+		}
 		nulls[ROUTE_CONFIGURATION] = !configuration_of(made.version_id, &values[ROUTE_CONFIGURATION]);
 	}
 #undef SET

@@ -54,6 +54,9 @@ typedef struct routing_entry
 	int64 candidate_version_id;
 	const char *candidate_version;
 	int32 candidate_weight;
+	int64 shadow_version_id; /* 0: none */
+	const char *shadow_version;
+	int32 shadow_weight;
 	bool watched; /* an automatic limit or a threshold looks on */
 } routing_entry;
 

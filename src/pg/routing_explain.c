@@ -26,7 +26,8 @@ enum
 	HISTORY_CANDIDATE_WEIGHT,
 	HISTORY_BUCKET_KEY,
 	HISTORY_SEGMENTS = 13,
-	HISTORY_COLUMNS = HISTORY_SEGMENTS
+	HISTORY_PREVIEW = 17,
+	HISTORY_COLUMNS = HISTORY_PREVIEW
 };
 
 enum
@@ -89,7 +90,8 @@ rules_at(int64 model_id, TimestampTz at, route_rules *rules)
 			rules->candidate_weight = DatumGetInt32(values[HISTORY_CANDIDATE_WEIGHT - 1]);
 			bucket_prepare(&rules->key, VARDATA_ANY(bucket_key), VARSIZE_ANY_EXHDR(bucket_key));
 		}
-		routing_read_segments(rules, DatumGetJsonbP(values[HISTORY_SEGMENTS - 1]));
+		routing_read_segments(rules, DatumGetJsonbP(values[HISTORY_SEGMENTS - 1]),
+							  nulls[HISTORY_PREVIEW - 1] ? NULL : DatumGetJsonbP(values[HISTORY_PREVIEW - 1]));
 		choose_prepare(rules);
 	}
 	systable_endscan_ordered(scan);
@@ -206,6 +208,26 @@ explain(explanation *to, const char *rule, bool matched, int64 bucket, uint32 li
 	tuplestore_putvalues(to->result->setResult, to->result->setDesc, values, nulls);
 }
 
+/* explain_shadow: what the application calls beside, when there is such a version: last, since it serves nobody. */
+static void
+explain_shadow(explanation *to, const cached_model *model, const char *unit, int unit_length)
+{
+	const routing_entry *entry = model->entry;
+	route_target target = {entry->shadow_version_id, entry->shadow_version, strlen(entry->shadow_version)};
+	int32 bucket;
+	bool drawn;
+
+	if (entry->shadow_version_id == 0)
+		return;
+	drawn = choose_shadow(&model->rules.key, entry->shadow_weight, unit, unit_length, &bucket);
+	explain(to, "shadow", drawn, bucket, entry->shadow_weight, &target,
+			psprintf("deployment " INT64_FORMAT ", step %d, share %g %%: %s", entry->deployment_id, entry->step,
+					 entry->shadow_weight * 100.0 / BUCKET_TOTAL,
+					 drawn              ? "the application calls it too, users never see it"
+					 : unit_length == 0 ? "there is no unit to draw by"
+										: "the bucket is not below the limit"));
+}
+
 /* explain_rules: the rules in the order of choose(), up to the one that decides. */
 static void
 explain_rules(explanation *to, const cached_model *model, const char *unit, int unit_length, const Jsonb *context)
@@ -230,7 +252,7 @@ explain_rules(explanation *to, const cached_model *model, const char *unit, int 
 		const route_segment *segment = &rules->segments[i];
 		bool holds = segment->condition && condition_holds(segment->condition, tree);
 
-		explain(to, "segment", holds, -1, 0, &segment->target,
+		explain(to, segment->rule == ROUTE_PREVIEW ? "preview" : "segment", holds, -1, 0, &segment->target,
 				psprintf("%.*s: the condition %s", (int) segment->name_length, segment->name,
 						 !segment->condition ? "is not understood by this version of model_mgr"
 						 : holds             ? "holds"
@@ -255,9 +277,11 @@ explain_rules(explanation *to, const cached_model *model, const char *unit, int 
 	explain(to, "stable", rules->stable.version_id != 0, -1, 0, &rules->stable,
 			rules->stable.version_id == 0      ? "nothing is active"
 			: model->entry->deployment_id == 0 ? "the active version"
-			: model->entry->candidate_weight > 0
+			: model->entry->candidate_version_id != 0 || model->entry->shadow_version_id != 0
 				? psprintf("the baseline of deployment " INT64_FORMAT, model->entry->deployment_id)
 				: psprintf("serves everybody during deployment " INT64_FORMAT, model->entry->deployment_id));
+	if (rules->stable.version_id != 0)
+		explain_shadow(to, model, unit, unit_length);
 }
 
 MM_FUNCTION(mm_explain_route);

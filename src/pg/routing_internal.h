@@ -39,7 +39,11 @@ enum
 	ROUTING_PIN_VERSION_IDS,
 	ROUTING_PIN_VERSIONS,
 	ROUTING_THRESHOLDS,
-	ROUTING_COLUMNS = ROUTING_THRESHOLDS
+	ROUTING_SHADOW_VERSION_ID,
+	ROUTING_SHADOW_VERSION,
+	ROUTING_SHADOW_WEIGHT,
+	ROUTING_PREVIEW,
+	ROUTING_COLUMNS = ROUTING_PREVIEW
 };
 
 enum
@@ -92,9 +96,9 @@ extern void routing_note_read(void);
 extern cached_model *routing_model_make(HeapTuple row, TupleDesc descriptor, MemoryContext context);
 extern bool routing_model_is(const cached_model *model, HeapTuple row, TupleDesc descriptor);
 extern void routing_model_free(cached_model *model);
-/* routing_read_segments: fills in the segments of rules from routing.segments; everything is made in the current
- * context. */
-extern void routing_read_segments(route_rules *rules, const Jsonb *segments);
+/* routing_read_segments: fills in the segments of rules from routing.segments, and behind them the preview (NULL:
+ * none), whose target is the rules' candidate; everything is made in the current context. */
+extern void routing_read_segments(route_rules *rules, const Jsonb *segments, const Jsonb *preview);
 /* routing_check_context: 22023 unless a context is an object; true when there is one to evaluate. */
 extern bool routing_check_context(const Jsonb *context);
 /* routing_choose: choose() for a context that may be NULL or need no look. */

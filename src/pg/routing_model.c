@@ -67,11 +67,13 @@ routing_model_make(HeapTuple row, TupleDesc descriptor, MemoryContext context)
 	row_text name;
 	row_text stable;
 	row_text candidate;
+	row_text shadow;
 	row_text bucket_key;
 	Datum *hashes;
 	Datum *ids;
 	Datum *texts;
 	Jsonb *segments;
+	Jsonb *preview;
 	int pins;
 	Size size;
 	char *cursor;
@@ -86,6 +88,7 @@ routing_model_make(HeapTuple row, TupleDesc descriptor, MemoryContext context)
 	name = get_text(values, nulls, ROUTING_MODEL_NAME);
 	stable = get_text(values, nulls, ROUTING_STABLE_VERSION);
 	candidate = get_text(values, nulls, ROUTING_CANDIDATE_VERSION);
+	shadow = get_text(values, nulls, ROUTING_SHADOW_VERSION);
 	bucket_key = get_text(values, nulls, ROUTING_BUCKET_KEY);
 	pins = get_array(values[ROUTING_PIN_HASHES - 1], INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &hashes);
 	if (get_array(values[ROUTING_PIN_VERSION_IDS - 1], INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &ids) != pins ||
@@ -96,8 +99,9 @@ routing_model_make(HeapTuple row, TupleDesc descriptor, MemoryContext context)
 				errhint("Restore the row from a dump."));
 
 	segments = DatumGetJsonbP(values[ROUTING_SEGMENTS - 1]);
+	preview = nulls[ROUTING_PREVIEW - 1] ? NULL : DatumGetJsonbP(values[ROUTING_PREVIEW - 1]);
 
-	size = MAXALIGN(offsetof(cached_model, name) + name.length + stable.length + candidate.length + 3) +
+	size = MAXALIGN(offsetof(cached_model, name) + name.length + stable.length + candidate.length + shadow.length + 4) +
 		   MAXALIGN(sizeof(routing_entry)) + pins * (sizeof(int64) + sizeof(route_target));
 	for (int i = 0; i < pins; i++)
 		size += VARSIZE_ANY_EXHDR(DatumGetPointer(texts[i])) + 1;
@@ -117,6 +121,7 @@ routing_model_make(HeapTuple row, TupleDesc descriptor, MemoryContext context)
 	rules->candidate.length = candidate.length;
 	if (rules->candidate.version_id != 0)
 		rules->candidate_weight = DatumGetInt32(values[ROUTING_CANDIDATE_WEIGHT - 1]);
+	shadow.bytes = put_text(&cursor, shadow);
 	bucket_prepare(&rules->key, bucket_key.bytes, bucket_key.length);
 
 	cursor = (char *) MAXALIGN(cursor);
@@ -133,8 +138,13 @@ routing_model_make(HeapTuple row, TupleDesc descriptor, MemoryContext context)
 		.candidate_version_id = rules->candidate.version_id,
 		.candidate_version = rules->candidate.version,
 		.candidate_weight = rules->candidate_weight,
+		.shadow_version_id = get_int64(values, nulls, ROUTING_SHADOW_VERSION_ID),
+		.shadow_version = shadow.bytes,
 		.watched = DatumGetBool(values[ROUTING_WATCHED - 1]) || DatumGetBool(values[ROUTING_THRESHOLDS - 1]),
 	};
+
+	if (entry->shadow_version_id != 0)
+		entry->shadow_weight = DatumGetInt32(values[ROUTING_SHADOW_WEIGHT - 1]);
 
 	rules->pin_count = pins;
 	rules->pin_hashes = pin_hashes = (int64 *) cursor;
@@ -150,11 +160,11 @@ routing_model_make(HeapTuple row, TupleDesc descriptor, MemoryContext context)
 		pin_targets[i].length = VARSIZE_ANY_EXHDR(version);
 		pin_targets[i].version = put_text(&cursor, (row_text){VARDATA_ANY(version), VARSIZE_ANY_EXHDR(version)});
 	}
-	if (JB_ROOT_COUNT(segments) > 0)
+	if (JB_ROOT_COUNT(segments) > 0 || preview)
 	{
 		model->segments = AllocSetContextCreate(context, "model_mgr segments", ALLOCSET_SMALL_SIZES);
 		MemoryContextSwitchTo(model->segments);
-		routing_read_segments(rules, segments);
+		routing_read_segments(rules, segments, preview);
 	}
 	choose_prepare(rules);
 	MemoryContextSwitchTo(caller);

@@ -24,16 +24,22 @@ compiled(const json_value *condition)
 	return nodes;
 }
 
-void
-routing_read_segments(route_rules *rules, const Jsonb *segments)
+/* copied: outlives the row it lies in; what is compiled points into it. */
+static const Jsonb *
+copied(const Jsonb *from)
 {
-	Jsonb *copy = palloc(VARSIZE(segments));
-	const json_value *list;
-	route_segment *segment;
+	Jsonb *copy = palloc(VARSIZE(from));
 
-	memcpy(copy, segments, VARSIZE(segments));
-	list = json_tree(copy);
-	segment = palloc0(sizeof(route_segment) * Max(list->count, 1));
+	memcpy(copy, from, VARSIZE(from));
+	return copy;
+}
+
+void
+routing_read_segments(route_rules *rules, const Jsonb *segments, const Jsonb *preview)
+{
+	const json_value *list = json_tree(copied(segments));
+	route_segment *segment = palloc0(sizeof(route_segment) * (list->count + 1));
+
 	rules->segments = segment;
 	rules->segment_count = 0;
 	for (size_t i = 0; i < list->count; i++)
@@ -50,7 +56,17 @@ routing_read_segments(route_rules *rules, const Jsonb *segments)
 		segment->target.length = version->length;
 		segment->target.version_id = strtoll(pnstrdup(version_id->text, version_id->length), NULL, 10);
 		segment->condition = compiled(json_member(&list->items[i], "condition"));
+		segment->rule = ROUTE_SEGMENT;
 		segment++;
+		rules->segment_count++;
+	}
+	if (preview && rules->candidate.version_id != 0)
+	{
+		segment->name = "preview_segment";
+		segment->name_length = strlen(segment->name);
+		segment->target = rules->candidate;
+		segment->condition = compiled(json_tree(copied(preview)));
+		segment->rule = ROUTE_PREVIEW;
 		rules->segment_count++;
 	}
 }

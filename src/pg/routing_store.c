@@ -14,14 +14,15 @@
 static void
 append_history(int64 model_id)
 {
-	static query append =
-		QUERY("INSERT INTO model_mgr.routing_history (model_id, revision, changed_at, stable_version_id,"
-			  " stable_version, deployment_id, step, candidate_version_id, candidate_version, candidate_weight,"
-			  " bucket_key, bucket_rule, segments)"
-			  " SELECT model_id, revision, changed_at, stable_version_id, stable_version, deployment_id, step,"
-			  " candidate_version_id, candidate_version, candidate_weight, bucket_key, bucket_rule, segments"
-			  " FROM model_mgr.routing WHERE model_id = $1",
-			  INT8OID);
+	static query append = QUERY(
+		"INSERT INTO model_mgr.routing_history (model_id, revision, changed_at, stable_version_id,"
+		" stable_version, deployment_id, step, candidate_version_id, candidate_version, candidate_weight,"
+		" bucket_key, bucket_rule, segments, shadow_version_id, shadow_version, shadow_weight, preview)"
+		" SELECT model_id, revision, changed_at, stable_version_id, stable_version, deployment_id, step,"
+		" candidate_version_id, candidate_version, candidate_weight, bucket_key, bucket_rule, segments, shadow_version_id, shadow_version,"
+		" shadow_weight, preview"
+		" FROM model_mgr.routing WHERE model_id = $1",
+		INT8OID);
 
 	query_run(&append, int64_arg(model_id));
 }
@@ -62,27 +63,35 @@ routing_set(const routing_change *change)
 			  " stable_version = (SELECT v.version FROM model_mgr.model_version v WHERE v.version_id = $3),"
 			  " deployment_id = $4, step = $5, candidate_version_id = $6,"
 			  " candidate_version = (SELECT v.version FROM model_mgr.model_version v WHERE v.version_id = $6),"
-			  " candidate_weight = $7, bucket_key = $8, watched = $9 WHERE model_id = $1 RETURNING revision",
-			  INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID, INT4OID, INT8OID, INT4OID, TEXTOID, BOOLOID);
+			  " candidate_weight = $7, bucket_key = $8, watched = $9, shadow_version_id = $10,"
+			  " shadow_version = (SELECT v.version FROM model_mgr.model_version v WHERE v.version_id = $10),"
+			  " shadow_weight = $11, preview = $12 WHERE model_id = $1 RETURNING revision",
+			  INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID, INT4OID, INT8OID, INT4OID, TEXTOID, BOOLOID, INT8OID, INT4OID,
+			  JSONBOID);
 
 	if (change->candidate_weight < 0 || change->candidate_weight > BUCKET_TOTAL ||
-		(change->candidate_version_id == 0 && change->candidate_weight != 0) ||
-		(change->candidate_version_id != 0 && change->bucket_key == NULL))
+		(change->candidate_version_id == 0 && change->candidate_weight != 0) || change->shadow_weight < 0 ||
+		change->shadow_weight > BUCKET_TOTAL || (change->shadow_version_id == 0 && change->shadow_weight != 0) ||
+		((change->candidate_version_id != 0 || change->shadow_version_id != 0) && change->bucket_key == NULL) ||
+		(change->candidate_version_id == 0 && change->preview_condition != NULL))
 		elog(ERROR, "routing change of model " INT64_FORMAT " does not fit together", change->model_id);
 	changed(change->model_id,
 			query_run(&set, int64_arg(change->model_id), time_arg(mm_now()),
 					  change->stable_version_id ? int64_arg(change->stable_version_id) : null_arg(),
 					  change->deployment_id ? int64_arg(change->deployment_id) : null_arg(), int32_arg(change->step),
 					  change->candidate_version_id ? int64_arg(change->candidate_version_id) : null_arg(),
-					  int32_arg(change->candidate_weight), text_arg(change->bucket_key), bool_arg(change->watched)));
+					  int32_arg(change->candidate_weight), text_arg(change->bucket_key), bool_arg(change->watched),
+					  change->shadow_version_id ? int64_arg(change->shadow_version_id) : null_arg(),
+					  int32_arg(change->shadow_weight), jsonb_arg(change->preview_condition)));
 }
 
 bool
 routing_get(int64 model_id, routing_change *out)
 {
-	static query get = QUERY("SELECT stable_version_id, deployment_id, step, candidate_version_id, candidate_weight,"
-							 " bucket_key, watched FROM model_mgr.routing WHERE model_id = $1",
-							 INT8OID);
+	static query get = QUERY(
+		"SELECT stable_version_id, deployment_id, step, candidate_version_id, candidate_weight,"
+		" bucket_key, watched, shadow_version_id, shadow_weight, preview FROM model_mgr.routing WHERE model_id = $1",
+		INT8OID);
 
 	if (query_run(&get, int64_arg(model_id)) == 0)
 		return false;
@@ -95,6 +104,9 @@ routing_get(int64 model_id, routing_change *out)
 		.candidate_weight = query_int32(0, 4),
 		.bucket_key = query_text(0, 5),
 		.watched = query_bool(0, 6),
+		.shadow_version_id = query_int64(0, 7),
+		.shadow_weight = query_int32(0, 8),
+		.preview_condition = query_jsonb(0, 9),
 	};
 	return true;
 }

@@ -42,7 +42,7 @@ check_order(void)
 	condition_node nodes[10];
 	size_t count;
 	condition_error error;
-	route_segment segment = {"s", 1, v4, nodes};
+	route_segment segment = {"s", 1, v4, ROUTE_SEGMENT, nodes};
 	route_choice choice;
 
 	json_text_read(&j, "{\"a\": 1}", 8, &condition);
@@ -89,6 +89,64 @@ check_order(void)
 	json_text_free(&k);
 }
 
+/* check_preview: a rollout's own condition comes behind the segments and before the split, at any weight. */
+static void
+check_preview(void)
+{
+	route_rules rules = rules_of(BUCKET_TOTAL);
+	json_text j;
+	json_text k;
+	json_value condition;
+	json_value context;
+	condition_node nodes[10];
+	size_t count;
+	condition_error error;
+	route_segment segments[2] = {{"s", 1, v4, ROUTE_SEGMENT, nodes}, {"p", 1, v2, ROUTE_PREVIEW, nodes}};
+	route_choice choice;
+
+	json_text_read(&j, "{\"a\": 1}", 8, &condition);
+	json_text_read(&k, "{\"a\": 1}", 8, &context);
+	condition_compile(&condition, nodes, &count, &error);
+	rules.segments = segments;
+	rules.segment_count = 2;
+	choose_prepare(&rules);
+	CHECK(choose(&rules, "u", 1, &key, &context).rule == ROUTE_SEGMENT, "segments in force come first");
+	segments[0].condition = NULL;
+	choice = choose(&rules, "u", 1, &key, &context);
+	CHECK(choice.rule == ROUTE_PREVIEW && choice.target->version_id == 2, "then the preview");
+	rules.candidate_weight = 0;
+	CHECK(choose(&rules, "u", 1, &key, &context).rule == ROUTE_PREVIEW, "at 0 %% too");
+	CHECK(choose(&rules, "", 0, &key, &context).rule == ROUTE_PREVIEW, "and without a unit");
+	CHECK(choose(&rules, "u", 1, &key, NULL).rule == ROUTE_ALL, "nobody else");
+	json_text_free(&j);
+	json_text_free(&k);
+}
+
+/* check_shadow: who has a shadow is drawn as a candidate's share is; the whole of it needs no unit. */
+static void
+check_shadow(void)
+{
+	route_rules rules = rules_of(2500);
+	int32_t bucket;
+	int differ = 0;
+
+	for (int i = 0; i < 1000; i++)
+	{
+		char unit[20];
+		size_t length = (size_t) sprintf(unit, "user-%d", i);
+		route_choice choice = choose(&rules, unit, length, &key, NULL);
+
+		differ += choose_shadow(&rules.key, 2500, unit, length, &bucket) != (choice.rule == ROUTE_CANDIDATE);
+		differ += bucket != choice.bucket;
+		differ += !choose_shadow(&rules.key, BUCKET_TOTAL, unit, length, &bucket);
+		differ += choose_shadow(&rules.key, 0, unit, length, &bucket);
+	}
+	CHECK(differ == 0, "%d answers differ", differ);
+	CHECK(!choose_shadow(&rules.key, 9999, "", 0, &bucket) && bucket == -1, "nothing to draw by");
+	CHECK(choose_shadow(&rules.key, BUCKET_TOTAL, "", 0, &bucket) && bucket == -1, "everything");
+	CHECK(!choose_shadow(&rules.key, 0, "", 0, &bucket), "nothing");
+}
+
 /* check_shares: over 20,000 units: each step only adds units, shares are as promised within 5 standard deviations. */
 static void
 check_shares(void)
@@ -129,6 +187,8 @@ int
 main(void)
 {
 	check_order();
+	check_preview();
+	check_shadow();
 	check_shares();
 	return unit_done();
 }
