@@ -28,10 +28,10 @@ COMMENT ON TABLE model_mgr.deployment IS 'One row a rollout, as callers see it.'
 COMMENT ON COLUMN model_mgr.deployment.deployment_id IS 'Number of the deployment.';
 COMMENT ON COLUMN model_mgr.deployment.model_name IS 'The model.';
 COMMENT ON COLUMN model_mgr.deployment.version IS 'The version that is rolled out.';
-COMMENT ON COLUMN model_mgr.deployment.strategy IS 'canary or replace.';
+COMMENT ON COLUMN model_mgr.deployment.strategy IS 'replace, canary, a_b_test, blue_green or shadow.';
 COMMENT ON COLUMN model_mgr.deployment.status IS 'pending, running, paused, awaiting_approval, promoting (100 %, baking), completed, rolled_back, aborted or failed.';
 COMMENT ON COLUMN model_mgr.deployment.status_reason IS 'Why it is in this status, where there is more to say.';
-COMMENT ON COLUMN model_mgr.deployment.traffic_percentage IS 'Share of the traffic now, 0..100.';
+COMMENT ON COLUMN model_mgr.deployment.traffic_percentage IS 'Share of the traffic now, 0..100; of a shadow, the share of the requests that it sees copies of.';
 COMMENT ON COLUMN model_mgr.deployment.step IS 'Number of the step in rollout.steps; 1 is the first.';
 COMMENT ON COLUMN model_mgr.deployment.baseline_version IS 'The version that served before; NULL for a first deployment.';
 COMMENT ON COLUMN model_mgr.deployment.test_id IS 'The A/B test behind it.';
@@ -130,37 +130,52 @@ CREATE FUNCTION model_mgr.deploy_model_version(
 ) RETURNS model_mgr.deployment
 AS 'MODULE_PATHNAME', 'mm_deploy_model_version' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION model_mgr.deploy_model_version(text, text, text, text, float8, boolean, float8, float8, float8, integer, jsonb, jsonb, text, boolean) IS
-'Begins a rollout of a version (or @alias) and returns its row. strategy: canary (steps of the traffic) or replace (all at once, then bakes); NULL: model_mgr.default_deployment_strategy. traffic_percentage: the canary''s first step, above 0 to 100, multiples of 0.01. Limits: rates 0..1, response time in seconds, window in minutes 1..10080. rollout: steps, step_seconds, min_requests, warmup_seconds, bake_seconds, guard, salt. A model''s first deployment is active at once. A repeat gives the earlier row back. Errors: 42704 unknown model or version, 55000 archived version, 55006 another rollout runs, 22003 out of range, 22023 bad word or combination, 0A000 not built yet.';
+'Begins a rollout of a version (or @alias) and returns its row.
+strategy (NULL: model_mgr.default_deployment_strategy): canary (steps of the traffic), replace (all at once, then bakes), blue_green (no traffic, reachable by pins and preview_segment, then all at once), a_b_test or ab_test (a share, until its test says who has won), shadow (serves nobody: route() names it beside).
+traffic_percentage: a canary''s first step, an A/B test''s share (50) or a shadow''s (100), above 0 to 100, multiples of 0.01; none for replace and blue_green.
+Limits: rates 0..1, response time in seconds, window in minutes 1..10080. health_criteria: {"p95_response_time": {"max": 2.0, "max_ratio": 1.2}}: min, max, min_ratio, max_ratio (to the baseline) of any metric.
+rollout: steps [10, ..., 100], step_seconds 600, min_requests 100, warmup_seconds 0, max_step_seconds none, on_timeout hold (rollback), approval none (each_step, final), approval_timeout_seconds none, guard sequential (off), guard_margin {"success_rate": 0.01, "error_rate": 0.01, "response_time": {"relative": 0.1}}, on_sample_ratio warn (hold, rollback), bake_seconds, salt fresh (sticky), start_at, preview_segment (a condition, or a segment''s name), test (arguments of create_test).
+A model''s first deployment is active at once, or at start_at. A repeat gives the earlier row back. Errors: 42704 unknown model, version or segment, 55000 archived version, 55006 another rollout runs, 22003 out of range, 22023 bad word or combination, 22P02 malformed, 54000 over 100 steps or 50 criteria, 0A000 validation_rules.';
 
 CREATE FUNCTION model_mgr.promote_deployment(deployment_id bigint, all_steps boolean DEFAULT false) RETURNS model_mgr.deployment
 AS 'MODULE_PATHNAME', 'mm_promote_deployment' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION model_mgr.promote_deployment(bigint, boolean) IS
-'Takes a running or paused rollout''s next step now (all_steps: to 100 %), without waiting for time or requests; a limit that breaks rolls back instead. Errors: 42704 unknown deployment, 55000 wrong state.';
+'Takes a running or paused rollout''s next step now (all_steps: to 100 %), without waiting for time, requests or preview traffic; begins a pending one; concludes a shadow. A limit, criterion or guard that breaks rolls back instead; an approval that is asked for must be there. Errors: 42704 unknown deployment, 55000 wrong state or not approved.';
+
+CREATE FUNCTION model_mgr.approve_step(deployment_id bigint, note text DEFAULT '') RETURNS model_mgr.deployment
+AS 'MODULE_PATHNAME', 'mm_approve_step' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.approve_step(bigint, text) IS
+'Approves, as session_user, the next step of a rollout that asks for it (rollout key approval); the tick takes the step when all the rest allows it. May be said before the rollout waits for it. Errors: 42704 unknown deployment, 55000 wrong state or no approval asked for.';
 
 CREATE FUNCTION model_mgr.pause_deployment(deployment_id bigint, reason text DEFAULT '') RETURNS model_mgr.deployment
 AS 'MODULE_PATHNAME', 'mm_pause_deployment' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION model_mgr.pause_deployment(bigint, text) IS
-'Keeps a running rollout at its share until resumed or promoted; its limits are judged on. Errors: 42704 unknown deployment, 55000 wrong state.';
+'Keeps a rollout that runs or awaits approval at its share until resumed or promoted; it is judged on. Errors: 42704 unknown deployment, 55000 wrong state.';
 
 CREATE FUNCTION model_mgr.resume_deployment(deployment_id bigint) RETURNS model_mgr.deployment
 AS 'MODULE_PATHNAME', 'mm_resume_deployment' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION model_mgr.resume_deployment(bigint) IS
-'Lets a paused rollout go on; the time of its step went on meanwhile. Errors: 42704 unknown deployment, 55000 wrong state.';
+'Lets a paused rollout go on; the time of its step went on meanwhile; an approval is asked for again. Errors: 42704 unknown deployment, 55000 wrong state.';
 
 CREATE FUNCTION model_mgr.abort_deployment(deployment_id bigint, reason text DEFAULT '') RETURNS model_mgr.deployment
 AS 'MODULE_PATHNAME', 'mm_abort_deployment' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION model_mgr.abort_deployment(bigint, text) IS
-'Ends a rollout below 100 %: all traffic returns to the baseline, the version becomes inactive. Errors: 42704 unknown deployment, 55000 baking or ended (use rollback_model).';
+'Ends a rollout below 100 %: all traffic returns to the baseline, the version becomes inactive; one that has not begun leaves it as it was. Errors: 42704 unknown deployment, 55000 baking or ended (use rollback_model).';
 
 CREATE FUNCTION model_mgr.adjust_deployment(deployment_id bigint, changes jsonb, reason text DEFAULT NULL) RETURNS model_mgr.deployment
 AS 'MODULE_PATHNAME', 'mm_adjust_deployment' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION model_mgr.adjust_deployment(bigint, jsonb, text) IS
-'Changes limits (auto_rollback_enabled, rollback_*) and rollout keys of a rollout under way; null means the default. Steps taken already and the salt stay. Errors: 42704 unknown deployment, 55000 ended, 22003, 22023, 22P02 as in deploy_model_version.';
+'Changes limits (auto_rollback_enabled, rollback_*), health_criteria (all of them) and rollout keys of a rollout under way; null means the default. Steps taken already, the salt, and of one that has begun start_at and test stay. Errors: 42704 unknown deployment, 55000 ended, 22003, 22023, 22P02 as in deploy_model_version.';
 
 CREATE FUNCTION model_mgr.open_deployment(model_name text) RETURNS bigint
 AS 'MODULE_PATHNAME', 'mm_open_deployment' LANGUAGE C STABLE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION model_mgr.open_deployment(text) IS
 'deployment_id of the model''s rollout below 100 %, else of the baking one. Errors: 42704 unknown model, 55000 none.';
+
+CREATE FUNCTION model_mgr.freeze(model_name text, until timestamptz, reason text DEFAULT '') RETURNS void
+AS 'MODULE_PATHNAME', 'mm_freeze' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.freeze(text, timestamptz, text) IS
+'Stops automatic steps of the model''s rollouts, and their scheduled beginnings, until a time (''infinity'': further notice); now() ends it. Judging and rollbacks go on, and people may promote. The last call counts. Errors: 22004 NULL, 42704 unknown model.';
 
 CREATE FUNCTION model_mgr.rollback_model(model_name text, target_version text DEFAULT NULL, reason text DEFAULT '') RETURNS boolean
 AS 'MODULE_PATHNAME', 'mm_rollback_model' LANGUAGE C VOLATILE PARALLEL UNSAFE;
@@ -218,13 +233,13 @@ COMMENT ON VIEW model_mgr.deployment_list IS
 COMMENT ON COLUMN model_mgr.deployment_list.deployment_id IS 'For the verbs: promote_deployment() and so on.';
 COMMENT ON COLUMN model_mgr.deployment_list.model_name IS 'The model.';
 COMMENT ON COLUMN model_mgr.deployment_list.version IS 'The version that is rolled out.';
-COMMENT ON COLUMN model_mgr.deployment_list.strategy IS 'Replace or canary.';
+COMMENT ON COLUMN model_mgr.deployment_list.strategy IS 'Replace, canary, a_b_test, blue_green or shadow.';
 COMMENT ON COLUMN model_mgr.deployment_list.status IS 'Pending, running, paused, awaiting_approval, promoting (100 %, baking), completed, rolled_back, aborted, failed.';
 COMMENT ON COLUMN model_mgr.deployment_list.status_reason IS 'Why it is in that status, in words.';
-COMMENT ON COLUMN model_mgr.deployment_list.traffic_percentage IS 'Share of the units that the version serves now, 0..100.';
+COMMENT ON COLUMN model_mgr.deployment_list.traffic_percentage IS 'Share of the units that the version serves now, 0..100; of a shadow, the share that it sees copies of.';
 COMMENT ON COLUMN model_mgr.deployment_list.step IS 'Which of rollout ->> steps is in force, from 1; 0 before the first.';
 COMMENT ON COLUMN model_mgr.deployment_list.baseline_version IS 'What served before; NULL for a model''s first deployment.';
-COMMENT ON COLUMN model_mgr.deployment_list.test_id IS 'NULL in this version.';
+COMMENT ON COLUMN model_mgr.deployment_list.test_id IS 'The A/B test of strategy a_b_test; NULL for others.';
 COMMENT ON COLUMN model_mgr.deployment_list.auto_rollback_enabled IS 'Whether a broken limit rolls back.';
 COMMENT ON COLUMN model_mgr.deployment_list.rollback_threshold_error_rate IS 'Highest error rate allowed, 0..1.';
 COMMENT ON COLUMN model_mgr.deployment_list.rollback_threshold_response_time IS 'Highest mean response time allowed, seconds.';

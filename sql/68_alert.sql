@@ -266,17 +266,20 @@ SELECT r.model_name, 'segment', s.e ->> 'segment', NULL, s.e -> 'condition', s.e
 FROM model_mgr.routing r CROSS JOIN LATERAL pg_catalog.jsonb_array_elements(r.segments) WITH ORDINALITY AS s (e, n)
 UNION ALL
 SELECT q.model_name, 'silence', NULL, NULL, NULL, NULL, NULL, q.set_by, q.set_at, q.metric_name, q.until, q.reason
-FROM model_mgr.silence q WHERE q.until > model_mgr.clock_time();
-COMMENT ON VIEW model_mgr.rule_list IS 'Pins, segments and silences in force: who set what for whom, and when.';
+FROM model_mgr.silence q WHERE q.until > model_mgr.clock_time()
+UNION ALL
+SELECT f.model_name, 'freeze', NULL, NULL, NULL, NULL, NULL, f.frozen_by, f.frozen_at, NULL, f.frozen_until, f.reason
+FROM model_mgr.deployment_freeze f WHERE f.frozen_until > model_mgr.clock_time();
+COMMENT ON VIEW model_mgr.rule_list IS 'Pins, segments, silences and freezes in force: who set what for whom, and when.';
 COMMENT ON COLUMN model_mgr.rule_list.model_name IS 'The model.';
-COMMENT ON COLUMN model_mgr.rule_list.rule IS 'pin, segment or silence.';
+COMMENT ON COLUMN model_mgr.rule_list.rule IS 'pin, segment, silence or freeze.';
 COMMENT ON COLUMN model_mgr.rule_list.segment IS 'Name of the segment; NULL for others.';
 COMMENT ON COLUMN model_mgr.rule_list.unit_hash IS 'Keyed hash of the pinned unit, as unit_hash() gives it; NULL for others.';
 COMMENT ON COLUMN model_mgr.rule_list.condition IS 'Condition of the segment on a request''s context; NULL for others.';
-COMMENT ON COLUMN model_mgr.rule_list.version IS 'The version that serves; NULL for a silence.';
+COMMENT ON COLUMN model_mgr.rule_list.version IS 'The version that serves; NULL for a silence or freeze.';
 COMMENT ON COLUMN model_mgr.rule_list."position" IS 'Order in which segments are looked at, from 1; NULL for others.';
 COMMENT ON COLUMN model_mgr.rule_list.created_by IS 'Who set it.';
 COMMENT ON COLUMN model_mgr.rule_list.created_at IS 'Since when it is in force.';
 COMMENT ON COLUMN model_mgr.rule_list.metric_name IS 'The metric whose alerts are silenced; NULL: all, or no silence.';
-COMMENT ON COLUMN model_mgr.rule_list.until IS 'When the silence ends.';
+COMMENT ON COLUMN model_mgr.rule_list.until IS 'When the silence or freeze ends.';
 COMMENT ON COLUMN model_mgr.rule_list.reason IS 'Why it was set.';

@@ -35,6 +35,8 @@ WITH routine (routine_name, kinds) AS (VALUES
     -- 30_deployment
     ('deploy_model_version', 'operator'),
     ('promote_deployment', 'operator'),
+    ('approve_step', 'operator'),
+    ('freeze', 'operator'),
     ('pause_deployment', 'operator'),
     ('resume_deployment', 'operator'),
     ('abort_deployment', 'operator'),

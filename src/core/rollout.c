@@ -272,6 +272,8 @@ decide_pending(const rollout_plan *plan, const rollout_state *state, rollout_dec
 		decision->wait = ROLLOUT_WAIT_START;
 	else if (state->validation == ROLLOUT_VALIDATING)
 		decision->wait = ROLLOUT_WAIT_VALIDATION;
+	else if (state->validation == ROLLOUT_VALIDATED && state->frozen)
+		decision->wait = ROLLOUT_WAIT_FREEZE;
 	else
 		decision->action = state->validation == ROLLOUT_VALIDATED ? ROLLOUT_START : ROLLOUT_REJECT;
 }

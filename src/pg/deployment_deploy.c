@@ -55,20 +55,20 @@ empty_object(void)
 	return json_build_pairs(0, NULL);
 }
 
-/* read_strategy: the word, its default from the settings; 22023 unknown, 0A000 not built. */
+/* read_strategy: the word, its default from the settings; 22023 unknown. */
 static const char *
 read_strategy(FunctionCallInfo fcinfo)
 {
+	static const char *const known[] = {"replace", "canary", "a_b_test", "blue_green", "shadow"};
 	char *word = mm_text_arg(fcinfo, ARG_STRATEGY, "strategy", false);
 
 	if (word == NULL)
 		word = pstrdup(guc_default_deployment_strategy);
 	if (strcmp(word, "ab_test") == 0)
 		word = "a_b_test";
-	if (strcmp(word, "replace") == 0 || strcmp(word, "canary") == 0)
-		return word;
-	if (strcmp(word, "a_b_test") == 0 || strcmp(word, "blue_green") == 0 || strcmp(word, "shadow") == 0)
-		mm_not_built(psprintf("strategy \"%s\"", word), "Use the strategy canary or replace.");
+	for (int i = 0; i < lengthof(known); i++)
+		if (strcmp(word, known[i]) == 0)
+			return word;
 	ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("unknown strategy \"%s\"", word),
 			errdetail("Strategies are replace, canary, a_b_test, blue_green and shadow."),
 			errhint("Leave it out for model_mgr.default_deployment_strategy."));
@@ -202,41 +202,27 @@ earlier(int64 model_id, const registry_version *v, const wish *w, const routing_
 	return open;
 }
 
-/*
- * make_way: what stands before a new rollout: one below 100 % blocks it or is superseded, a bake ends here: judged once
- * more like any bake at its end, so that nobody's baseline is a version that breaks its limits.
- */
+/* make_way: a rollout below 100 % blocks the next one, or is superseded. */
 static void
 make_way(int64 model_id, const registry_version *v, const wish *w)
 {
-	int64 id = deployment_open_id(model_id, true);
+	int64 id = deployment_open_id(model_id, false);
 	deployment d;
 
 	if (id == 0)
 		return;
 	(void) deployment_load(id, &d);
-	if (deployment_is_baking(&d))
-	{
-		deployment_look look;
-
-		deployment_look_at(&d, &look);
-		if (look.decision.action == ROLLOUT_ROLL_BACK)
-			deployment_roll_back(&d, &look);
-		else
-			deployment_complete(&d, &look, psprintf("version %s is deployed next", v->version));
-	}
-	else if (w->supersede)
-		deployment_end(&d, "aborted", d.baseline_version_id, d.baseline_version,
-					   psprintf("superseded by version %s", v->version), NULL, false);
-	else
+	if (!w->supersede)
 		ereport(ERROR, errcode(ERRCODE_OBJECT_IN_USE), errmsg("a rollout of model \"%s\" already runs", v->model_name),
-				errdetail("Deployment %lld serves version \"%s\" to %g %% of the traffic.", (long long) id, d.version,
-						  d.traffic_percentage),
+				errdetail("Deployment %lld of version \"%s\" is %s at %g %% of the traffic.", (long long) id, d.version,
+						  d.status, d.traffic_percentage),
 				errhint("Wait for it, abort it with model_mgr.abort_deployment(%lld), or pass supersede => true.",
 						(long long) id));
+	deployment_end(&d, "aborted", d.baseline_version_id, d.baseline_version,
+				   psprintf("superseded by version %s", v->version), NULL, false);
 }
 
-/* insert: the rows of a new deployment, not serving yet. */
+/* insert: the rows of a new deployment, pending. */
 static int64
 insert(const wish *w, const registry_version *v, const routing_change *now, bool first)
 {
@@ -250,8 +236,8 @@ insert(const wish *w, const registry_version *v, const routing_change *now, bool
 		TEXTOID, TIMESTAMPTZOID);
 	static query plan = QUERY(
 		"INSERT INTO model_mgr.deployment_plan (deployment_id, model_id, version_id, baseline_version_id, arguments,"
-		" idempotency_key, bucket_key, started_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-		INT8OID, INT8OID, INT8OID, INT8OID, JSONBOID, TEXTOID, TEXTOID, TIMESTAMPTZOID);
+		" idempotency_key, bucket_key) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+		INT8OID, INT8OID, INT8OID, INT8OID, JSONBOID, TEXTOID, TEXTOID);
 	query_arg baseline = first ? null_arg() : int64_arg(now->stable_version_id);
 	TimestampTz at = mm_now();
 	char *salt = routing_salt(v->model_id);
@@ -266,27 +252,8 @@ insert(const wish *w, const registry_version *v, const routing_change *now, bool
 	/* A fresh key for each rollout: no unit is every canary's guinea pig. */
 	query_run(&plan, int64_arg(id), int64_arg(v->model_id), int64_arg(v->version_id), baseline, jsonb_arg(w->arguments),
 			  text_arg(w->idempotency_key),
-			  text_arg(deployment_plan_sticky(w->rollout) ? salt : psprintf("%s%lld", salt, (long long) id)),
-			  time_arg(at));
+			  text_arg(deployment_plan_sticky(w->rollout) ? salt : psprintf("%s%lld", salt, (long long) id)));
 	return id;
-}
-
-/* begin_first: where nothing else serves, a version is active at once, completed. */
-static void
-begin_first(deployment *d, const char *why)
-{
-	d->step = d->plan.step_count;
-	d->traffic_percentage = 100;
-	d->step_started_at = mm_now();
-	d->status = "completed";
-	deployment_update(d, why);
-	registry_set_status(d->version_id, "active", NULL);
-	deployment_route(d);
-	deployment_emit(d, "promoted",
-					json_build(json_integer_pair("step", d->step), json_integer_pair("steps", d->plan.step_count),
-							   json_number_pair("from_percentage", 0), json_text_pair("bake_until", NULL)));
-	deployment_emit(d, "completed", json_build(json_text_pair("reason", why)));
-	deployment_note(d, psprintf("100 %% at once: %s", why), NULL, ROLLOUT_METRICS);
 }
 
 /* warn_of_baseline: a limit that the present version breaks today would take the new one back as well. */
@@ -312,32 +279,45 @@ warn_of_baseline(const deployment *d)
 	}
 }
 
+/* schedule: a deployment that begins later; nothing serves otherwise until then, and a bake before it goes on. */
+static void
+schedule(deployment *d)
+{
+	(void) deployment_wait(d, rollout_wait_name(ROLLOUT_WAIT_START), d->plan.start_at);
+	deployment_emit(
+		d, "scheduled",
+		json_build(json_text_pair("deployed_by", d->deployed_by), json_time_pair("start_at", d->plan.start_at)));
+	deployment_note(
+		d, psprintf("%s deployment of %s, to begin at %s", d->strategy, d->version, deployment_time(d->plan.start_at)),
+		NULL, ROLLOUT_METRICS);
+}
+
+/* warn: what the one who deploys should know and nothing refuses. */
+static void
+warn(const deployment *d)
+{
+	if (d->baseline_version_id)
+		warn_of_baseline(d);
+	if (d->frozen_until)
+		ereport(NOTICE, errmsg("rollouts of model \"%s\" are frozen", d->model_name),
+				errdetail("No automatic step is taken until %s.", deployment_time(d->frozen_until)),
+				errhint("model_mgr.freeze(model_name, now()) ends that; promote_deployment() steps by hand."));
+}
+
 /* begin: a new deployment of a version, under the model's lock. */
 static int64
 begin(const wish *w, const registry_version *v, const routing_change *now)
 {
-	/* A version that serves without a deployment of its own (a rollback named it) has nothing beside it either. */
-	bool serves = now->stable_version_id == v->version_id;
-	bool first = now->stable_version_id == 0 || serves;
-	deployment d;
+	bool first = now->stable_version_id == 0 || now->stable_version_id == v->version_id;
 	int64 id = insert(w, v, now, first);
+	deployment d;
 
 	(void) deployment_load(id, &d);
-	deployment_emit(&d, "started", json_build(json_text_pair("deployed_by", w->deployed_by)));
-	if (first)
-		begin_first(&d, serves ? "it served already" : "no version was active");
+	if (d.plan.start_at > mm_now())
+		schedule(&d);
 	else
-	{
-		deployment_note(&d, psprintf("%s deployment of %s beside %s", d.strategy, d.version, d.baseline_version), NULL,
-						ROLLOUT_METRICS);
-		deployment_note_evidence(
-			&d,
-			d.guarded ? "the sequential guard is accepted but not judged yet in this version: the limits decide alone"
-					  : "the guard is off: the limits decide alone",
-			"guard", NULL);
-		deployment_enter_step(&d, 1, NULL, NULL);
-		warn_of_baseline(&d);
-	}
+		deployment_start(&d, NULL);
+	warn(&d);
 	audit_append("deploy", v->model_name, v->version,
 				 json_build(json_integer_pair("deployment_id", id),
 							json_text_pair("baseline_version", d.baseline_version),
@@ -378,9 +358,13 @@ mm_deploy_model_version(PG_FUNCTION_ARGS)
 					errdetail("Archived versions do not deploy."),
 					errhint("Revive it with model_mgr.mark_version_ready() first."));
 		make_way(model_id, &v, &w);
-		/* A bake that was rolled back has put its baseline back, which may be the version asked for. */
-		(void) routing_get(model_id, &now);
-		id = earlier(model_id, &v, &w, &now);
+		if (w.plan.start_at <= mm_now())
+		{
+			deployment_end_bake(model_id, v.version);
+			/* A bake that was rolled back has put its baseline back, which may be the version asked for. */
+			(void) routing_get(model_id, &now);
+			id = earlier(model_id, &v, &w, &now);
+		}
 		if (id == 0)
 			id = begin(&w, &v, &now);
 	}

@@ -36,12 +36,13 @@ deployment_look_at(const deployment *d, deployment_look *look)
 	rollup_counts window;
 	rollup_counts step;
 
+	state.awaiting_since = d->awaiting_since;
+	state.approved = d->approved_step == d->step + 1;
+	state.frozen = d->frozen_until != 0;
 	memset(look, 0, sizeof(*look));
 	look->now = state.now = mm_now();
 	look->window_start = look->now - d->window_minutes * 60 * USECS_PER_SEC;
-	state.phase = deployment_is_baking(d)             ? ROLLOUT_BAKING
-				  : strcmp(d->status, "running") == 0 ? ROLLOUT_RUNNING
-													  : ROLLOUT_HELD;
+	state.phase = deployment_phase(d);
 
 	rollup_side(d->deployment_id, d->version_id, look->window_start, d->step, &window, &step);
 	look->window = tally_of(&window);
@@ -129,76 +130,6 @@ broken_reason(const deployment *d, const deployment_look *look)
 }
 
 void
-deployment_enter_step(deployment *d, int32 step, deployment_look *look, const char *by_whom)
-{
-	static query begin = QUERY(
-		"INSERT INTO model_mgr.deployment_step (deployment_id, step, traffic_percentage, started_at) VALUES ($1, $2, $3, $4)"
-		" ON CONFLICT (deployment_id, step) DO NOTHING",
-		INT8OID, INT4OID, FLOAT8OID, TIMESTAMPTZOID);
-	TimestampTz now = mm_now();
-	double before = d->traffic_percentage;
-	bool whole = d->plan.steps[step - 1] == 100;
-	/* The evidence describes the step that justified this, not the new one. */
-	Jsonb *evidence = look ? deployment_evidence(d, look) : NULL;
-	char *what;
-
-	d->step = step;
-	d->traffic_percentage = d->plan.steps[step - 1];
-	d->step_started_at = now;
-	d->status = whole ? "promoting" : "running";
-	if (whole)
-		d->bake_until = now + d->plan.bake_time;
-	deployment_update(d, NULL);
-	query_run(&begin, int64_arg(d->deployment_id), int32_arg(step), float8_arg(d->traffic_percentage), time_arg(now));
-	deployment_wait(d, rollout_wait_name(whole ? ROLLOUT_WAIT_BAKE : ROLLOUT_WAIT_SECONDS),
-					whole ? d->bake_until : now + d->plan.step_time);
-
-	if (whole)
-	{
-		/* The baseline steps down first: never two active versions of one model. */
-		if (d->baseline_version_id)
-			registry_set_status(d->baseline_version_id, "inactive", psprintf("replaced by %s", d->version));
-		registry_set_status(d->version_id, "active", NULL);
-	}
-	else if (before == 0)
-		registry_set_status(d->version_id, "deploying", NULL);
-	deployment_route(d);
-
-	deployment_emit(
-		d, whole ? "promoted" : "stepped",
-		json_build(json_integer_pair("step", step), json_integer_pair("steps", d->plan.step_count),
-				   json_number_pair("from_percentage", before),
-				   whole ? json_time_pair("bake_until", d->bake_until) : json_text_pair("bake_until", NULL)));
-	what = psprintf("step %d of %d: %g %% of traffic%s%s", step, d->plan.step_count, d->traffic_percentage,
-					by_whom ? ", " : "", by_whom ? by_whom : "");
-	if (look)
-	{
-		deployment_note(d, what, look, ROLLOUT_SUCCESS_RATE);
-		audit_append(by_whom ? "promote" : "step", d->model_name, d->version,
-					 json_build(json_integer_pair("deployment_id", d->deployment_id), json_integer_pair("step", step),
-								json_number_pair("from_percentage", before),
-								json_number_pair("traffic_percentage", d->traffic_percentage),
-								json_text_pair("by", by_whom ? by_whom : "tick"),
-								json_object_pair("evidence", evidence)));
-	}
-	else
-		deployment_note(d, what, NULL, ROLLOUT_METRICS);
-}
-
-void
-deployment_complete(deployment *d, deployment_look *look, const char *why)
-{
-	d->status = "completed";
-	deployment_update(d, why);
-	deployment_route(d);
-	deployment_emit(d, "completed", json_build(json_text_pair("reason", why)));
-	deployment_note(d, psprintf("completed: %s", why), look, look ? ROLLOUT_SUCCESS_RATE : ROLLOUT_METRICS);
-	audit_append("complete", d->model_name, d->version,
-				 json_build(json_integer_pair("deployment_id", d->deployment_id), json_text_pair("reason", why),
-							json_object_pair("evidence", look ? deployment_evidence(d, look) : NULL)));
-}
-
-void
 deployment_roll_back(deployment *d, deployment_look *look)
 {
 	char *reason = broken_reason(d, look);
@@ -236,7 +167,7 @@ hold(deployment *d, deployment_look *look)
 bool
 deployment_judge(int64 model_id)
 {
-	int64 id = deployment_open_id(model_id, true);
+	int64 id = deployment_live_id(model_id);
 	deployment d;
 	deployment_look look;
 
@@ -277,11 +208,17 @@ deployment_advance(int64 deployment_id)
 			deployment_roll_back(&d, &look);
 			break;
 		case ROLLOUT_START:
+			deployment_start(&d, NULL);
+			break;
 		case ROLLOUT_REJECT:
+			deployment_reject(&d, "its validation failed");
+			break;
 		case ROLLOUT_AWAIT_APPROVAL:
+			deployment_await(&d, &look);
+			break;
 		case ROLLOUT_CONCLUDE:
-			/* Answers to what no plan can ask for yet. */
-			return false;
+			deployment_conclude(&d, &look, NULL);
+			break;
 	}
 	return true;
 }

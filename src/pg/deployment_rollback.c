@@ -7,25 +7,18 @@
 #include "pg/audit.h"
 #include "pg/deployment.h"
 #include "pg/event.h"
+#include "pg/experiment.h"
 #include "pg/query.h"
 #include "pg/registry.h"
 #include "pg/routing.h"
 
-void
-deployment_end(deployment *d, const char *status, int64 target_version_id, const char *target_version,
-			   const char *reason, deployment_look *look, bool automatic)
+/* move_traffic: from the version of a rollout that has begun to `target`, with the statuses of the versions. */
+static void
+move_traffic(const deployment *d, bool taken_back, bool was_open, int64 target_version_id, const char *target_version,
+			 const char *reason)
 {
-	bool taken_back = strcmp(status, "rolled_back") == 0;
-	bool was_open = deployment_is_open(d);
-	double share = d->traffic_percentage;
-	/* Before the state changes: evidence shows what was judged. */
-	Jsonb *evidence = look ? deployment_evidence(d, look) : NULL;
 	routing_change change = {.model_id = d->model_id, .stable_version_id = target_version_id};
-	char *what;
 
-	d->status = (char *) status;
-	d->traffic_percentage = 0;
-	deployment_update(d, reason);
 	registry_set_status(d->version_id, taken_back ? "rolled_back" : "inactive", reason);
 	if (target_version_id && (!was_open || target_version_id != d->baseline_version_id))
 	{
@@ -35,6 +28,28 @@ deployment_end(deployment *d, const char *status, int64 target_version_id, const
 		registry_set_status(target_version_id, "active", NULL);
 	}
 	routing_set(&change);
+}
+
+void
+deployment_end(deployment *d, const char *status, int64 target_version_id, const char *target_version,
+			   const char *reason, deployment_look *look, bool automatic)
+{
+	bool taken_back = strcmp(status, "rolled_back") == 0;
+	bool was_open = deployment_is_open(d);
+	bool was_pending = deployment_is_pending(d);
+	double share = d->traffic_percentage;
+	/* Before the state changes: evidence shows what was judged. */
+	Jsonb *evidence = look ? deployment_evidence(d, look) : NULL;
+	char *what;
+
+	d->status = (char *) status;
+	d->traffic_percentage = 0;
+	deployment_update(d, reason);
+	if (d->test_id && was_open)
+		experiment_close(d, *reason ? reason : status);
+	/* One that has not begun has touched neither its version nor the routing. */
+	if (!was_pending)
+		move_traffic(d, taken_back, was_open, target_version_id, target_version, reason);
 	deployment_emit(d, taken_back ? "rolled_back" : "aborted",
 					json_build(json_text_pair("reason", reason), json_text_pair("target_version", target_version),
 							   json_object_pair("evidence", evidence), json_boolean_pair("automatic", automatic),
@@ -81,6 +96,7 @@ last_stable(const deployment *d, registry_version *out)
 		"SELECT p.version_id FROM model_mgr.deployment_plan p JOIN model_mgr.deployment e ON e.deployment_id = p.deployment_id"
 		" JOIN model_mgr.model_version v ON v.version_id = p.version_id"
 		" WHERE p.model_id = $1 AND p.deployment_id < $2 AND e.status = 'completed' AND p.version_id <> $3"
+		" AND NOT (e.strategy = 'shadow' AND e.baseline_version IS NOT NULL)"
 		" AND v.status <> ALL ('{rolled_back,failed,archived}'::pg_catalog.text[])"
 		" ORDER BY p.deployment_id DESC LIMIT 1",
 		INT8OID, INT8OID, INT8OID);
@@ -97,13 +113,15 @@ last_stable(const deployment *d, registry_version *out)
 							   : psprintf("Version \"%s\" was the first to serve", d->version);
 }
 
-/* newest: the model's last deployment that changed traffic for good, and whether it has been taken back. */
+/* newest: the model's last deployment that began and has not been aborted, taken back or not. A shadow that passed
+ * changed nothing. */
 static int64
 newest(int64 model_id)
 {
 	static query find = QUERY(
 		"SELECT p.deployment_id FROM model_mgr.deployment_plan p JOIN model_mgr.deployment d ON d.deployment_id = p.deployment_id"
-		" WHERE p.model_id = $1 AND d.status <> ALL ('{aborted,failed}'::pg_catalog.text[])"
+		" WHERE p.model_id = $1 AND d.status <> ALL ('{pending,aborted,failed}'::pg_catalog.text[]) AND d.step > 0"
+		" AND NOT (d.strategy = 'shadow' AND d.status = 'completed' AND d.baseline_version IS NOT NULL)"
 		" ORDER BY p.deployment_id DESC LIMIT 1",
 		INT8OID);
 
@@ -117,6 +135,7 @@ serving(int64 model_id, int64 version_id)
 	static query find = QUERY(
 		"SELECT p.deployment_id FROM model_mgr.deployment_plan p JOIN model_mgr.deployment d ON d.deployment_id = p.deployment_id"
 		" WHERE p.model_id = $1 AND p.version_id = $2 AND d.status = ANY ('{completed,promoting}'::pg_catalog.text[])"
+		" AND NOT (d.strategy = 'shadow' AND d.status = 'completed' AND d.baseline_version IS NOT NULL)"
 		" ORDER BY p.deployment_id DESC LIMIT 1",
 		INT8OID, INT8OID);
 
@@ -153,7 +172,8 @@ roll_back_to(int64 model_id, const registry_version *target, const char *reason)
 {
 	routing_change now = {0};
 	deployment d;
-	int64 id = deployment_open_id(model_id, false);
+	/* One that is pending stays so: it finds its baseline when it begins. */
+	int64 id = deployment_live_id(model_id);
 
 	(void) routing_get(model_id, &now);
 	if (strcmp(target->status, "archived") == 0)
@@ -161,7 +181,9 @@ roll_back_to(int64 model_id, const registry_version *target, const char *reason)
 				errmsg("version \"%s\" of model \"%s\" is archived", target->version, target->model_name),
 				errdetail("Archived versions do not serve."),
 				errhint("Revive it with model_mgr.mark_version_ready() first, or name another version."));
-	if (id == 0 && now.stable_version_id == target->version_id)
+	if (id != 0)
+		(void) deployment_load(id, &d);
+	if ((id == 0 || deployment_is_baking(&d)) && now.stable_version_id == target->version_id)
 		return false;
 	/* What was taken back for a reason comes back by a deployment, where it is judged again. */
 	if (strcmp(target->status, "rolled_back") == 0 || strcmp(target->status, "failed") == 0)
@@ -187,18 +209,20 @@ roll_back_to(int64 model_id, const registry_version *target, const char *reason)
 	return true;
 }
 
-/* roll_back_last: an open rollout returns to its baseline, else the last deployment is taken back. */
+/* roll_back_last: an open rollout returns to its baseline, else the last deployment is taken back. One that is pending
+ * is called off only when nothing that serves is under way. */
 static bool
 roll_back_last(int64 model_id, const char *model_name, const char *reason)
 {
 	deployment d;
 	registry_version target;
 	char *why_not;
-	int64 id = deployment_open_id(model_id, false);
+	int64 id = deployment_live_id(model_id);
 
-	if (id)
+	if (id == 0)
+		id = deployment_open_id(model_id, false);
+	if (id && deployment_load(id, &d) && deployment_is_open(&d))
 	{
-		(void) deployment_load(id, &d);
 		deployment_end(&d, "rolled_back", d.baseline_version_id, d.baseline_version, reason, NULL, false);
 		return true;
 	}
@@ -224,7 +248,7 @@ deployment_take_back(int64 model_id, int64 version_id, const char *reason, const
 	registry_version target;
 	deployment d;
 	char *why_not;
-	int64 id = deployment_open_id(model_id, true);
+	int64 id = deployment_live_id(model_id);
 
 	if (id != 0)
 	{

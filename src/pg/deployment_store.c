@@ -19,6 +19,43 @@ is(const char *a, const char *b)
 	return strcmp(a, b) == 0;
 }
 
+char *
+deployment_time(TimestampTz time)
+{
+	struct pg_tm tm;
+	fsec_t fsec;
+
+	if (TIMESTAMP_NOT_FINITE(time) || timestamp2tm(time, NULL, &tm, &fsec, NULL, NULL) != 0)
+		return pstrdup(time == DT_NOEND ? "further notice" : "the beginning");
+	return psprintf("%04d-%02d-%02d %02d:%02d:%02d UTC", tm.tm_year, tm.tm_mon, tm.tm_mday, tm.tm_hour, tm.tm_min,
+					tm.tm_sec);
+}
+
+bool
+deployment_is_pending(const deployment *d)
+{
+	return is(d->status, "pending");
+}
+
+rollout_phase
+deployment_phase(const deployment *d)
+{
+	static const struct
+	{
+		const char *status;
+		rollout_phase phase;
+	} phases[] = {{"pending", ROLLOUT_PENDING},
+				  {"running", ROLLOUT_RUNNING},
+				  {"paused", ROLLOUT_HELD},
+				  {"awaiting_approval", ROLLOUT_AWAITING},
+				  {"promoting", ROLLOUT_BAKING}};
+
+	for (int i = 0; i < lengthof(phases); i++)
+		if (is(d->status, phases[i].status))
+			return phases[i].phase;
+	return ROLLOUT_ENDED;
+}
+
 bool
 deployment_is_open(const deployment *d)
 {
@@ -127,26 +164,41 @@ deployment_open_id(int64 model_id, bool baking_too)
 	return query_run(&find, int64_arg(model_id), bool_arg(baking_too)) > 0 ? query_int64(0, 0) : 0;
 }
 
+int64
+deployment_live_id(int64 model_id)
+{
+	static query find =
+		QUERY("SELECT d.deployment_id FROM model_mgr.model m JOIN model_mgr.deployment d ON d.model_name = m.model_name"
+			  " WHERE m.model_id = $1"
+			  " AND d.status = ANY ('{running,paused,awaiting_approval,promoting}'::pg_catalog.text[])"
+			  " ORDER BY d.deployment_id DESC LIMIT 1",
+			  INT8OID);
+
+	return query_run(&find, int64_arg(model_id)) > 0 ? query_int64(0, 0) : 0;
+}
+
 void
 deployment_update(const deployment *d, const char *reason)
 {
 	static query row =
 		QUERY("UPDATE model_mgr.deployment SET status = $2, status_reason = $3, traffic_percentage = $4, step = $5,"
-			  " step_started_at = $6, finished_at = $7 WHERE deployment_id = $1",
-			  INT8OID, TEXTOID, TEXTOID, FLOAT8OID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID);
+			  " step_started_at = $6, finished_at = $7, test_id = $8 WHERE deployment_id = $1",
+			  INT8OID, TEXTOID, TEXTOID, FLOAT8OID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID);
 	/* Requests routed until the first end are credited to it; a later rollback of a completed one changes none. */
 	static query plan = QUERY(
 		"UPDATE model_mgr.deployment_plan SET bake_until = $2, ended_at = coalesce(ended_at, $3),"
-		" waiting_for = CASE WHEN $3 IS NULL THEN waiting_for END, next_step_at = CASE WHEN $3 IS NULL THEN next_step_at END"
-		" WHERE deployment_id = $1",
-		INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID);
+		" waiting_for = CASE WHEN $3 IS NULL THEN waiting_for END, next_step_at = CASE WHEN $3 IS NULL THEN next_step_at END,"
+		" awaiting_since = $4, approved_step = $5 WHERE deployment_id = $1",
+		INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID);
 	bool ended = !deployment_is_open(d) && !deployment_is_baking(d);
 	query_arg finished = ended ? time_arg(mm_now()) : null_arg();
 
 	query_run(&row, int64_arg(d->deployment_id), text_arg(d->status), text_arg(reason && *reason ? reason : NULL),
 			  float8_arg(d->traffic_percentage), int32_arg(d->step),
-			  d->step_started_at ? time_arg(d->step_started_at) : null_arg(), finished);
-	query_run(&plan, int64_arg(d->deployment_id), d->bake_until ? time_arg(d->bake_until) : null_arg(), finished);
+			  d->step_started_at ? time_arg(d->step_started_at) : null_arg(), finished, text_arg(d->test_id));
+	query_run(&plan, int64_arg(d->deployment_id), d->bake_until ? time_arg(d->bake_until) : null_arg(), finished,
+			  is(d->status, "awaiting_approval") ? time_arg(d->awaiting_since) : null_arg(),
+			  d->approved_step ? int32_arg(d->approved_step) : null_arg());
 }
 
 bool
@@ -290,9 +342,19 @@ deployment_route(const deployment *d)
 	}
 	if (open)
 	{
-		change.candidate_version_id = d->version_id;
-		change.candidate_weight = rollout_share_weight(d->traffic_percentage);
 		change.bucket_key = d->bucket_key;
+		if (d->plan.shape == ROLLOUT_SHADOW)
+		{
+			change.shadow_version_id = d->version_id;
+			change.shadow_weight = rollout_share_weight(d->traffic_percentage);
+		}
+		else
+		{
+			change.candidate_version_id = d->version_id;
+			/* Blue-green begins with none. */
+			change.candidate_weight = d->traffic_percentage > 0 ? rollout_share_weight(d->traffic_percentage) : 0;
+			change.preview_condition = deployment_plan_preview(d->rollout);
+		}
 	}
 	routing_set(&change);
 }

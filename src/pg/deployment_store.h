@@ -67,13 +67,20 @@ typedef struct deployment_look
 
 /* deployment_store.c */
 extern bool deployment_load(int64 deployment_id, deployment *out);
+/* deployment_time: as diaries write it, in UTC. */
+extern char *deployment_time(TimestampTz time);
 /* deployment_load_locked: takes the model's lock, then reads; 42704 when there is no such deployment. */
 extern void deployment_load_locked(int64 deployment_id, deployment *out);
 /* deployment_fresh: above READ COMMITTED, 40001 when the model's routing changed after our snapshot. */
 extern void deployment_fresh(int64 model_id);
 /* deployment_open_id: the model's rollout below 100 %, else (when baking too) the baking one; 0: none. */
 extern int64 deployment_open_id(int64 model_id, bool baking_too);
-extern bool deployment_is_open(const deployment *d);   /* below 100 % */
+/* deployment_live_id: the model's rollout that requests are credited to: begun and below 100 %, or baking; 0: none. A
+ * pending one may wait beside a bake. */
+extern int64 deployment_live_id(int64 model_id);
+extern rollout_phase deployment_phase(const deployment *d);
+extern bool deployment_is_pending(const deployment *d);
+extern bool deployment_is_open(const deployment *d);   /* below 100 %, pending too */
 extern bool deployment_is_baking(const deployment *d); /* at 100 %, promoting */
 /* deployment_update: stores status, share and step as they are in *d; reason may be NULL. Ended ones get their end. */
 extern void deployment_update(const deployment *d, const char *reason);
@@ -127,12 +134,27 @@ extern void deployment_look_at(const deployment *d, deployment_look *look);
 extern void deployment_look_beside(const deployment *d, deployment_look *look);
 /* deployment_look_at_baseline: the baseline's own window against the limits; false when nothing is recorded. */
 extern bool deployment_look_at_baseline(const deployment *d, deployment_look *look);
-/* deployment_enter_step: takes step number `step` now: share, routing, statuses, diary, audit. */
-extern void deployment_enter_step(deployment *d, int32 step, deployment_look *look, const char *by_whom);
 extern char *deployment_number(double value, double limit);
 /* deployment_roll_back: what a broken limit leads to. */
 extern void deployment_roll_back(deployment *d, deployment_look *look);
-/* deployment_complete: the bake is over. */
+/*
+ * deployment_apply.c: one function a rollout_action of the core; each is the whole transition. by_whom as in "promoted
+ * by mary", NULL for the tick; look NULL where nothing was looked at.
+ */
+/* deployment_start: ROLLOUT_START: a pending one begins: at its first step, or completed where nothing else serves; a
+ * bake before it ends here, its baseline is what serves then. A version archived meanwhile: deployment_reject. */
+extern void deployment_start(deployment *d, const char *by_whom);
+/* deployment_reject: ROLLOUT_REJECT: a pending one becomes failed, and its version too. */
+extern void deployment_reject(deployment *d, const char *reason);
+/* deployment_enter_step: ROLLOUT_STEP, ROLLOUT_BAKE: takes step number `step` now: share, routing, statuses, test. */
+extern void deployment_enter_step(deployment *d, int32 step, deployment_look *look, const char *by_whom);
+/* deployment_end_bake: ends a bake of the model, judged once more, for `version` comes next. */
+extern void deployment_end_bake(int64 model_id, const char *version);
+/* deployment_await: ROLLOUT_AWAIT_APPROVAL: asks for approval of the step after this one. */
+extern void deployment_await(deployment *d, deployment_look *look);
+/* deployment_conclude: ROLLOUT_CONCLUDE: a shadow has passed: completed where it is, its version ready. */
+extern void deployment_conclude(deployment *d, deployment_look *look, const char *by_whom);
+/* deployment_complete: ROLLOUT_COMPLETE: the bake is over. */
 extern void deployment_complete(deployment *d, deployment_look *look, const char *why);
 
 /* deployment_rollback.c */

@@ -80,6 +80,7 @@ INSERT INTO bad (code, statement) SELECT '22004', s FROM unnest(ARRAY[
     $$SELECT delete_model_version(NULL, '3.0.0')$$, $$SELECT delete_model_version('m', NULL)$$, $$SELECT delete_model(NULL)$$,
     $$SELECT deploy_model_version(NULL, '2.0.0')$$, $$SELECT deploy_model_version('m', NULL)$$,
     $$SELECT promote_deployment(NULL)$$, $$SELECT pause_deployment(NULL)$$, $$SELECT resume_deployment(NULL)$$, $$SELECT abort_deployment(NULL)$$,
+    $$SELECT approve_step(NULL)$$, $$SELECT freeze(NULL, now())$$, $$SELECT freeze('m', NULL)$$,
     $$SELECT adjust_deployment(NULL, '{}', 'r')$$, $$SELECT adjust_deployment(:running, NULL, 'r')$$,
     $$SELECT open_deployment(NULL)$$, $$SELECT rollback_model(NULL)$$,
     $$SELECT pin_unit(NULL, 'u', '1.0.0')$$, $$SELECT pin_unit('m', NULL, '1.0.0')$$, $$SELECT pin_unit('m', 'u', NULL)$$,
@@ -196,6 +197,7 @@ INSERT INTO bad (code, statement) SELECT '42704', s FROM unnest(ARRAY[
     $$SELECT set_model('none', 'd')$$, $$SELECT delete_alias('none', 'a')$$,
     $$SELECT deploy_model_version('none', '1.0.0')$$, $$SELECT deploy_model_version('m', '9.9.9')$$, $$SELECT deploy_model_version('m', '@none')$$,
     $$SELECT promote_deployment(-1)$$, $$SELECT pause_deployment(999999)$$, $$SELECT resume_deployment(999999)$$, $$SELECT abort_deployment(999999)$$,
+    $$SELECT approve_step(999999)$$, $$SELECT freeze('none', 'infinity')$$,
     $$SELECT adjust_deployment(999999, '{"rollback_min_success_rate": 0.5}', 'r')$$, $$SELECT open_deployment('none')$$,
     $$SELECT rollback_model('none')$$, $$SELECT rollback_model('m', '9.9.9')$$,
     $$SELECT pin_unit('none', 'u', '1.0.0')$$, $$SELECT pin_unit('m', 'u', '9.9.9')$$, $$SELECT unpin_unit('none', 'u')$$,
@@ -218,6 +220,7 @@ INSERT INTO bad (code, statement) VALUES
 INSERT INTO bad (code, statement) SELECT '55000', s FROM unnest(ARRAY[
     $$SELECT deploy_model_version('m', '0.9.0')$$, $$SELECT archive_model_version('m', '1.0.0')$$, $$SELECT mark_version_ready('m', '1.0.0')$$,
     $$SELECT promote_deployment(:ended)$$, $$SELECT pause_deployment(:ended)$$, $$SELECT resume_deployment(:ended)$$, $$SELECT abort_deployment(:ended)$$,
+    $$SELECT approve_step(:ended)$$,
     $$SELECT adjust_deployment(:ended, '{"rollback_min_success_rate": 0.5}', 'r')$$,
     $$SELECT open_deployment('m')$$, $$SELECT rollback_model('n')$$, $$SELECT rollback_model('m')$$
     ]) s;
@@ -233,13 +236,7 @@ INSERT INTO bad (code, statement) SELECT '22023', s FROM unnest(ARRAY[
 
 -- Not built yet, or wanted and absent.
 INSERT INTO bad (code, statement) SELECT '0A000', s FROM unnest(ARRAY[
-    $$SELECT deploy_model_version('m', '2.0.0', 'blue_green')$$, $$SELECT deploy_model_version('m', '2.0.0', 'a_b_test')$$,
-    $$SELECT deploy_model_version('m', '2.0.0', 'ab_test')$$, $$SELECT deploy_model_version('m', '2.0.0', 'shadow')$$,
-    $$SELECT deploy_model_version('m', '2.0.0', health_criteria => '{"p95_response_time": {"max": 2}}')$$,
-    $$SELECT deploy_model_version('m', '2.0.0', rollout => '{"approval": "final"}')$$,
-    $$SELECT deploy_model_version('m', '2.0.0', rollout => '{"validation_rules": []}')$$,
-    $$SELECT deploy_model_version('m', '2.0.0', rollout => '{"max_step_seconds": 60}')$$,
-    $$SELECT deploy_model_version('m', '2.0.0', rollout => '{"on_timeout": "rollback"}')$$,
+    $$SELECT deploy_model_version('m', '2.0.0', rollout => '{"validation_rules": [{"name": "smoke"}]}')$$,
     $$SELECT start()$$
     ]) s;
 

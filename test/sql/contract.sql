@@ -39,6 +39,8 @@ INSERT INTO contract VALUES
     ('get_model_comparison_json', 'model_name text, versions text[] = null, hours_back integer = 24', 'jsonb', 'r'),
     ('deploy_model_version', 'model_name text, version text, strategy text = null, deployed_by text = null, traffic_percentage float8 = null, auto_rollback_enabled boolean = true, rollback_threshold_error_rate float8 = 0.10, rollback_threshold_response_time float8 = 10.0, rollback_min_success_rate float8 = 0.95, rollback_evaluation_window_minutes integer = 10, health_criteria jsonb = {}, rollout jsonb = {}, idempotency_key text = null, supersede boolean = false', 'deployment', 'w'),
     ('promote_deployment', 'deployment_id bigint, all_steps boolean = false', 'deployment', 'w'),
+    ('approve_step', 'deployment_id bigint, note text = ', 'deployment', 'w'),
+    ('freeze', 'model_name text, until timestamptz, reason text = ', 'void', 'w'),
     ('pause_deployment', 'deployment_id bigint, reason text = ', 'deployment', 'w'),
     ('resume_deployment', 'deployment_id bigint', 'deployment', 'w'),
     ('abort_deployment', 'deployment_id bigint, reason text = ', 'deployment', 'w'),

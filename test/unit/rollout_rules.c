@@ -302,6 +302,11 @@ pending(void)
 	state.validation = ROLLOUT_VALIDATED;
 	d = decide(&plan, state, bad);
 	CHECK(d.action == ROLLOUT_START && d.cause == ROLLOUT_CAUSE_NONE, "what came before it began is not judged");
+	state.frozen = true;
+	d = decide(&plan, state, none);
+	CHECK(d.action == ROLLOUT_HOLD && d.wait == ROLLOUT_WAIT_FREEZE, "a freeze keeps it from beginning");
+	state.validation = ROLLOUT_INVALID;
+	CHECK(decide(&plan, state, none).action == ROLLOUT_REJECT, "and not from being refused");
 	state.phase = ROLLOUT_ENDED;
 	state.guard_convicts = true;
 	d = decide(&plan, state, bad);

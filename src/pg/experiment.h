@@ -1,0 +1,21 @@
+/*
+ * experiment.h: the A/B test behind a deployment of strategy a_b_test. Between mm_enter and mm_leave, under
+ * mm_lock_model.
+ */
+#ifndef MM_EXPERIMENT_H
+#define MM_EXPERIMENT_H
+
+#include "pg/deployment_store.h"
+
+/* experiment_open: begins the test of a deployment whose first step begins now: its version against the baseline, at
+ * the step's share, with these arguments of create_test() (rollout key test). Returns its test_id. */
+extern char *experiment_open(const deployment *d, const Jsonb *test_arguments);
+/* experiment_verdict: what the test of d->test_id says now; reads only. */
+extern rollout_test experiment_verdict(const deployment *d);
+/* experiment_reason: the same in words, with the numbers. */
+extern char *experiment_reason(const deployment *d);
+/* experiment_close: ends the test, if it runs: its deployment has gone on to 100 % or has ended. `reason` as in the
+ * diary. */
+extern void experiment_close(const deployment *d, const char *reason);
+
+#endif
