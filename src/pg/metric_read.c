@@ -10,8 +10,8 @@
  * observation.
  *
  * All of it is one statement, one snapshot: a fold that commits meanwhile neither hides a row nor shows it twice. What
- * is cut at the beginning is read row by row only where the minute has at most MAX_CUT_ROWS; a busier one counts whole.
- * So does the first hour of a window that begins before what is kept in minutes.
+ * is cut at the beginning is read row by row only where the minute has at most MAX_CUT_ROWS, or, before what is kept in
+ * minutes, the hour at most MAX_CUT_HOUR_ROWS; a busier one counts whole.
  */
 #include "pg/metric_internal.h"
 
@@ -25,6 +25,8 @@
 #include "pg/summary.h"
 
 #define MAX_CUT_ROWS 20000
+/* Of an hour: its rows are older, and scattered by what came late. */
+#define MAX_CUT_HOUR_ROWS 2000
 /* From here on whole hours are read as such. */
 #define LONG_WINDOW (2 * USECS_PER_HOUR)
 /* Up to here rows that are not folded yet are compared with the versions asked for; beyond, all are read and sorted
@@ -166,6 +168,12 @@ static query edges = QUERY(
 	" pg_catalog.max(r.last_at) FILTER (WHERE r.bucket = $2)"
 	" FROM model_mgr.rollup_minute r WHERE r.bucket = ANY (ARRAY[$1, $2])",
 	TIMESTAMPTZOID, TIMESTAMPTZOID);
+
+/* The same of the hour that begins at $1, wherever it is kept. */
+static query old_edge = QUERY(
+	"SELECT GREATEST((SELECT pg_catalog.sum(GREATEST(h.requests, h.known)) FROM model_mgr.rollup_hour h WHERE h.bucket = $1),"
+	" (SELECT pg_catalog.sum(GREATEST(m.requests, m.known)) FROM model_mgr.rollup_minute m WHERE m.bucket >= $1 AND m.bucket < $2))::bigint",
+	TIMESTAMPTZOID, TIMESTAMPTZOID);
 /* clang-format on */
 
 static TimestampTz
@@ -192,8 +200,19 @@ find_span(const metric_question *q, span *s)
 	s->minutes_to = last + USECS_PER_MINUTE;
 	s->pending_to = q->until;
 	if (old)
-		s->minutes_from = s->pending_from =
-			ceiling(q->since, USECS_PER_HOUR) == q->since ? q->since : metric_floor(q->since, USECS_PER_HOUR);
+	{
+		TimestampTz end = ceiling(q->since, USECS_PER_HOUR);
+
+		s->minutes_from = s->pending_from = end;
+		query_run(&old_edge, time_arg(end - USECS_PER_HOUR), time_arg(end));
+		if (end != q->since && query_int64(0, 0) > MAX_CUT_HOUR_ROWS)
+			s->minutes_from = s->pending_from = end - USECS_PER_HOUR;
+		else if (end != q->since)
+		{
+			s->first_cut_from = q->since;
+			s->first_cut_to = Min(end, q->until);
+		}
+	}
 	if ((!old && first != q->since) || last + USECS_PER_MINUTE != q->until)
 	{
 		query_run(&edges, time_arg(first - USECS_PER_MINUTE), time_arg(last));
@@ -314,10 +333,12 @@ add_parts(metric_tally *tally, uint64 row)
 	array_free_iterator(it);
 }
 
-/* take_rows: the last result into the cells. */
+/* take_rows: the last result into the cells; what begins before the window counts in its first bucket. */
 static void
-take_rows(metric_answer *answer, uint64 rows, bool reported, int sketches, bool parts)
+take_rows(metric_answer *answer, const metric_question *q, uint64 rows, bool reported, int sketches, bool parts)
 {
+	TimestampTz first = q->width > 0 ? metric_floor(q->since + 1, q->width) : DT_NOBEGIN;
+
 	for (uint64 row = 0; row < rows; row++)
 	{
 		char *name = query_text(row, READ_METRIC_NAME);
@@ -327,7 +348,7 @@ take_rows(metric_answer *answer, uint64 rows, bool reported, int sketches, bool 
 
 		memset(&key, 0, sizeof(key));
 		key.version_id = query_int64(row, READ_VERSION_ID);
-		key.slot = query_time(row, READ_SLOT);
+		key.slot = Max(query_time(row, READ_SLOT), first);
 		key.name = name ? number_of(answer, name) : METRIC_BUILTIN;
 		key.reported = reported;
 		cell = hash_search(answer->cells, &key, HASH_ENTER, &found);
@@ -406,7 +427,7 @@ metric_read(const metric_question *q)
 		return answer;
 	level = rollup_plan_for_history();
 	find_span(q, &s);
-	take_rows(answer,
+	take_rows(answer, q,
 			  query_run(lately ? &observed_lately : &observed, int64_array_arg(q->version_ids, q->versions),
 						time_arg(s.minutes_from), time_arg(s.minutes_to), time_arg(s.hours_from), time_arg(s.hours_to),
 						time_arg(s.pending_from), time_arg(s.pending_to), time_arg(s.first_cut_from),
@@ -425,7 +446,7 @@ metric_read_reported(const metric_question *q, metric_answer *answer)
 {
 	int level = rollup_plan_for_history();
 
-	take_rows(answer,
+	take_rows(answer, q,
 			  query_run(&reported_values, int64_array_arg(q->version_ids, q->versions), time_arg(q->since),
 						time_arg(q->until), interval_arg(q->width), bool_arg(q->moments)),
 			  true, q->moments ? 1 : 0, false);

@@ -43,6 +43,15 @@ SELECT is(pg_temp.current_differs('m', '1', 24 * 60), '', 'and whole windows');
 SELECT is(pg_temp.current_differs('m', '1', 17 * 60), '', 'that begin where there are hours only');
 SELECT is((SELECT sum(samples) FROM model_mgr.get_performance_trends('m', '1', 24, 45) WHERE metric_name = 'error_rate'),
     (SELECT sum(samples) FROM model_mgr.get_performance_trends('m', '1', 24, 60) WHERE metric_name = 'error_rate'), 'in buckets that are no hours each hour counts once');
+-- A window that begins within an hour there is only as a whole: cut row by row, unless the hour is busy; then none of it is lost.
+SELECT pg_temp.everywhere('the first hour is cut', '{2026-01-10 11:46:59.999999+00, 2026-01-10 12:00:00.000001+00}', '{{24,60}, {24,120}, {26,1440}}');
+SELECT pg_temp.at('2026-01-10 11:46:59.999999+00');
+SELECT is(pg_temp.current_differs('m', '1', 24 * 60), '', 'of a whole window too');
+INSERT INTO model_mgr.observation (recorded_at, version_id, response_time) SELECT '2026-01-09 11:40:00+00', 1, 1 FROM generate_series(1, 2000);
+SELECT pg_temp.fold() AS folded;
+SELECT is(sum(samples)::bigint, (SELECT count(*) FROM model_mgr.observation WHERE version_id = 1 AND NOT feedback AND recorded_at > '2026-01-09 11:00:00+00' AND recorded_at <= '2026-01-10 11:46:59.999999+00'),
+    'a busy first hour counts whole, in the first bucket') FROM model_mgr.get_performance_trends('m', '1', 24, 5) WHERE metric_name = 'error_rate';
+DELETE FROM model_mgr.observation WHERE version_id = 1 AND recorded_at = '2026-01-09 11:40:00+00' AND response_time = 1;
 RESET model_mgr.perf_monitor_retention_hours;
 
 -- The grid: even, aligned, complete for every metric that occurs.
