@@ -106,6 +106,29 @@ check_fixed(const deployment *d, const Jsonb *before)
 					errdetail(fixed[i].why, (long long) d->deployment_id), errhint("Choose it when deploying."));
 }
 
+/* reconsider_approval: puts the new plan in force; what was approved, and what waits for approval, may have changed. */
+static void
+reconsider_approval(deployment *d, const rollout_plan *plan)
+{
+	static query forget =
+		QUERY("UPDATE model_mgr.deployment_plan SET approved_step = NULL WHERE deployment_id = $1", INT8OID);
+
+	/* An approval is of a share: another one needs another. */
+	if (d->approved_step != 0 && (d->approved_step > plan->step_count ||
+								  plan->steps[d->approved_step - 1] != d->plan.steps[d->approved_step - 1]))
+	{
+		d->approved_step = 0;
+		query_run(&forget, int64_arg(d->deployment_id));
+	}
+	d->plan = *plan;
+	/* Where the next step asks for no approval any more, nobody could give it. */
+	if (strcmp(d->status, "awaiting_approval") == 0 && !deployment_asks_approval(d, d->step + 1))
+	{
+		d->status = "running";
+		deployment_update(d, NULL);
+	}
+}
+
 MM_FUNCTION(mm_adjust_deployment);
 
 /* mm_adjust_deployment(deployment_id bigint, changes jsonb, reason text): limits and rollout keys of a running one. */
@@ -162,7 +185,7 @@ mm_adjust_deployment(PG_FUNCTION_ARGS)
 				   json_number_pair(limit_keys[0], d.plan.limits[0]), json_number_pair(limit_keys[1], d.plan.limits[1]),
 				   json_number_pair(limit_keys[2], d.plan.limits[2]),
 				   json_integer_pair("rollback_evaluation_window_minutes", d.window_minutes));
-	d.plan = plan;
+	reconsider_approval(&d, &plan);
 	d.window_minutes = (int32) window;
 	query_run(&set, int64_arg(d.deployment_id), bool_arg(plan.auto_rollback),
 			  float8_arg(plan.limits[ROLLOUT_SUCCESS_RATE]), float8_arg(plan.limits[ROLLOUT_ERROR_RATE]),

@@ -298,6 +298,13 @@ warn(const deployment *d)
 {
 	if (d->baseline_version_id)
 		warn_of_baseline(d);
+	if (d->plan.max_step_time > 0 && d->plan.max_step_time < d->plan.step_time &&
+		d->plan.on_timeout == ROLLOUT_REACT_ROLL_BACK)
+		ereport(NOTICE,
+				errmsg("every step of deployment %lld times out before its time is over", (long long) d->deployment_id),
+				errdetail("max_step_seconds is %g, step_seconds %g, on_timeout rollback.",
+						  (double) d->plan.max_step_time / ROLLOUT_SECOND, (double) d->plan.step_time / ROLLOUT_SECOND),
+				errhint("Correct one of them with model_mgr.adjust_deployment(), or promote it by hand."));
 	if (d->frozen_until)
 		ereport(NOTICE, errmsg("rollouts of model \"%s\" are frozen", d->model_name),
 				errdetail("No automatic step is taken until %s.", deployment_time(d->frozen_until)),

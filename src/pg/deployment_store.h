@@ -163,6 +163,8 @@ extern void deployment_end(deployment *d, const char *status, int64 target_versi
 						   const char *reason, deployment_look *look, bool automatic);
 
 /* deployment_verbs.c */
+/* deployment_asks_approval: whether somebody must approve a step before it is taken, and nobody has. */
+extern bool deployment_asks_approval(const deployment *d, int32 step);
 /* deployment_wrong_state: 55000 that names the state and the way out; verb as in "promoted". */
 extern void deployment_wrong_state(const deployment *d, const char *verb) __attribute__((noreturn));
 /* deployment_pause: keeps a running rollout's share where it is. */

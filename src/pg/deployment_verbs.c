@@ -49,9 +49,8 @@ is_last(const deployment *d, int32 step)
 	return d->plan.shape != ROLLOUT_SHADOW && step >= d->plan.step_count;
 }
 
-/* asks_approval: whether somebody must have approved a step before it is taken, and nobody has. */
-static bool
-asks_approval(const deployment *d, int32 step)
+bool
+deployment_asks_approval(const deployment *d, int32 step)
 {
 	if (d->plan.approval == ROLLOUT_APPROVAL_NONE || step <= 1)
 		return false;
@@ -98,7 +97,7 @@ promote(deployment *d, bool all, const char *by_whom)
 		deployment_roll_back(d, &look);
 		return;
 	}
-	if (asks_approval(d, step))
+	if (deployment_asks_approval(d, step))
 		refuse_unapproved(d, step);
 	if (d->plan.shape == ROLLOUT_SHADOW)
 		deployment_conclude(d, &look, by_whom);
@@ -126,7 +125,7 @@ mm_promote_deployment(PG_FUNCTION_ARGS)
 	by_whom = psprintf("promoted by %s", mm_session_user_name());
 	if (deployment_is_pending(&d))
 	{
-		if (all && asks_approval(&d, d.plan.step_count))
+		if (all && deployment_asks_approval(&d, d.plan.step_count))
 			refuse_unapproved(&d, d.plan.step_count);
 		deployment_start(&d, by_whom);
 		if (all && strcmp(d.status, "running") == 0)
@@ -164,7 +163,7 @@ mm_approve_step(PG_FUNCTION_ARGS)
 		deployment_wrong_state(&d, "approved");
 	if (!awaiting && d.approved_step == step)
 		ereport(NOTICE, errmsg("step %d of deployment %lld is approved already", step, (long long) d.deployment_id));
-	else if (!awaiting && !asks_approval(&d, step))
+	else if (!awaiting && !deployment_asks_approval(&d, step))
 		ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				errmsg("deployment %lld asks for no approval", (long long) d.deployment_id),
 				errdetail("Its status is %s at step %d of %d; rollout key approval is %s.", d.status, d.step,
