@@ -214,20 +214,23 @@ END;
 COMMENT ON FUNCTION model_mgr.explain_deployment(bigint) IS
 'What happened to a deployment and why, in order, with the numbers that each decision was made on; no row when unknown. Errors: 22004.';
 
-CREATE FUNCTION model_mgr.rollout_status(deployment_id bigint)
-RETURNS TABLE (metric_name text, candidate_value float8, baseline_value float8, limit_value float8, verdict text,
-               samples bigint, samples_needed bigint, next_step_at timestamptz, waiting_for text, step_samples bigint)
-AS 'MODULE_PATHNAME', 'mm_rollout_status' LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 3;
+CREATE FUNCTION model_mgr.replay_evidence(evidence jsonb) RETURNS text
+AS 'MODULE_PATHNAME', 'mm_replay_evidence' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION model_mgr.replay_evidence(jsonb) IS
+'What the rules say of the evidence of a line of explain_deployment(), computed again from its numbers alone: the same as evidence ->> ''decision'', as in ''roll_back (limit success_rate)'' or ''hold (min_requests)''. NULL for NULL. Errors: 22023 no evidence of a decision, 22P02 or 22003 malformed.';
+
+CREATE FUNCTION model_mgr.rollout_status(of_deployment bigint DEFAULT NULL)
+RETURNS TABLE (deployment_id bigint, "position" integer, rule text, metric_name text, candidate_value float8, baseline_value float8,
+               limit_value float8, verdict text, samples bigint, samples_needed bigint, sample_ratio_p_value float8,
+               next_step_at timestamptz, waiting_for text, step_samples bigint)
+AS 'MODULE_PATHNAME', 'mm_rollout_status' LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 10;
 COMMENT ON FUNCTION model_mgr.rollout_status(bigint) IS
-'How an open or baking deployment would be judged now, one row a limit; what deployment_list and canary_status show.';
+'How an open or baking deployment (NULL: each of them) would be judged now: a row for each limit, each bound of health_criteria, and each metric of the guard (rule: limit, criterion, guard; a guard''s limit_value is the edge of what is harmless, and it passes unless it convicts). deployment_list and canary_status show it.';
 
 CREATE VIEW model_mgr.deployment_list AS
 SELECT d.*, s.waiting_for, s.next_step_at, s.step_samples AS samples
 FROM model_mgr.deployment d
-LEFT JOIN LATERAL (
-    SELECT r.waiting_for, r.next_step_at, r.step_samples FROM model_mgr.rollout_status(d.deployment_id) r
-    WHERE d.status IN ('pending', 'running', 'paused', 'awaiting_approval', 'promoting') LIMIT 1
-) s ON true;
+LEFT JOIN model_mgr.rollout_status(NULL) s ON s.deployment_id = d.deployment_id AND s."position" = 1;
 COMMENT ON VIEW model_mgr.deployment_list IS
 'Deployments; of those under way also what they wait for, when time allows the next step, and the known outcomes of this step.';
 COMMENT ON COLUMN model_mgr.deployment_list.deployment_id IS 'For the verbs: promote_deployment() and so on.';
@@ -251,29 +254,30 @@ COMMENT ON COLUMN model_mgr.deployment_list.deployed_by IS 'Who deployed.';
 COMMENT ON COLUMN model_mgr.deployment_list.created_at IS 'When it was deployed.';
 COMMENT ON COLUMN model_mgr.deployment_list.step_started_at IS 'When the present step began.';
 COMMENT ON COLUMN model_mgr.deployment_list.finished_at IS 'When it ended; NULL while under way.';
-COMMENT ON COLUMN model_mgr.deployment_list.waiting_for IS 'What the next step waits for; NULL when it has ended.';
+COMMENT ON COLUMN model_mgr.deployment_list.waiting_for IS 'What the next step waits for and until when: the rollout key or verb, a colon, and plain words; NULL when it has ended.';
 COMMENT ON COLUMN model_mgr.deployment_list.next_step_at IS 'When time allows the next step; outcomes and verdict must too.';
 COMMENT ON COLUMN model_mgr.deployment_list.samples IS 'Known outcomes of the version in the present step.';
 
 CREATE VIEW model_mgr.canary_status AS
 SELECT d.deployment_id, d.model_name, d.version, d.baseline_version, d.traffic_percentage, s.metric_name, s.candidate_value,
-       s.baseline_value, s.limit_value, s.verdict, s.samples, s.samples_needed, NULL::float8 AS sample_ratio_p_value,
+       s.baseline_value, s.limit_value, s.verdict, s.samples, s.samples_needed, s.sample_ratio_p_value,
        s.next_step_at, s.waiting_for
-FROM model_mgr.deployment d CROSS JOIN LATERAL model_mgr.rollout_status(d.deployment_id) s
-WHERE d.status IN ('pending', 'running', 'paused', 'awaiting_approval', 'promoting');
-COMMENT ON VIEW model_mgr.canary_status IS 'Rollouts under way, one row a criterion: both sides'' values, the limit and the verdict now.';
+FROM model_mgr.rollout_status(NULL) s JOIN model_mgr.deployment d ON d.deployment_id = s.deployment_id
+WHERE s.rule <> 'guard'
+ORDER BY s.deployment_id, s."position";
+COMMENT ON VIEW model_mgr.canary_status IS 'Rollouts under way, one row a limit and bound of health_criteria: both sides'' values, the limit and the verdict now. rollout_status() has the guard''s numbers too.';
 COMMENT ON COLUMN model_mgr.canary_status.deployment_id IS 'The rollout.';
 COMMENT ON COLUMN model_mgr.canary_status.model_name IS 'The model.';
 COMMENT ON COLUMN model_mgr.canary_status.version IS 'The candidate.';
 COMMENT ON COLUMN model_mgr.canary_status.baseline_version IS 'What it is compared with.';
 COMMENT ON COLUMN model_mgr.canary_status.traffic_percentage IS 'Share of the candidate now, 0..100.';
-COMMENT ON COLUMN model_mgr.canary_status.metric_name IS 'Success_rate, error_rate or response_time.';
-COMMENT ON COLUMN model_mgr.canary_status.candidate_value IS 'The candidate''s value in the evaluation window; NULL without samples.';
-COMMENT ON COLUMN model_mgr.canary_status.baseline_value IS 'The baseline''s in the same window.';
-COMMENT ON COLUMN model_mgr.canary_status.limit_value IS 'What the candidate''s value is compared with.';
-COMMENT ON COLUMN model_mgr.canary_status.verdict IS 'Pass, fail, wait (too few samples) or inconclusive.';
+COMMENT ON COLUMN model_mgr.canary_status.metric_name IS 'Success_rate, error_rate, response_time, or the metric of a health criterion as it was written there.';
+COMMENT ON COLUMN model_mgr.canary_status.candidate_value IS 'The candidate''s value in the evaluation window, or since the step began when the window is too thin; NULL without samples.';
+COMMENT ON COLUMN model_mgr.canary_status.baseline_value IS 'The baseline''s in the same time.';
+COMMENT ON COLUMN model_mgr.canary_status.limit_value IS 'What the candidate''s value is compared with, in the metric''s unit; NULL: a ratio without a baseline''s value.';
+COMMENT ON COLUMN model_mgr.canary_status.verdict IS 'Pass, fail, wait (too few samples) or inconclusive (nothing to compare with).';
 COMMENT ON COLUMN model_mgr.canary_status.samples IS 'Samples of the candidate behind the value.';
 COMMENT ON COLUMN model_mgr.canary_status.samples_needed IS 'Samples from which on the verdict counts.';
-COMMENT ON COLUMN model_mgr.canary_status.sample_ratio_p_value IS 'NULL in this version.';
+COMMENT ON COLUMN model_mgr.canary_status.sample_ratio_p_value IS 'Always-valid p-value of outcomes arriving in the proportion of the shares; an alarm at 0.001 and below. 1 without requests.';
 COMMENT ON COLUMN model_mgr.canary_status.next_step_at IS 'When time allows the next step.';
-COMMENT ON COLUMN model_mgr.canary_status.waiting_for IS 'What the next step waits for.';
+COMMENT ON COLUMN model_mgr.canary_status.waiting_for IS 'What the next step waits for and until when: the rollout key or verb, a colon, and plain words.';

@@ -11,7 +11,7 @@ CREATE TABLE model_mgr.rollup_minute (
     deployment_id bigint NOT NULL,
     step integer NOT NULL,                  -- 0: outside a rollout, or warming up
     test_no bigint NOT NULL,
-    arm smallint NOT NULL,                  -- -1: not drawn
+    arm smallint NOT NULL,                  -- -1: not drawn; -2: recorded without a decision
     requests bigint NOT NULL,               -- feedback rows are no requests
     known bigint NOT NULL,                  -- outcomes whose success is known
     successes bigint NOT NULL,
@@ -135,7 +135,7 @@ FROM (SELECT pg_catalog.date_bin('1 minute', o.recorded_at - '0.000001 s'::inter
              coalesce(o.version_id, 0) AS version_id,
              model_mgr.attribution(o.version_id, o.deployment_id, o.step, coalesce(o.routed_at, o.recorded_at)) AS attribution,
              coalesce(o.test_no, 0) AS test_no,
-             coalesce(o.arm, -1::smallint) AS arm,
+             coalesce(o.arm, CASE WHEN o.request IS NULL THEN -2::smallint ELSE -1::smallint END) AS arm,
              o.txn = model_mgr.own_txn() AS own,
              pg_catalog.count(*) AS rows,
              pg_catalog.count(*) FILTER (WHERE NOT o.feedback) AS requests,

@@ -47,6 +47,7 @@ WITH routine (routine_name, kinds) AS (VALUES
     ('list_deployments', 'reader'),
     ('explain_deployment', 'reader'),
     ('rollout_status', 'reader'),
+    ('replay_evidence', 'reader'),
     -- 40_routing; a decision carries the unit's hash, which who reads observation must not be able to make
     ('route', 'app'),
     ('route_version', 'reader app'),

@@ -10,8 +10,11 @@
  * holds mm_lock_model. Called by enforcement at commit of a recording: never steps forward. True when it rolled back.
  */
 extern bool deployment_judge(int64 model_id);
-/* deployment_advance: what is due for one rollout: judge, then step, bake end, start. Called by tick(). */
+/* deployment_advance: what is due for one rollout: judge, then step, bake end, start. */
 extern bool deployment_advance(int64 deployment_id);
+/* deployment_advance_all: the same for every open or baking one, looked at together, the one not judged for longest
+ * first; starts no change after `deadline`. Returns those that changed, adds to *failed. Called by tick(). */
+extern int64 deployment_advance_all(TimestampTz deadline, int64 *failed);
 /*
  * deployment_take_back: takes a version that serves back, as a person would by rollback_model() without a target: it is
  * the candidate of the open or baking rollout, or what the last deployment brought. NULL when traffic moved, and

@@ -250,6 +250,9 @@ deployment_conclude(deployment *d, deployment_look *look, const char *by_whom)
 void
 deployment_complete(deployment *d, deployment_look *look, const char *why)
 {
+	/* Before the state changes: evidence shows what was judged. */
+	Jsonb *evidence = look ? deployment_evidence(d, look) : NULL;
+
 	d->status = "completed";
 	deployment_update(d, why);
 	deployment_route(d);
@@ -257,5 +260,5 @@ deployment_complete(deployment *d, deployment_look *look, const char *why)
 	deployment_note(d, psprintf("completed: %s", why), look, look ? ROLLOUT_SUCCESS_RATE : ROLLOUT_METRICS);
 	audit_append("complete", d->model_name, d->version,
 				 json_build(json_integer_pair("deployment_id", d->deployment_id), json_text_pair("reason", why),
-							json_object_pair("evidence", look ? deployment_evidence(d, look) : NULL)));
+							json_object_pair("evidence", evidence)));
 }

@@ -1,142 +1,48 @@
 /*
- * deployment_judge.c: looking at a rollout and doing what is due: the numbers of both sides go to the core
- * (core/rollout.c), its answer is applied here, with its evidence, in the same transaction. Called by the tick, by the
- * enforcement trigger at commit of recordings, and by promote.
+ * deployment_judge.c: doing what a look at a rollout says: the core's answer is applied here, with its evidence, in the
+ * same transaction. Called by the tick for all that are open, by the enforcement trigger at commit of recordings, and
+ * by promote.
  */
 #include "pg/deployment.h"
 
 #include <math.h>
 
-#include "utils/guc.h"
+#include "miscadmin.h"
+#include "utils/array.h"
 
-#include "pg/audit.h"
+#include "pg/alert.h"
 #include "pg/deployment_store.h"
 #include "pg/query.h"
-#include "pg/registry.h"
-#include "pg/rollup.h"
 
-static rollout_tally
-tally_of(const rollup_counts *c)
-{
-	return (rollout_tally){.requests = c->requests,
-						   .known = c->known,
-						   .successes = c->successes,
-						   .errors = c->errors,
-						   .response_time_count = c->response_time_count,
-						   .response_time_sum = c->response_time_sum};
-}
-
-void
-deployment_look_at(const deployment *d, deployment_look *look)
-{
-	rollout_state state = {.step = d->step,
-						   .started_at = d->started_at,
-						   .step_started_at = d->step_started_at,
-						   .bake_until = d->bake_until};
-	rollup_counts window;
-	rollup_counts step;
-
-	state.awaiting_since = d->awaiting_since;
-	state.approved = d->approved_step == d->step + 1;
-	state.frozen = d->frozen_until != 0;
-	memset(look, 0, sizeof(*look));
-	look->now = state.now = mm_now();
-	look->window_start = look->now - d->window_minutes * 60 * USECS_PER_SEC;
-	state.phase = deployment_phase(d);
-
-	rollup_side(d->deployment_id, d->version_id, look->window_start, d->step, &window, &step);
-	look->window = tally_of(&window);
-	look->step = tally_of(&step);
-	look->decision = rollout_decide(&d->plan, &state, &look->window, &look->step);
-}
-
-void
-deployment_look_beside(const deployment *d, deployment_look *look)
-{
-	rollup_counts window;
-	rollup_counts step;
-
-	if (d->baseline_version_id == 0)
-		return;
-	rollup_side(d->deployment_id, d->baseline_version_id, look->window_start, d->step, &window, &step);
-	look->baseline_window = tally_of(&window);
-	look->baseline_step = tally_of(&step);
-}
-
-bool
-deployment_look_at_baseline(const deployment *d, deployment_look *look)
-{
-	static query counts = QUERY(
-		"SELECT sum(r.requests)::pg_catalog.int8, sum(r.known)::pg_catalog.int8, sum(r.successes)::pg_catalog.int8,"
-		" sum(r.errors)::pg_catalog.int8, sum(r.response_time_count)::pg_catalog.int8, sum(r.response_time_sum)"
-		" FROM model_mgr.rollup_now r WHERE r.version_id = $1 AND r.bucket >= $2 AND r.bucket < $3 HAVING count(*) > 0",
-		INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID);
-	rollout_tally nothing = {0};
-
-	memset(look, 0, sizeof(*look));
-	look->now = mm_now();
-	look->window_start = look->now - d->window_minutes * 60 * USECS_PER_SEC;
-	if (query_run(&counts, int64_arg(d->baseline_version_id), time_arg(look->window_start), time_arg(look->now)) == 0)
-		return false;
-	look->window = (rollout_tally){.requests = query_int64(0, 0),
-								   .known = query_int64(0, 1),
-								   .successes = query_int64(0, 2),
-								   .errors = query_int64(0, 3),
-								   .response_time_count = query_int64(0, 4),
-								   .response_time_sum = query_float8(0, 5)};
-	for (int m = 0; m < ROLLOUT_METRICS; m++)
-		look->decision.verdicts[m] = rollout_judge(&d->plan, (rollout_metric) m, &look->window, &nothing);
-	return true;
-}
-
-/* deployment_number: a value with as many digits as tell it from its limit: never "0.95 is below 0.95". */
-char *
-deployment_number(double value, double limit)
-{
-	char *text = NULL;
-	char *other = psprintf("%g", limit);
-
-	for (int digits = 4; digits <= 17; digits++)
-	{
-		text = psprintf("%.*g", digits, value);
-		if (value == limit || strcmp(text, other) != 0)
-			break;
-	}
-	return text;
-}
-
-/* broken_reason: the broken limit in plain words with its numbers. */
-static char *
-broken_reason(const deployment *d, const deployment_look *look)
-{
-	static const struct
-	{
-		const char *name;
-		const char *side;
-		const char *unit;
-		const char *counted;
-	} words[ROLLOUT_METRICS] = {
-		[ROLLOUT_SUCCESS_RATE] = {"success rate", "below the minimum", "", "outcomes"},
-		[ROLLOUT_ERROR_RATE] = {"error rate", "above the limit", "", "requests"},
-		[ROLLOUT_RESPONSE_TIME] = {"mean response time", "above the limit", " s", "requests"},
-	};
-	rollout_metric m = look->decision.broken;
-	const rollout_verdict *v = &look->decision.verdicts[m];
-	char *when = v->stretched ? pstrdup("since the step began") : psprintf("in the last %d minutes", d->window_minutes);
-
-	return psprintf("%s %s%s is %s %g%s over %lld %s %s", words[m].name, deployment_number(v->value, v->limit),
-					words[m].unit, words[m].side, v->limit, words[m].unit, (long long) v->samples, words[m].counted,
-					when);
-}
+/* The alert of a rollout whose outcomes do not arrive. */
+#define RATIO_METRIC "sample_ratio"
 
 void
 deployment_roll_back(deployment *d, deployment_look *look)
 {
-	char *reason = broken_reason(d, look);
+	char *reason = deployment_reason(d, look);
 
 	deployment_end(d, "rolled_back", d->baseline_version_id, d->baseline_version, reason, look, true);
 	ereport(LOG, errmsg("model_mgr: deployment %lld of \"%s\" version \"%s\" rolled back: %s",
 						(long long) d->deployment_id, d->model_name, d->version, reason));
+}
+
+/* stored_wait: what is stored of a wait: its key, and whether its deadline is over. */
+static char *
+stored_wait(const deployment_look *look)
+{
+	const char *key = rollout_wait_name(look->decision.wait);
+
+	return key == NULL ? NULL : look->decision.timed_out ? psprintf("%s overdue", key) : pstrdup(key);
+}
+
+/* waits_anew: whether it waits for something else than when it was stored. */
+static bool
+waits_anew(const deployment *d, const deployment_look *look)
+{
+	char *wait = stored_wait(look);
+
+	return (wait == NULL) != (d->waiting_for == NULL) || (wait != NULL && strcmp(wait, d->waiting_for) != 0);
 }
 
 /* hold: remembers what is waited for; the diary gets a line only when that changes. */
@@ -144,24 +50,46 @@ static void
 hold(deployment *d, deployment_look *look)
 {
 	const rollout_decision *decision = &look->decision;
-	rollout_metric metric = decision->broken != ROLLOUT_METRICS ? decision->broken : ROLLOUT_SUCCESS_RATE;
-	char *what = NULL;
+	rollout_metric metric = decision->cause == ROLLOUT_CAUSE_NONE ? ROLLOUT_SUCCESS_RATE : decision->broken;
 
-	if (!deployment_wait(d, rollout_wait_name(decision->wait), decision->next_at))
+	if (!deployment_wait(d, stored_wait(look), decision->next_at))
 		return;
-	switch (decision->wait)
-	{
-		case ROLLOUT_WAIT_REQUESTS:
-			what = psprintf("holds: %lld of %lld outcomes in this step", (long long) decision->step_samples,
-							(long long) d->plan.min_requests);
-			break;
-		case ROLLOUT_WAIT_LIMITS:
-			what = psprintf("holds: %s; automatic rollback is off", broken_reason(d, look));
-			break;
-		default:
-			return;
-	}
-	deployment_note(d, what, look, metric);
+	if (decision->timed_out)
+		deployment_note(d, psprintf("overdue: %s", deployment_waits(d, look)), look, metric);
+	else if (decision->wait == ROLLOUT_WAIT_REQUESTS)
+		deployment_note(d,
+						psprintf("holds: %lld of %lld outcomes in this step", (long long) decision->step_samples,
+								 (long long) d->plan.min_requests),
+						look, metric);
+	else if (decision->wait == ROLLOUT_WAIT_LIMITS)
+		deployment_note(d, psprintf("holds: %s; automatic rollback is off", deployment_reason(d, look)), look, metric);
+	else if (decision->wait == ROLLOUT_WAIT_CRITERIA || decision->wait == ROLLOUT_WAIT_SAMPLE_RATIO ||
+			 decision->wait == ROLLOUT_WAIT_FREEZE)
+		deployment_note(d, psprintf("holds: %s", deployment_waits(d, look)), look, metric);
+}
+
+/* warn_of_ratio: one alert while outcomes of a rollout do not arrive, and a line in the diary when it begins. */
+static void
+warn_of_ratio(deployment *d, deployment_look *look)
+{
+	char *words = deployment_ratio_words(look);
+	alert_facts facts = {.kind = "rollout",
+						 .model_id = d->model_id,
+						 .version_id = d->version_id,
+						 .model_name = d->model_name,
+						 .version = d->version,
+						 .metric_name = RATIO_METRIC,
+						 .severity = "warning",
+						 .summary = words,
+						 .current_value = look->ratio.p_value,
+						 .samples = look->ratio.counted,
+						 .deployment_id = d->deployment_id,
+						 .evidence = deployment_evidence(d, look)};
+	bool fresh;
+
+	(void) alert_fire(&facts, &fresh);
+	if (fresh)
+		deployment_note(d, psprintf("warning: %s", words), look, ROLLOUT_METRICS);
 }
 
 bool
@@ -192,6 +120,8 @@ deployment_advance(int64 deployment_id)
 		return false;
 	deployment_look_at(&d, &look);
 	query_run(&judged, int64_arg(deployment_id), time_arg(look.now));
+	if (look.ratio.alarm && look.decision.cause != ROLLOUT_CAUSE_SAMPLE_RATIO)
+		warn_of_ratio(&d, &look);
 	switch (look.decision.action)
 	{
 		case ROLLOUT_HOLD:
@@ -221,4 +151,139 @@ deployment_advance(int64 deployment_id)
 			break;
 	}
 	return true;
+}
+
+/* advance: one deployment, unless somebody else holds its model. */
+static int64
+advance(int64 deployment_id)
+{
+	static query model =
+		QUERY("SELECT p.model_id FROM model_mgr.deployment_plan p WHERE p.deployment_id = $1", INT8OID);
+
+	if (query_run(&model, int64_arg(deployment_id)) == 0 || !mm_lock_model(query_int64(0, 0), false))
+		return 0;
+	return deployment_advance(deployment_id) ? 1 : 0;
+}
+
+/* What is open in a tick: those not judged for longest first; due: those where something changes. */
+typedef struct open_rollouts
+{
+	int64 *ids;
+	int count;
+	bool *due;
+} open_rollouts;
+
+/* resolve_ratio_alerts: of rollouts that have ended, or whose outcomes arrive again. */
+static void
+resolve_ratio_alerts(const deployment *d, const deployment_look *looks, int n)
+{
+	static query firing =
+		QUERY("SELECT a.alert_id, a.deployment_id, a.model_name, a.version FROM model_mgr.alert a"
+			  " WHERE a.kind = 'rollout' AND a.status = 'firing' AND a.metric_name = '" RATIO_METRIC "'");
+	static query version = QUERY("SELECT v.model_id, v.version_id FROM model_mgr.model_version v"
+								 " WHERE v.model_name = $1 AND v.version = $2",
+								 TEXTOID, TEXTOID);
+	uint64 rows = query_run(&firing);
+	struct
+	{
+		int64 deployment_id;
+		char *model_name;
+		char *version;
+	} *alerts = palloc(sizeof(*alerts) * (rows + 1));
+
+	for (uint64 i = 0; i < rows; i++)
+	{
+		alerts[i].deployment_id = query_int64(i, 1);
+		alerts[i].model_name = query_text(i, 2);
+		alerts[i].version = query_text(i, 3);
+	}
+	for (uint64 i = 0; i < rows; i++)
+	{
+		bool holds = false;
+
+		for (int k = 0; k < n; k++)
+			holds |= d[k].deployment_id == alerts[i].deployment_id && looks[k].ratio.alarm;
+		if (!holds && query_run(&version, text_arg(alerts[i].model_name), text_arg(alerts[i].version)) > 0)
+		{
+			int64 model_id = query_int64(0, 0);
+			int64 version_id = query_int64(0, 1);
+
+			if (mm_lock_model(model_id, false))
+				(void) alert_resolve("rollout", model_id, version_id, RATIO_METRIC);
+		}
+	}
+}
+
+/*
+ * look_at_all: looks at all of them in a few queries and marks those that are due; the others are noted as judged in
+ * one statement, which passes over rows that somebody has locked.
+ */
+static int64
+look_at_all(int64 argument)
+{
+	static query judged = QUERY(
+		"UPDATE model_mgr.deployment_plan p SET judged_at = $2 WHERE p.deployment_id = ANY (ARRAY("
+		" SELECT l.deployment_id FROM model_mgr.deployment_plan l WHERE l.deployment_id = ANY ($1) FOR NO KEY UPDATE SKIP LOCKED))",
+		INT8ARRAYOID, TIMESTAMPTZOID);
+	open_rollouts *open = (open_rollouts *) (intptr_t) argument;
+	deployment *d = palloc(sizeof(deployment) * (open->count + 1));
+	deployment_look *looks = palloc(sizeof(deployment_look) * (open->count + 1));
+	Datum *quiet = palloc(sizeof(Datum) * (open->count + 1));
+	int loaded = deployment_load_many(open->ids, open->count, d);
+	int quiet_count = 0;
+	int at = 0;
+
+	deployment_look_many(d, looks, loaded);
+	for (int i = 0; i < open->count; i++)
+	{
+		/* One that is gone is none of ours. */
+		open->due[i] = at < loaded && d[at].deployment_id == open->ids[i];
+		if (!open->due[i])
+			continue;
+		open->due[i] =
+			looks[at].decision.action != ROLLOUT_HOLD || waits_anew(&d[at], &looks[at]) || looks[at].ratio.alarm;
+		if (!open->due[i])
+			quiet[quiet_count++] = Int64GetDatum(open->ids[i]);
+		at++;
+	}
+	if (quiet_count > 0)
+		query_run(&judged,
+				  datum_arg(PointerGetDatum(construct_array(quiet, quiet_count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
+															TYPALIGN_DOUBLE)),
+							false),
+				  time_arg(mm_now()));
+	resolve_ratio_alerts(d, looks, loaded);
+	return 0;
+}
+
+int64
+deployment_advance_all(TimestampTz deadline, int64 *failed)
+{
+	static query find = QUERY(
+		"SELECT d.deployment_id FROM model_mgr.deployment d JOIN model_mgr.deployment_plan p ON p.deployment_id = d.deployment_id"
+		" WHERE d.status = ANY ('{pending,running,paused,awaiting_approval,promoting}'::pg_catalog.text[])"
+		" ORDER BY p.judged_at NULLS FIRST, d.deployment_id");
+	open_rollouts open = {.count = (int) query_run(&find)};
+	int64 changed = 0;
+	int64 items;
+
+	open.ids = palloc(sizeof(int64) * (open.count + 1));
+	open.due = palloc0(sizeof(bool) * (open.count + 1));
+	for (int i = 0; i < open.count; i++)
+		open.ids[i] = query_int64(i, 0);
+	/* When the look at all fails, each is looked at by itself: one that is damaged must not stop the others. */
+	if (!mm_guarded(look_at_all, (intptr_t) &open, "looking at the rollouts", &items))
+		for (int i = 0; i < open.count; i++)
+			open.due[i] = true;
+	for (int i = 0; i < open.count && GetCurrentTimestamp() < deadline; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!open.due[i])
+			continue;
+		if (mm_guarded(advance, open.ids[i], psprintf("deployment %lld", (long long) open.ids[i]), &items))
+			changed += items;
+		else
+			(*failed)++;
+	}
+	return changed;
 }

@@ -1,5 +1,5 @@
 /*
- * deployment_status.c: how a rollout stands at this moment, computed by the same look and the same core as every
+ * deployment_status.c: how rollouts stand at this moment, computed by the same look and the same core as every
  * decision, for the views. Reads only; works on a standby.
  */
 #include "pg/deployment_store.h"
@@ -11,60 +11,151 @@
 
 #include "pg/query.h"
 
-/* value_of: one side's value of a metric by the core's own rule; NaN without samples. */
-static double
-value_of(const deployment *d, rollout_metric m, const rollout_tally *window, const rollout_tally *step)
+/* One row of the answer, but for what is the same in all of a rollout's. */
+typedef struct status_row
 {
-	return rollout_judge(&d->plan, m, window, step).value;
+	const char *rule;
+	const char *metric_name;
+	double candidate; /* NaN: none, as in the others */
+	double baseline;
+	double limit;
+	rollout_outcome outcome;
+	int64 samples;
+	int64 samples_needed;
+} status_row;
+
+static Datum
+number(double value, bool *isnull)
+{
+	*isnull = isnan(value);
+	return Float8GetDatum(value);
 }
 
-/* put: one criterion. */
 static void
-put(ReturnSetInfo *set, const deployment *d, const deployment_look *look, rollout_metric m)
+put(ReturnSetInfo *set, const deployment *d, const deployment_look *look, int position, const status_row *row)
+{
+	bool pending = deployment_is_pending(d);
+	Datum values[14];
+	bool nulls[14] = {false};
+
+	values[0] = Int64GetDatum(d->deployment_id);
+	values[1] = Int32GetDatum(position);
+	values[2] = CStringGetTextDatum(row->rule);
+	values[3] = CStringGetTextDatum(row->metric_name);
+	values[4] = number(row->candidate, &nulls[4]);
+	values[5] = number(row->baseline, &nulls[5]);
+	values[6] = number(row->limit, &nulls[6]);
+	values[7] = CStringGetTextDatum(rollout_outcome_name(row->outcome));
+	values[8] = Int64GetDatum(row->samples);
+	values[9] = Int64GetDatum(row->samples_needed);
+	values[10] = number(look->ratio.p_value, &nulls[10]);
+	values[11] = TimestampTzGetDatum(look->decision.next_at);
+	nulls[11] = pending && d->plan.start_at == 0;
+	values[12] = CStringGetTextDatum(deployment_waits(d, look));
+	values[13] = Int64GetDatum(look->decision.step_samples);
+	tuplestore_putvalues(set->setResult, set->setDesc, values, nulls);
+}
+
+/* limit_row: one of the three limits. */
+static status_row
+limit_row(const deployment *d, const deployment_look *look, rollout_metric m)
 {
 	const rollout_verdict *v = &look->decision.verdicts[m];
-	double baseline = value_of(d, m, &look->baseline_window, &look->baseline_step);
-	const char *wait = rollout_wait_name(look->decision.wait);
-	Datum values[10];
-	bool nulls[10] = {false};
+	/* The baseline's value by the core's own rule. */
+	double baseline = rollout_judge(&d->plan, m, &look->baseline_window, &look->baseline_step).value;
 
-	values[0] = CStringGetTextDatum(rollout_metric_name(m));
-	values[1] = Float8GetDatum(v->value);
-	nulls[1] = isnan(v->value);
-	values[2] = Float8GetDatum(baseline);
-	nulls[2] = isnan(baseline);
-	values[3] = Float8GetDatum(v->limit);
-	values[4] = CStringGetTextDatum(rollout_outcome_name(v->outcome));
-	values[5] = Int64GetDatum(v->samples);
-	values[6] = Int64GetDatum(v->samples_needed);
-	values[7] = TimestampTzGetDatum(look->decision.next_at);
-	/* Everything is there: the next tick acts. */
-	values[8] = CStringGetTextDatum(wait ? wait : "tick");
-	values[9] = Int64GetDatum(look->decision.step_samples);
-	tuplestore_putvalues(set->setResult, set->setDesc, values, nulls);
+	return (status_row){"limit",    rollout_metric_name(m), v->value, baseline, v->limit, v->outcome,
+						v->samples, v->samples_needed};
+}
+
+/* criterion_row: one bound of health_criteria. */
+static status_row
+criterion_row(const deployment *d, const deployment_look *look, int i)
+{
+	const rollout_verdict *v = &look->decision.criteria[i];
+	const rollout_value *baseline = NULL;
+
+	if (look->measured)
+		baseline = v->stretched ? &look->measured[i].baseline_step : &look->measured[i].baseline_window;
+	return (status_row){"criterion", d->criterion_metrics[i],
+						v->value,    baseline && baseline->samples > 0 ? baseline->value : NAN,
+						v->limit,    v->outcome,
+						v->samples,  v->samples_needed};
+}
+
+/* guard_row: what the guard has of one metric; it passes unless it convicts. */
+static status_row
+guard_row(const deployment_look *look, rollout_metric m)
+{
+	const guard_evidence *e = &look->guard.metrics[m];
+	bool fails = look->guard.convict && look->guard.worst == m;
+
+	return (status_row){"guard",
+						rollout_metric_name(m),
+						e->candidate,
+						e->baseline,
+						e->baseline + e->margin,
+						fails ? ROLLOUT_FAIL : ROLLOUT_PASS,
+						e->samples_candidate,
+						0};
+}
+
+/* find: the rollouts asked for that are open or baking. */
+static int
+find(bool all, int64 deployment_id, deployment **out)
+{
+	static query open =
+		QUERY("SELECT d.deployment_id FROM model_mgr.deployment d WHERE ($1 IS NULL OR d.deployment_id = $1)"
+			  " AND d.status = ANY ('{pending,running,paused,awaiting_approval,promoting}'::pg_catalog.text[])"
+			  " ORDER BY d.deployment_id",
+			  INT8OID);
+	int n = (int) query_run(&open, all ? null_arg() : int64_arg(deployment_id));
+	int64 *ids = palloc(sizeof(int64) * (n + 1));
+
+	for (int i = 0; i < n; i++)
+		ids[i] = query_int64(i, 0);
+	*out = palloc(sizeof(deployment) * (n + 1));
+	return n > 0 ? deployment_load_many(ids, n, *out) : 0;
 }
 
 MM_FUNCTION(mm_rollout_status);
 
-/* mm_rollout_status(deployment_id bigint): one row a criterion of an open or baking deployment, none for others. */
+/* mm_rollout_status(deployment_id bigint): a row for each rule of an open or baking deployment, NULL: of each. */
 Datum
 mm_rollout_status(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
-	deployment d;
-	deployment_look look;
+	deployment *d;
+	deployment_look *looks;
 	mm_scope scope;
+	int n;
 
 	InitMaterializedSRF(fcinfo, 0);
-	if (PG_ARGISNULL(0))
-		return (Datum) 0;
 	scope = mm_enter();
-	if (deployment_load(PG_GETARG_INT64(0), &d) && (deployment_is_open(&d) || deployment_is_baking(&d)))
+	n = find(PG_ARGISNULL(0), PG_ARGISNULL(0) ? 0 : PG_GETARG_INT64(0), &d);
+	looks = palloc(sizeof(deployment_look) * (n + 1));
+	if (n > 0)
+		deployment_look_many(d, looks, n);
+	for (int i = 0; i < n; i++)
 	{
-		deployment_look_at(&d, &look);
-		deployment_look_beside(&d, &look);
+		status_row row;
+		int position = 0;
+
 		for (int m = 0; m < ROLLOUT_METRICS; m++)
-			put(set, &d, &look, (rollout_metric) m);
+		{
+			row = limit_row(&d[i], &looks[i], (rollout_metric) m);
+			put(set, &d[i], &looks[i], ++position, &row);
+		}
+		for (int k = 0; k < d[i].plan.criterion_count; k++)
+		{
+			row = criterion_row(&d[i], &looks[i], k);
+			put(set, &d[i], &looks[i], ++position, &row);
+		}
+		for (int m = 0; d[i].guarded && m < ROLLOUT_METRICS; m++)
+		{
+			row = guard_row(&looks[i], (rollout_metric) m);
+			put(set, &d[i], &looks[i], ++position, &row);
+		}
 	}
 	mm_leave(scope);
 	return (Datum) 0;

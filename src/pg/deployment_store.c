@@ -1,6 +1,6 @@
 /*
- * deployment_store.c: rollouts in their tables: reading one, storing its transitions, its diary (deployment_event)
- * with the evidence, and telling the routing. Decisions are made elsewhere. The public row is model_mgr.deployment,
+ * deployment_store.c: rollouts in their tables: reading them, storing their transitions, their diary
+ * (deployment_event), and telling the routing. Decisions are made elsewhere. The public row is model_mgr.deployment,
  * the machinery's side of it model_mgr.deployment_plan.
  */
 #include "pg/deployment_store.h"
@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "access/xact.h"
+#include "utils/array.h"
 
 #include "pg/event.h"
 #include "pg/query.h"
@@ -69,8 +70,46 @@ deployment_is_baking(const deployment *d)
 	return is(d->status, "promoting");
 }
 
-bool
-deployment_load(int64 deployment_id, deployment *out)
+/* read_row: row `row` of the query of deployment_load_many. */
+static void
+read_row(uint64 row, deployment *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->deployment_id = query_int64(row, 0);
+	out->model_id = query_int64(row, 1);
+	out->version_id = query_int64(row, 2);
+	out->baseline_version_id = query_int64(row, 3);
+	out->model_name = query_text(row, 4);
+	out->version = query_text(row, 5);
+	out->baseline_version = query_text(row, 6);
+	out->strategy = query_text(row, 7);
+	out->status = query_text(row, 8);
+	out->traffic_percentage = query_float8(row, 9);
+	out->step = query_int32(row, 10);
+	out->window_minutes = query_int32(row, 11);
+	out->bucket_key = query_text(row, 12);
+	out->waiting_for = query_text(row, 13);
+	out->deployed_by = query_text(row, 14);
+	out->rollout = query_jsonb(row, 15);
+	out->step_started_at = query_time(row, 16);
+	out->started_at = query_time(row, 17);
+	out->bake_until = query_time(row, 18);
+	out->health_criteria = query_jsonb(row, 23);
+	out->test_id = query_text(row, 24);
+	out->awaiting_since = query_time(row, 25);
+	out->approved_step = query_int32(row, 26);
+	out->frozen_until = query_time(row, 27);
+	out->plan.auto_rollback = query_bool(row, 19);
+	out->plan.limits[ROLLOUT_SUCCESS_RATE] = query_float8(row, 20);
+	out->plan.limits[ROLLOUT_ERROR_RATE] = query_float8(row, 21);
+	out->plan.limits[ROLLOUT_RESPONSE_TIME] = query_float8(row, 22);
+	deployment_plan_read(out->rollout, out->strategy, &out->plan);
+	deployment_health_parse(out->health_criteria, &out->plan, &out->criterion_metrics);
+	out->guarded = deployment_plan_guard(out->rollout, out->margins);
+}
+
+int
+deployment_load_many(const int64 *deployment_ids, int n, deployment *out)
 {
 	static query find = QUERY(
 		"SELECT d.deployment_id, p.model_id, p.version_id, p.baseline_version_id, d.model_name, d.version,"
@@ -78,46 +117,31 @@ deployment_load(int64 deployment_id, deployment *out)
 		" p.bucket_key, p.waiting_for, d.deployed_by, d.rollout, d.step_started_at, p.started_at, p.bake_until,"
 		" d.auto_rollback_enabled, d.rollback_min_success_rate, d.rollback_threshold_error_rate,"
 		" d.rollback_threshold_response_time, d.health_criteria, d.test_id, p.awaiting_since, p.approved_step, f.frozen_until"
-		" FROM model_mgr.deployment d JOIN model_mgr.deployment_plan p ON p.deployment_id = d.deployment_id"
+		" FROM pg_catalog.unnest($1) WITH ORDINALITY k (deployment_id, n)"
+		" JOIN model_mgr.deployment d ON d.deployment_id = k.deployment_id JOIN model_mgr.deployment_plan p ON p.deployment_id = d.deployment_id"
 		" LEFT JOIN model_mgr.deployment_freeze f ON f.model_id = p.model_id AND f.frozen_until > $2"
-		" WHERE d.deployment_id = $1",
-		INT8OID, TIMESTAMPTZOID);
+		" ORDER BY k.n",
+		INT8ARRAYOID, TIMESTAMPTZOID);
 
-	if (query_run(&find, int64_arg(deployment_id), time_arg(mm_now())) == 0)
-		return false;
-	memset(out, 0, sizeof(*out));
-	out->deployment_id = query_int64(0, 0);
-	out->model_id = query_int64(0, 1);
-	out->version_id = query_int64(0, 2);
-	out->baseline_version_id = query_int64(0, 3);
-	out->model_name = query_text(0, 4);
-	out->version = query_text(0, 5);
-	out->baseline_version = query_text(0, 6);
-	out->strategy = query_text(0, 7);
-	out->status = query_text(0, 8);
-	out->traffic_percentage = query_float8(0, 9);
-	out->step = query_int32(0, 10);
-	out->window_minutes = query_int32(0, 11);
-	out->bucket_key = query_text(0, 12);
-	out->waiting_for = query_text(0, 13);
-	out->deployed_by = query_text(0, 14);
-	out->rollout = query_jsonb(0, 15);
-	out->step_started_at = query_time(0, 16);
-	out->started_at = query_time(0, 17);
-	out->bake_until = query_time(0, 18);
-	out->health_criteria = query_jsonb(0, 23);
-	out->test_id = query_text(0, 24);
-	out->awaiting_since = query_time(0, 25);
-	out->approved_step = query_int32(0, 26);
-	out->frozen_until = query_time(0, 27);
-	out->plan.auto_rollback = query_bool(0, 19);
-	out->plan.limits[ROLLOUT_SUCCESS_RATE] = query_float8(0, 20);
-	out->plan.limits[ROLLOUT_ERROR_RATE] = query_float8(0, 21);
-	out->plan.limits[ROLLOUT_RESPONSE_TIME] = query_float8(0, 22);
-	deployment_plan_read(out->rollout, out->strategy, &out->plan);
-	deployment_health_parse(out->health_criteria, &out->plan, &out->criterion_metrics);
-	out->guarded = deployment_plan_guard(out->rollout, out->margins);
-	return true;
+	Datum *ids = palloc(sizeof(Datum) * (n + 1));
+	uint64 rows;
+
+	for (int i = 0; i < n; i++)
+		ids[i] = Int64GetDatum(deployment_ids[i]);
+	rows = query_run(
+		&find,
+		datum_arg(PointerGetDatum(construct_array(ids, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)),
+				  false),
+		time_arg(mm_now()));
+	for (uint64 row = 0; row < rows; row++)
+		read_row(row, &out[row]);
+	return (int) rows;
+}
+
+bool
+deployment_load(int64 deployment_id, deployment *out)
+{
+	return deployment_load_many(&deployment_id, 1, out) == 1;
 }
 
 void
@@ -225,66 +249,18 @@ deployment_store_bake(const deployment *d)
 	query_run(&set, int64_arg(d->deployment_id), d->bake_until ? time_arg(d->bake_until) : null_arg());
 }
 
-/* tally_json: the counts of one side, as the core took them. */
-static Jsonb *
-tally_json(const rollout_tally *t)
+/* The numbers of a line of the diary. */
+typedef struct line
 {
-	return json_build(json_integer_pair("requests", t->requests), json_integer_pair("known", t->known),
-					  json_integer_pair("successes", t->successes), json_integer_pair("errors", t->errors),
-					  json_integer_pair("response_time_count", t->response_time_count),
-					  json_number_pair("response_time_sum", t->response_time_sum));
-}
-
-static Jsonb *
-verdict_json(const rollout_verdict *v)
-{
-	Jsonb *interval = isnan(v->low) ? NULL
-									: json_build(json_number_pair("low", v->low), json_number_pair("high", v->high),
-												 json_number_pair("level", 0.95), json_text_pair("method", "wilson"));
-
-	return json_build(json_text_pair("verdict", rollout_outcome_name(v->outcome)), json_number_pair("value", v->value),
-					  json_number_pair("limit", v->limit), json_integer_pair("samples", v->samples),
-					  json_integer_pair("samples_needed", v->samples_needed),
-					  json_text_pair("counted", v->stretched ? "since the step began" : "in the window"),
-					  json_object_pair("interval", interval));
-}
-
-/* deployment_evidence: everything a decision was made on: feeding it to rollout_decide again gives the same answer. */
-Jsonb *
-deployment_evidence(const deployment *d, deployment_look *look)
-{
-	const rollout_verdict *v = look->decision.verdicts;
-	Jsonb *verdicts;
-	Jsonb *window;
-	Jsonb *candidate;
-	Jsonb *baseline;
-
-	if (look->evidence)
-		return look->evidence;
-	deployment_look_beside(d, look);
-	verdicts = json_build(json_object_pair("success_rate", verdict_json(&v[ROLLOUT_SUCCESS_RATE])),
-						  json_object_pair("error_rate", verdict_json(&v[ROLLOUT_ERROR_RATE])),
-						  json_object_pair("response_time", verdict_json(&v[ROLLOUT_RESPONSE_TIME])));
-	window = json_build(json_time_pair("from", look->window_start), json_time_pair("to", look->now),
-						json_integer_pair("minutes", d->window_minutes));
-	candidate = json_build(json_object_pair("window", tally_json(&look->window)),
-						   json_object_pair("step", tally_json(&look->step)));
-	baseline = json_build(json_object_pair("window", tally_json(&look->baseline_window)),
-						  json_object_pair("step", tally_json(&look->baseline_step)));
-
-	look->evidence = json_build(
-		json_object_pair("window", window), json_object_pair("verdicts", verdicts),
-		json_object_pair("candidate", candidate), json_object_pair("baseline", baseline),
-		json_integer_pair("step", d->step), json_text_pair("status", d->status),
-		json_time_pair("started_at", d->started_at), json_time_pair("step_started_at", d->step_started_at),
-		d->bake_until ? json_time_pair("bake_until", d->bake_until) : json_text_pair("bake_until", NULL),
-		json_boolean_pair("auto_rollback_enabled", d->plan.auto_rollback), json_object_pair("rollout", d->rollout));
-	return look->evidence;
-}
+	const char *metric_name;
+	double value; /* NaN: none, as for the limit */
+	double limit;
+	int64 samples; /* -1: none */
+} line;
 
 /* append: one row of the diary. */
 static void
-append(const deployment *d, const char *what, const char *metric_name, const rollout_verdict *v, const Jsonb *evidence)
+append(const deployment *d, const char *what, const line *numbers, const Jsonb *evidence)
 {
 	static query add = QUERY(
 		"INSERT INTO model_mgr.deployment_event (deployment_id, \"time\", status, traffic_percentage, what, metric_name,"
@@ -292,23 +268,43 @@ append(const deployment *d, const char *what, const char *metric_name, const rol
 		INT8OID, TIMESTAMPTZOID, TEXTOID, FLOAT8OID, TEXTOID, TEXTOID, FLOAT8OID, FLOAT8OID, INT8OID, JSONBOID);
 
 	query_run(&add, int64_arg(d->deployment_id), time_arg(mm_now()), text_arg(d->status),
-			  float8_arg(d->traffic_percentage), text_arg(what), text_arg(metric_name),
-			  v && !isnan(v->value) ? float8_arg(v->value) : null_arg(), v ? float8_arg(v->limit) : null_arg(),
-			  v ? int64_arg(v->samples) : null_arg(), jsonb_arg(evidence));
+			  float8_arg(d->traffic_percentage), text_arg(what), text_arg(numbers->metric_name),
+			  isnan(numbers->value) ? null_arg() : float8_arg(numbers->value),
+			  isnan(numbers->limit) ? null_arg() : float8_arg(numbers->limit),
+			  numbers->samples < 0 ? null_arg() : int64_arg(numbers->samples), jsonb_arg(evidence));
+}
+
+static line
+verdict_line(const char *metric_name, const rollout_verdict *v)
+{
+	return (line){metric_name, v->value, v->limit, v->samples};
 }
 
 void
 deployment_note(const deployment *d, const char *what, deployment_look *look, rollout_metric metric)
 {
-	const rollout_verdict *v = look && metric != ROLLOUT_METRICS ? &look->decision.verdicts[metric] : NULL;
+	line numbers = {NULL, NAN, NAN, -1};
 
-	append(d, what, v ? rollout_metric_name(metric) : NULL, v, look ? deployment_evidence(d, look) : NULL);
+	if (look && metric != ROLLOUT_METRICS)
+		numbers = verdict_line(rollout_metric_name(metric), &look->decision.verdicts[metric]);
+	else if (look && look->decision.cause == ROLLOUT_CAUSE_CRITERION)
+		numbers = verdict_line(d->criterion_metrics[look->decision.criterion],
+							   &look->decision.criteria[look->decision.criterion]);
+	else if (look && look->decision.cause == ROLLOUT_CAUSE_GUARD && look->guard.worst != ROLLOUT_METRICS)
+	{
+		const guard_evidence *e = &look->guard.metrics[look->guard.worst];
+
+		/* The limit is the edge of what is harmless. */
+		numbers =
+			(line){rollout_metric_name(look->guard.worst), e->candidate, e->baseline + e->margin, e->samples_candidate};
+	}
+	append(d, what, &numbers, look ? deployment_evidence(d, look) : NULL);
 }
 
 void
 deployment_note_evidence(const deployment *d, const char *what, const char *metric_name, const Jsonb *evidence)
 {
-	append(d, what, metric_name, NULL, evidence);
+	append(d, what, &(line){metric_name, NAN, NAN, -1}, evidence);
 }
 
 void

@@ -52,21 +52,39 @@ typedef struct deployment
 	guard_margin margins[ROLLOUT_METRICS];
 } deployment;
 
-/* A look at a rollout: the numbers of both sides and what the core says of them. */
+/* One step of both sides, as the guard takes it, and how many of its requests were drawn by lot. */
+typedef struct deployment_stratum
+{
+	int32 step;
+	guard_stratum counts;
+	int64 drawn_candidate;
+	int64 drawn_baseline;
+} deployment_stratum;
+
+/* A look at a rollout: the facts, and what the core says of them. */
 typedef struct deployment_look
 {
 	TimestampTz now;
 	TimestampTz window_start;
+	rollout_state state;
 	rollout_tally window;
 	rollout_tally step;
-	rollout_tally baseline_window;
+	rollout_tally baseline_window; /* for evidence and views */
 	rollout_tally baseline_step;
+	int stratum_count;
+	deployment_stratum *strata;
+	rollout_measured *measured; /* one a criterion; NULL: none */
+
+	guard_verdict guard;
+	guard_sample_ratio ratio;
 	rollout_decision decision;
 	Jsonb *evidence; /* made on first use, before the state changes */
 } deployment_look;
 
 /* deployment_store.c */
 extern bool deployment_load(int64 deployment_id, deployment *out);
+/* deployment_load_many: those of n that exist, in this order; returns how many. */
+extern int deployment_load_many(const int64 *deployment_ids, int n, deployment *out);
 /* deployment_time: as diaries write it, in UTC. */
 extern char *deployment_time(TimestampTz time);
 /* deployment_load_locked: takes the model's lock, then reads; 42704 when there is no such deployment. */
@@ -88,7 +106,8 @@ extern void deployment_update(const deployment *d, const char *reason);
 extern bool deployment_wait(deployment *d, const char *waiting_for, TimestampTz next_at);
 /* deployment_store_bake: stores bake_until alone. */
 extern void deployment_store_bake(const deployment *d);
-/* deployment_note: appends to the diary. look may be NULL; verdict metric ROLLOUT_METRICS: no number of its own. */
+/* deployment_note: appends to the diary. look may be NULL; metric ROLLOUT_METRICS: the numbers of the criterion or
+ * guard that is the look's cause, else none. */
 extern void deployment_note(const deployment *d, const char *what, deployment_look *look, rollout_metric metric);
 /* deployment_note_evidence: the same with evidence of the caller's. */
 extern void deployment_note_evidence(const deployment *d, const char *what, const char *metric_name,
@@ -100,8 +119,19 @@ extern void deployment_emit(const deployment *d, const char *what, const Jsonb *
 extern void deployment_route(const deployment *d);
 /* deployment_row: the public row as a composite that outlives mm_leave. */
 extern Datum deployment_row(int64 deployment_id);
+
+/* deployment_evidence.c */
 /* deployment_evidence: everything the decision was made on; made once a look. */
 extern Jsonb *deployment_evidence(const deployment *d, deployment_look *look);
+
+/* deployment_words.c */
+/* deployment_reason: the cause of a rollback, or of what would be one, in plain words with its numbers. */
+extern char *deployment_reason(const deployment *d, const deployment_look *look);
+/* deployment_waits: what is waited for and until when: the rollout key or verb, a colon, plain words. */
+extern char *deployment_waits(const deployment *d, const deployment_look *look);
+extern char *deployment_ratio_words(const deployment_look *look);
+/* deployment_number: a value with as many digits as tell it from its limit. */
+extern char *deployment_number(double value, double limit);
 
 /* deployment_plan.c: the rollout keys. */
 /* deployment_plan_parse: checks a rollout argument, fills *plan but for limits and criteria, and returns the effective
@@ -128,14 +158,17 @@ extern const Jsonb *deployment_plan_test(const Jsonb *rollout);
  * 22P02, 22023, 22003, 54000. For stored ones too. */
 extern void deployment_health_parse(const Jsonb *health, rollout_plan *plan, const char ***metrics);
 
-/* deployment_judge.c */
+/* deployment_look.c */
 extern void deployment_look_at(const deployment *d, deployment_look *look);
-/* deployment_look_beside: adds the baseline's numbers, which decide nothing yet: for evidence and views only. */
-extern void deployment_look_beside(const deployment *d, deployment_look *look);
+/* deployment_look_many: the same at n rollouts, in a few queries. */
+extern void deployment_look_many(const deployment *d, deployment_look *looks, int n);
+/* deployment_decide: guard, sample ratio and decision from the facts in *look. Touches no table. */
+extern void deployment_decide(const deployment *d, deployment_look *look);
 /* deployment_look_at_baseline: the baseline's own window against the limits; false when nothing is recorded. */
 extern bool deployment_look_at_baseline(const deployment *d, deployment_look *look);
-extern char *deployment_number(double value, double limit);
-/* deployment_roll_back: what a broken limit leads to. */
+
+/* deployment_judge.c */
+/* deployment_roll_back: what the look's cause leads to. */
 extern void deployment_roll_back(deployment *d, deployment_look *look);
 /*
  * deployment_apply.c: one function a rollout_action of the core; each is the whole transition. by_whom as in "promoted

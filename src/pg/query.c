@@ -8,6 +8,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "common/shortest_dec.h"
 #include "utils/datum.h"
 #include "utils/fmgrprotos.h"
 #include "utils/json.h"
@@ -229,6 +230,18 @@ push_value(JsonbParseState **state, const json_pair *pair)
 			{
 				value.type = jbvNumeric;
 				value.val.numeric = DatumGetNumeric(DirectFunctionCall1(float8_numeric, Float8GetDatum(pair->number)));
+			}
+			break;
+		case JSON_EXACT:
+			if (isfinite(pair->number))
+			{
+				/* By way of text: the server's cast rounds to 15 digits. */
+				char digits[DOUBLE_SHORTEST_DECIMAL_LEN];
+
+				double_to_shortest_decimal_buf(pair->number, digits);
+				value.type = jbvNumeric;
+				value.val.numeric = DatumGetNumeric(DirectFunctionCall3(
+					numeric_in, CStringGetDatum(digits), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
 			}
 			break;
 		case JSON_INTEGER:

@@ -83,6 +83,7 @@ typedef struct json_pair
 	{
 		JSON_TEXT,
 		JSON_NUMBER,
+		JSON_EXACT,
 		JSON_INTEGER,
 		JSON_BOOLEAN,
 		JSON_OBJECT,
@@ -96,6 +97,8 @@ typedef struct json_pair
 
 #define json_text_pair(k, v) ((json_pair){.key = (k), .type = JSON_TEXT, .text = (v)})
 #define json_number_pair(k, v) ((json_pair){.key = (k), .type = JSON_NUMBER, .number = (v)})
+/* json_exact_pair: with every digit, so that reading it gives the same number again; json_number_pair rounds to 15. */
+#define json_exact_pair(k, v) ((json_pair){.key = (k), .type = JSON_EXACT, .number = (v)})
 #define json_integer_pair(k, v) ((json_pair){.key = (k), .type = JSON_INTEGER, .integer = (v)})
 #define json_boolean_pair(k, v) ((json_pair){.key = (k), .type = JSON_BOOLEAN, .integer = (v)})
 #define json_object_pair(k, v) ((json_pair){.key = (k), .type = JSON_OBJECT, .object = (v)})

@@ -1,6 +1,5 @@
 /*
- * rollup.c: folds observations into minute and hour rollups, each row exactly once, and reads what a rollout's sides
- * did.
+ * rollup.c: folds observations into minute and hour rollups, each row exactly once.
  *
  * rollup_state holds a watermark: the snapshot (next_txn, in_progress) as of which every visible row is folded. A fold
  * is one statement, so the rows it reads, the snapshot it stores and the rollups it writes belong together:
@@ -41,9 +40,6 @@
 
 /* The smallest row has 60 bytes, its pointer included. */
 #define MAX_ROWS_A_PAGE (BLCKSZ / 60)
-
-/* A window that cuts off less of a minute than this has it whole: clockwork is never punctual. */
-#define SLACK USECS_PER_SEC
 
 /* Block ranges to summarise a fold, at about 0.4 ms each: at a commit, and on the tick's time. */
 #define SUMMARIZE_FEW 8
@@ -258,65 +254,4 @@ rollup_advance_hours(TimestampTz deadline)
 	} while (GetCurrentTimestamp() < deadline);
 	AtEOXact_GUC(true, level);
 	return rows;
-}
-
-/* read_counts: six columns from `column` on. */
-static void
-read_counts(int column, rollup_counts *out)
-{
-	out->requests = query_int64(0, column);
-	out->known = query_int64(0, column + 1);
-	out->successes = query_int64(0, column + 2);
-	out->errors = query_int64(0, column + 3);
-	out->response_time_count = query_int64(0, column + 4);
-	out->response_time_sum = out->response_time_count > 0 ? query_float8(0, column + 5) : 0;
-}
-
-/* Six sums over the rows r that meet a condition, and the columns of one part of r: it counts for the window, for the
- * step, or for both. */
-#define SIDE_SUMS(condition)                                                                                           \
-	"pg_catalog.sum(r.requests) FILTER (WHERE " condition ")::bigint,"                                                 \
-	" pg_catalog.sum(r.known) FILTER (WHERE " condition ")::bigint,"                                                   \
-	" pg_catalog.sum(r.successes) FILTER (WHERE " condition ")::bigint,"                                               \
-	" pg_catalog.sum(r.errors) FILTER (WHERE " condition ")::bigint,"                                                  \
-	" pg_catalog.sum(r.response_time_count) FILTER (WHERE " condition ")::bigint,"                                     \
-	" pg_catalog.sum(r.response_time_sum) FILTER (WHERE " condition ")"
-#define SIDE_PART(relation, in_window, in_step)                                                                        \
-	"SELECT t.version_id, t.deployment_id, t.step, t.bucket, t.requests, t.known, t.successes, t.errors,"              \
-	" t.response_time_count, t.response_time_sum, " in_window " AS in_window, " in_step " AND t.step >= $4 AS in_step" \
-	" FROM model_mgr." relation " t WHERE "
-
-/*
- * side: the window is read from the minutes, the step, which may be older than minutes are kept, from hours and the
- * minutes that no hour holds. Rows not folded come from rollup_pending, not through rollup_now, so that only this
- * version's are summed. Nothing that counts arrived before the rollout began; the buckets before are not looked at.
- * What is stamped ahead of now counts when its time has come.
- */
-/* clang-format off */
-#define SINCE_BEGUN(bin)                                                                                               \
-	"t.bucket >= (SELECT pg_catalog.date_bin('1 " bin "', p.started_at - '0.000001 s'::interval,"                      \
-	" '2000-01-01 00:00:00+00') FROM model_mgr.deployment_plan p WHERE p.deployment_id = $1)"
-static query side = QUERY(
-	"SELECT " SIDE_SUMS("r.in_window") ", " SIDE_SUMS("r.in_step") " FROM ("
-	SIDE_PART("rollup_minute", "t.bucket >= $3", "t.bucket >= " HOURS_UNTIL)
-	SINCE_BEGUN("minute") " AND t.bucket >= least($3, " HOURS_UNTIL ")"
-	" UNION ALL " SIDE_PART("rollup_hour", "false", "true") SINCE_BEGUN("hour")
-	" UNION ALL " SIDE_PART("rollup_pending", "t.bucket >= $3", "true") SINCE_BEGUN("minute") ") r"
-	" WHERE r.version_id = $2 AND r.deployment_id = $1 AND r.step > 0 AND r.bucket < $5",
-	INT8OID, INT8OID, TIMESTAMPTZOID, INT4OID, TIMESTAMPTZOID);
-/* clang-format on */
-
-void
-rollup_side(int64 deployment_id, int64 version_id, TimestampTz since, int32 step, rollup_counts *window,
-			rollup_counts *from_step)
-{
-	int level = rollup_plan_for_history();
-
-	query_run(&side, int64_arg(deployment_id), int64_arg(version_id), time_arg(since - SLACK), int32_arg(step),
-			  time_arg(mm_now()));
-	if (window)
-		read_counts(0, window);
-	if (from_step)
-		read_counts(6, from_step);
-	AtEOXact_GUC(true, level);
 }

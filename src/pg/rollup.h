@@ -7,16 +7,30 @@
 
 #include "pg/mm.h"
 
-/* Counts and sums of one side of a rollout over some time. A mean is sum / count. */
-typedef struct rollup_counts
+#include "core/guard.h"
+#include "core/rollout.h"
+
+/* What one side of a rollout did in one of its steps. */
+typedef struct rollup_step
 {
-	int64 requests;
-	int64 known; /* outcomes whose success is known */
-	int64 successes;
-	int64 errors;
-	int64 response_time_count;
-	double response_time_sum;
-} rollup_counts;
+	int32 step;
+	rollout_tally window;
+	rollout_tally whole; /* since the rollout began */
+	guard_side compared; /* of that: drawn by lot or credited by name; pins and segments are not */
+	int64 drawn;         /* requests of that whose decision says that they were drawn */
+} rollup_step;
+
+/* A question, and its answer: the steps in which anything is recorded, in their order. */
+typedef struct rollup_side
+{
+	int64 deployment_id;
+	int64 version_id;
+	TimestampTz since; /* the window's beginning */
+	TimestampTz began; /* the rollout's */
+	bool pairs;        /* a shadow: every request is compared */
+	int count;
+	rollup_step *steps;
+} rollup_side;
 
 /* rollup_plan_for_history: a new settings level, to be left by AtEOXact_GUC(true, level), in which the block-range
  * indexes are used whatever the statistics say: a table filled in bulk and not analysed yet must not be read whole. */
@@ -34,13 +48,11 @@ extern int64 rollup_advance_hours(TimestampTz deadline);
 extern TimestampTz rollup_minutes_kept(void);
 
 /*
- * rollup_side: outcomes of one version in one rollout, requests routed since it began (warm-up excluded), own rows of
- * this transaction included.
- *   window: arrived in minutes that begin at `since` (or less than a second before) or later; step: routed in that step
- *   or a later one.
+ * rollup_read_sides: outcomes of versions in rollouts, requests routed since these began (warm-up excluded), own rows
+ * of this transaction included, in one query whatever n is. The window holds what arrived in minutes that begin at
+ * `since` (or less than a second before) or later.
  */
-extern void rollup_side(int64 deployment_id, int64 version_id, TimestampTz since, int32 step, rollup_counts *window,
-						rollup_counts *from_step);
+extern void rollup_read_sides(rollup_side *sides, int n);
 
 /* rollup_summarize: summarises up to `limit` block ranges of the indexes on txn that have filled up: of the partitions
  * in use and one other, or of all; never waits. */

@@ -56,44 +56,12 @@ hours(int64 argument)
 	return rows < 0 ? 0 : rows;
 }
 
-/* advance: one deployment, unless somebody else holds its model. */
-static int64
-advance(int64 deployment_id)
-{
-	static query model =
-		QUERY("SELECT p.model_id FROM model_mgr.deployment_plan p WHERE p.deployment_id = $1", INT8OID);
-
-	if (query_run(&model, int64_arg(deployment_id)) == 0 || !mm_lock_model(query_int64(0, 0), false))
-		return 0;
-	return deployment_advance(deployment_id) ? 1 : 0;
-}
-
-/* deployments: every open or baking one, the one not judged for longest first. Returns those that changed. */
 static int64
 deployments(int64 argument)
 {
-	static query due = QUERY(
-		"SELECT d.deployment_id FROM model_mgr.deployment d JOIN model_mgr.deployment_plan p ON p.deployment_id = d.deployment_id"
-		" WHERE d.status = ANY ('{pending,running,paused,awaiting_approval,promoting}'::pg_catalog.text[])"
-		" ORDER BY p.judged_at NULLS FIRST, d.deployment_id");
 	ticking *tick = (ticking *) (intptr_t) argument;
-	uint64 count = query_run(&due);
-	int64 *ids = palloc(sizeof(int64) * (count + 1));
-	int64 changed = 0;
 
-	for (uint64 i = 0; i < count; i++)
-		ids[i] = query_int64(i, 0);
-	for (uint64 i = 0; i < count && GetCurrentTimestamp() - tick->start < DEPLOYMENTS_UNTIL; i++)
-	{
-		int64 items;
-
-		CHECK_FOR_INTERRUPTS();
-		if (mm_guarded(advance, ids[i], psprintf("deployment %lld", (long long) ids[i]), &items))
-			changed += items;
-		else
-			tick->failed++;
-	}
-	return changed;
+	return deployment_advance_all(tick->start + DEPLOYMENTS_UNTIL, &tick->failed);
 }
 
 static int64

@@ -102,7 +102,7 @@ SELECT pg_temp.canary('manual', automatic => false);
 SELECT pg_temp.outcomes('manual', '2', 200, 100);
 SELECT pg_temp.at('2026-01-01 00:10:00+00');
 SELECT is(pg_temp.tick() || ' ' || pg_temp.tick(), '0 0', 'nothing moves');
-SELECT is((SELECT waiting_for FROM model_mgr.deployment_list WHERE model_name = 'manual' AND version = '2'), 'limits', 'it waits for the limits');
+SELECT is((SELECT split_part(waiting_for, ':', 1) FROM model_mgr.deployment_list WHERE model_name = 'manual' AND version = '2'), 'limits', 'it waits for the limits');
 SELECT is((SELECT count(*) FROM model_mgr.explain_deployment(pg_temp.newest('manual')) WHERE what LIKE 'holds:%'), 1::bigint, 'said once in the diary');
 SELECT is((SELECT watched FROM model_mgr.routing WHERE model_name = 'manual'), false, 'recordings need not look');
 
@@ -110,7 +110,7 @@ SELECT is((SELECT watched FROM model_mgr.routing WHERE model_name = 'manual'), f
 SELECT pg_temp.canary('warm', '{"warmup_seconds": 300}');
 SELECT pg_temp.outcomes('warm', '2', 200, 0);
 SELECT is(pg_temp.tick(), 0::bigint, '200 failures while warming up');
-SELECT is((SELECT waiting_for FROM model_mgr.deployment_list WHERE model_name = 'warm' AND version = '2'), 'warmup_seconds', 'it warms up');
+SELECT is((SELECT split_part(waiting_for, ':', 1) FROM model_mgr.deployment_list WHERE model_name = 'warm' AND version = '2'), 'warmup_seconds', 'it warms up');
 SELECT pg_temp.at('2026-01-01 00:05:00+00');
 SELECT pg_temp.outcomes('warm', '2', 100, 100);
 SELECT is(pg_temp.tick(), 0::bigint, 'not judged afterwards either');
@@ -174,4 +174,10 @@ FROM (SELECT m.key AS metric, m.value AS verdict, (c ->> 'known')::numeric AS n,
     CROSS JOIN LATERAL (SELECT e.evidence -> 'candidate' -> CASE m.value ->> 'counted' WHEN 'in the window' THEN 'window' ELSE 'step' END AS c) x) r
 WHERE n > 0;
 SELECT cmp_ok((SELECT count(*) FROM model_mgr.deployment_event e WHERE e.evidence ? 'verdicts'), '>', 10::bigint, 'of more than ten decisions');
+SELECT is(model_mgr.replay_evidence(e.evidence), e.evidence ->> 'decision', 'the core says the same again: ' || (e.evidence ->> 'decision'))
+FROM model_mgr.deployment_event e WHERE e.evidence ? 'verdicts' ORDER BY e.deployment_event_id;
+SELECT isnt(model_mgr.replay_evidence(jsonb_set(e.evidence, '{candidate,window,successes}', '120')), e.evidence ->> 'decision', 'other numbers, another verdict')
+FROM model_mgr.deployment_event e WHERE e.deployment_id = pg_temp.newest('success') AND e.status = 'rolled_back';
+SELECT is(pg_temp.code($$SELECT model_mgr.replay_evidence('{}')$$), '22023', 'no evidence');
+SELECT is(pg_temp.code($$SELECT model_mgr.replay_evidence('[]')$$), '22023', 'none at all');
 SELECT * FROM finish();

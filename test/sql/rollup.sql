@@ -6,7 +6,7 @@ SELECT no_plan();
 CREATE FUNCTION pg_temp.fold() RETURNS bigint LANGUAGE sql AS $$ SELECT model_mgr.maintenance_run('fold') $$;
 -- truth: the rollups as a plain GROUP BY over every row has them; deployments and steps as the rows carry them.
 CREATE VIEW pg_temp.truth AS
-SELECT date_bin('1 minute', recorded_at - interval '1 microsecond', '2000-01-01 00:00:00+00') AS bucket, coalesce(version_id, 0) AS version_id, coalesce(test_no, 0) AS test_no, coalesce(arm, -1) AS arm,
+SELECT date_bin('1 minute', recorded_at - interval '1 microsecond', '2000-01-01 00:00:00+00') AS bucket, coalesce(version_id, 0) AS version_id, coalesce(test_no, 0) AS test_no, coalesce(arm, CASE WHEN request IS NULL THEN -2 ELSE -1 END) AS arm,
        count(*) FILTER (WHERE NOT feedback) AS requests, count(success) AS known, count(*) FILTER (WHERE success) AS successes,
        count(error_type) FILTER (WHERE NOT feedback) AS errors, count(response_time) AS response_time_count, round(coalesce(sum(response_time), 0)::numeric, 6) AS response_time_sum,
        count(confidence) AS confidence_count, round(coalesce(sum(confidence), 0)::numeric, 6) AS confidence_sum, count(cost) AS cost_count, round(coalesce(sum(cost), 0)::numeric, 6) AS cost_sum,
