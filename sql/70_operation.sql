@@ -136,12 +136,74 @@ $run$;
 COMMENT ON PROCEDURE model_mgr.run(float8) IS
 'Drives tick() each second, work() each minute and maintain() each hour for so many seconds (0 to 315360000; 0: one round), in place of pg_cron. Errors: 2D000 inside a transaction, 22003 out of range.';
 
+-- As run(), but for one deployment; what a pipeline asks is whether it has reached its users for good.
+CREATE PROCEDURE model_mgr.wait_for_deployment(deployment_id bigint, timeout_seconds float8 DEFAULT 600) LANGUAGE plpgsql AS $wait$
+DECLARE
+    allowed pg_catalog.float8 := coalesce(timeout_seconds, 600);
+    ends pg_catalog.timestamptz;
+    seen model_mgr.deployment;
+    ticked pg_catalog.bool := false;
+    waits_for pg_catalog.text;
+    due pg_catalog.timestamptz;
+BEGIN
+    -- A path set for the transaction is gone after its commit; each one sets it again before an operator is used.
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    IF deployment_id IS NULL THEN
+        RAISE EXCEPTION USING errcode = '22004', message = 'argument "deployment_id" must not be null',
+            detail = 'The argument has no default.', hint = 'open_deployment(model_name) finds the rollout under way; list_deployments() shows all.';
+    END IF;
+    IF allowed = 'NaN' OR allowed < 0 OR allowed > 315360000 THEN
+        RAISE EXCEPTION USING errcode = '22003', message = '"timeout_seconds" is out of range',
+            detail = pg_catalog.format('The value %s is outside 0 to 315360000.', allowed), hint = 'Pass a value in that range.';
+    END IF;
+    ends := pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => allowed);
+    LOOP
+        SELECT d.* INTO seen FROM model_mgr.get_deployment(wait_for_deployment.deployment_id) d;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION USING errcode = '42704', message = pg_catalog.format('deployment %s does not exist', deployment_id),
+                detail = 'No deployment has this id.', hint = 'list_deployments() shows all; open_deployment(model_name) finds the running one.';
+        END IF;
+        COMMIT;     -- also when there is nothing to wait for, so that a caller's transaction is always refused
+        -- Right after each COMMIT: each round sees what others commit, whatever the session's default is.
+        SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        EXIT WHEN seen.status = ANY ('{completed,rolled_back,aborted,failed}') OR (ticked AND pg_catalog.clock_timestamp() >= ends);
+        IF ticked THEN
+            PERFORM pg_catalog.pg_sleep(least(1.0, extract(epoch FROM ends - pg_catalog.clock_timestamp())));
+            COMMIT;
+            SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+        END IF;
+        PERFORM model_mgr.tick();
+        COMMIT;
+        CALL model_mgr.work();
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        ticked := true;
+    END LOOP;
+    IF seen.status = 'completed' THEN
+        RETURN;
+    END IF;
+    IF seen.status = ANY ('{rolled_back,aborted,failed}') THEN
+        RAISE EXCEPTION USING errcode = '55000', message = pg_catalog.format('deployment %s of model "%s" did not complete', deployment_id, seen.model_name),
+            detail = pg_catalog.format('Version "%s" is %s: %s.', seen.version, CASE WHEN seen.status = 'rolled_back' THEN 'rolled back' ELSE seen.status END,
+                coalesce(nullif(pg_catalog.rtrim(seen.status_reason, '.'), ''), 'no reason was given')),
+            hint = pg_catalog.format('explain_deployment(%s) tells each step with its numbers.', deployment_id);
+    END IF;
+    SELECT l.waiting_for, l.next_step_at INTO waits_for, due FROM model_mgr.deployment_list l WHERE l.deployment_id = wait_for_deployment.deployment_id;
+    RAISE EXCEPTION USING errcode = '55000', message = pg_catalog.format('deployment %s has not ended in %s s', deployment_id, allowed),
+        detail = pg_catalog.format('Version "%s" of model "%s" is %s at %s %% of traffic, step %s%s%s.', seen.version, seen.model_name, seen.status,
+            seen.traffic_percentage, seen.step, '; it waits for ' || waits_for, '; due at ' || due),
+        hint = 'Wait again, with a larger timeout_seconds, or see canary_status; promote_deployment() takes the next step now.';
+END
+$wait$;
+COMMENT ON PROCEDURE model_mgr.wait_for_deployment(bigint, float8) IS
+'Returns when a deployment has completed, its bake included; drives tick() and work() meanwhile, about once a second, and commits each round. timeout_seconds: 0 to 315360000 of real time (NULL: 600; 0: one round). Errors: 55000 the time ran out, or it ended rolled_back, aborted or failed (the DETAIL says which and why), 42704 unknown deployment, 2D000 inside a transaction.';
+
 CREATE FUNCTION model_mgr.start(tick_schedule text DEFAULT '* * * * *')
 RETURNS TABLE (job_name text, schedule text, database text, note text)
 AS 'MODULE_PATHNAME', 'mm_start' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 3;
 COMMENT ON FUNCTION model_mgr.start(text) IS
-'Makes the pg_cron jobs that drive this database (tick, work each minute, maintain hourly), owned by and run as the caller; again is harmless and shows how the last runs went. Errors: 0A000 no pg_cron here, 22023 bad schedule, 42501 missing rights.';
+'Makes the pg_cron jobs that drive this database (tick, work each minute, maintain hourly), owned by and run as the caller; again is harmless and shows how the last runs went. Errors: 0A000 no pg_cron here, 22023 bad schedule, 42501 missing rights, 25006 on a standby.';
 
 CREATE FUNCTION model_mgr.stop() RETURNS integer
 AS 'MODULE_PATHNAME', 'mm_stop' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION model_mgr.stop() IS 'Removes the jobs that start() made; how many there were. Errors: 0A000 no pg_cron here.';
+COMMENT ON FUNCTION model_mgr.stop() IS 'Removes the jobs that start() made; how many there were. Errors: 0A000 no pg_cron here, 42501 missing rights, 25006 on a standby.';

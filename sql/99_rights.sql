@@ -192,6 +192,7 @@ WITH routine (routine_name, kinds) AS (VALUES
     ('work_interrupted', 'operator'),
     ('maintain', 'operator'),
     ('run', 'operator'),
+    ('wait_for_deployment', 'operator'),
     ('start', 'operator'),
     ('stop', 'operator'),
     ('model_mgr_version', 'reader app'),

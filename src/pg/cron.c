@@ -6,6 +6,7 @@
  */
 #include "pg/mm.h"
 
+#include "access/xlog.h"
 #include "catalog/namespace.h"
 #include "commands/dbcommands.h"
 #include "common/hashfn.h"
@@ -104,12 +105,24 @@ require_cron(void)
 			home, quote_literal_cstr(job_name(&jobs[0])), jobs[0].command, quote_literal_cstr(database)));
 }
 
-/* require_rights: what a job needs of the role that it will run as. */
+/* require_primary: 25006 on a standby, which nothing but its primary can change; before all other complaints, since
+ * what they ask for cannot be done there either. */
 static void
-require_rights(void)
+require_primary(void)
+{
+	if (RecoveryInProgress())
+		ereport(
+			ERROR, errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION), errmsg("jobs of pg_cron cannot be changed on a standby"),
+			errdetail("This server is in recovery."),
+			errhint(
+				"Do it on the primary: the jobs come here with everything else, and begin to run when this server is promoted."));
+}
+
+/* require_schema: 42501 when the caller may not use pg_cron. */
+static void
+require_schema(void)
 {
 	static query schema = QUERY("SELECT pg_catalog.has_schema_privilege('cron', 'USAGE')");
-	static query routine = QUERY("SELECT pg_catalog.has_function_privilege($1::pg_catalog.text, 'EXECUTE')", TEXTOID);
 	const char *user = GetUserNameFromId(GetUserId(), false);
 
 	query_run(&schema);
@@ -117,6 +130,16 @@ require_rights(void)
 		ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for schema cron"),
 				errdetail("Role \"%s\" may not use pg_cron.", user),
 				errhint("GRANT USAGE ON SCHEMA cron TO %s;", quote_identifier(user)));
+}
+
+/* require_rights: what a job needs of the role that it will run as. */
+static void
+require_rights(void)
+{
+	static query routine = QUERY("SELECT pg_catalog.has_function_privilege($1::pg_catalog.text, 'EXECUTE')", TEXTOID);
+	const char *user = GetUserNameFromId(GetUserId(), false);
+
+	require_schema();
 	for (int i = 0; i < lengthof(jobs); i++)
 	{
 		query_run(&routine, text_arg(jobs[i].routine));
@@ -212,6 +235,7 @@ mm_start(PG_FUNCTION_ARGS)
 	int level;
 
 	InitMaterializedSRF(fcinfo, 0);
+	require_primary();
 	level = enter();
 	require_cron();
 	require_rights();
@@ -239,9 +263,12 @@ mm_stop(PG_FUNCTION_ARGS)
 	static query drop =
 		QUERY("SELECT cron.unschedule(j.jobid) FROM cron.job j WHERE j.jobname::pg_catalog.text = $1", TEXTOID);
 	int32 removed = 0;
-	int level = enter();
+	int level;
 
+	require_primary();
+	level = enter();
 	require_cron();
+	require_schema();
 	for (int i = 0; i < lengthof(jobs); i++)
 		removed += (int32) query_run(&drop, text_arg(job_name(&jobs[i])));
 	leave(level);

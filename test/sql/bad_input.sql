@@ -92,7 +92,7 @@ INSERT INTO bad (code, statement) SELECT '22004', s FROM unnest(ARRAY[
     $$SELECT record_performance(NULL, '1.0.0', '{}')$$, $$SELECT record_performance('m', NULL, '{}')$$, $$SELECT record_performance('m', '1.0.0', NULL)$$,
     $$SELECT get_current_metrics(NULL, '1.0.0')$$, $$SELECT get_current_metrics('m', NULL)$$, $$SELECT get_performance_trends('m', NULL)$$, $$SELECT get_model_comparison(NULL)$$,
     $$SELECT record_outcome(NULL, true)$$, $$SELECT record_feedback(NULL, true)$$, $$SELECT record_outcomes(NULL)$$,
-    $$CALL run(NULL)$$
+    $$CALL run(NULL)$$, $$CALL wait_for_deployment(NULL)$$
     ]) s;
 
 -- A number out of range, NaN, infinity.
@@ -119,7 +119,7 @@ INSERT INTO bad (code, statement) SELECT '22003', s FROM unnest(ARRAY[
     $$SELECT get_current_metrics('m', '1.0.0', 0)$$, $$SELECT get_performance_trends('m', '1.0.0', 0)$$, $$SELECT get_performance_trends('m', '1.0.0', 24, 1)$$,
     $$SELECT get_performance_trends('m', '1.0.0', 24, 0)$$, $$SELECT get_model_comparison('m', '{1.0.0}', -1)$$,
     $$SELECT bucket('k', 'u', 0)$$, $$SELECT bucket('k', 'u', -1)$$,
-    $$CALL run(-1)$$
+    $$CALL run(-1)$$, $$CALL wait_for_deployment(:ended, -1)$$, $$CALL wait_for_deployment(:ended, 'NaN')$$, $$CALL wait_for_deployment(:ended, 'Infinity')$$
     ]) s;
 INSERT INTO bad (code, statement) SELECT '22003', format('SELECT deploy_model_version(''m'', ''2.0.0'', %s)', a)
 FROM unnest(ARRAY['traffic_percentage => -1', 'traffic_percentage => 101', 'traffic_percentage => ''NaN''', 'traffic_percentage => ''Infinity''',
@@ -190,6 +190,7 @@ INSERT INTO bad (code, statement) VALUES ('42602', $$SELECT setup_roles('')$$), 
 
 -- Unknown things: what acts says so.
 INSERT INTO bad (code, statement) SELECT '42704', s FROM unnest(ARRAY[
+    $$CALL wait_for_deployment(987654)$$,
     $$SELECT set_alias('none', 'a', '1.0.0')$$, $$SELECT set_alias('m', 'a', '9.9.9')$$,
     $$SELECT tag_model_version('none', '1.0.0', '{a}')$$, $$SELECT tag_model_version('m', '9.9.9', '{a}')$$, $$SELECT tag_model_version('m', '@none', '{a}')$$,
     $$SELECT update_model_version('m', '9.9.9', 'd')$$, $$SELECT archive_model_version('m', '9.9.9')$$, $$SELECT mark_version_ready('m', '9.9.9')$$,
@@ -254,12 +255,12 @@ INSERT INTO bad (code, statement) VALUES
 INSERT INTO bad (code, statement) VALUES ('54000', $$DO 'BEGIN FOR i IN 1..1001 LOOP PERFORM model_mgr.pin_unit(''n'', i::text, ''1.0.0''); END LOOP; END'$$),
     ('54000', $$DO 'BEGIN FOR i IN 1..101 LOOP PERFORM model_mgr.set_segment(''n'', i::text, ''{"a": 1}'', ''1.0.0''); END LOOP; END'$$);
 
-SELECT count(*) + 36 AS planned FROM bad \gset
+SELECT count(*) + 37 AS planned FROM bad \gset
 SELECT plan(:planned::integer);
 SELECT * FROM pg_temp.run_all();
 
 -- Inside a transaction the server itself refuses what commits; tick() wants READ COMMITTED.
-SELECT pg_temp.refused('2D000', s, true) FROM unnest(ARRAY['CALL work()', 'CALL maintain()', 'CALL run(1)']) s;
+SELECT pg_temp.refused('2D000', s, true) FROM unnest(ARRAY['CALL work()', 'CALL maintain()', 'CALL run(1)', 'CALL wait_for_deployment(' || :ended || ')']) s;
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT pg_temp.refused('25000', 'SELECT * FROM tick()');
 COMMIT;

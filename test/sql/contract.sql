@@ -160,8 +160,9 @@ SELECT is_empty($$SELECT p.function_name, p.provolatile FROM present p JOIN cont
 SELECT set_eq($$SELECT relation_name, columns FROM contract_row$$,
     $$SELECT r.relation_name, (SELECT string_agg(a.attname, ', ' ORDER BY a.attnum) FROM pg_attribute a
         WHERE a.attrelid = ('model_mgr.' || r.relation_name)::regclass AND a.attnum > 0 AND NOT a.attisdropped) FROM contract_row r$$, 'rows have exactly their columns, in order');
-SELECT set_eq($$SELECT function_name, prokind::text, arguments FROM present WHERE function_name IN ('work', 'maintain', 'run')$$,
-    $$VALUES ('work', 'p', ''), ('maintain', 'p', ''), ('run', 'p', 'seconds float8')$$, 'procedures');
+SELECT set_eq($$SELECT function_name, prokind::text, arguments FROM present WHERE function_name IN ('work', 'maintain', 'run', 'wait_for_deployment')$$,
+    $$VALUES ('work', 'p', ''), ('maintain', 'p', ''), ('run', 'p', 'seconds float8'),
+    ('wait_for_deployment', 'p', 'deployment_id bigint, timeout_seconds float8 = 600')$$, 'procedures');
 SELECT set_eq($$SELECT name, setting, context FROM pg_settings WHERE name LIKE 'model\_mgr.%'$$,
     $$VALUES ('model_mgr.clock', '', 'superuser'), ('model_mgr.default_deployment_strategy', 'canary', 'user'),
     ('model_mgr.enforcement', 'on', 'superuser'), ('model_mgr.perf_monitor_anomaly_sensitivity', '2', 'user'), ('model_mgr.perf_monitor_interval_seconds', '60', 'user'),
