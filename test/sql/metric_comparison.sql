@@ -68,6 +68,12 @@ SELECT ok(NOT EXISTS (SELECT FROM (SELECT v.key AS version, m.key AS metric_name
        OR (j.value->>'better')::boolean IS DISTINCT FROM c.better), 'as JSON: the same, by version and name');
 SELECT is(pg_temp.code(s), '22003', s) FROM unnest(ARRAY[$$SELECT * FROM model_mgr.get_model_comparison('m', '{1}', 0)$$, $$SELECT * FROM model_mgr.get_model_comparison('m', '{1}', 2161)$$]) s;
 SELECT is(pg_temp.code(s), '22004', s) FROM unnest(ARRAY[$$SELECT * FROM model_mgr.get_model_comparison(NULL)$$, $$SELECT * FROM model_mgr.get_model_comparison('m', '{1,NULL}')$$]) s;
+-- The same numbers as the tests give on the same counts, to the last digit.
+SELECT pg_temp.make_model('exact', '1', '2');
+SELECT pg_temp.outcomes('exact', '1', 20, 19), pg_temp.outcomes('exact', '2', 20, 18);
+SELECT results_eq($$SELECT difference, ci_low, ci_high, p_value FROM model_mgr.get_model_comparison('exact', '{1,2}') WHERE metric_name = 'success_rate' AND version = '2'$$,
+    $$SELECT effect, ci_low, ci_high, p_value FROM model_mgr.two_proportion_z_test(19, 20, 18, 20) WHERE effect = -0.05$$, 'exactly the test that suits it');
+
 -- What was only reported has a mean and no spread: the difference alone.
 SELECT pg_temp.make_model('r', '1', '2');
 SELECT model_mgr.record_performance('r', '1', '{"success_rate": 0.9, "accuracy": 0.5}');
