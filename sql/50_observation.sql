@@ -17,7 +17,8 @@ CREATE TABLE model_mgr.rollup_state (
     in_progress bigint[] NOT NULL DEFAULT '{}',
     folded_at timestamptz,
     pages bigint NOT NULL DEFAULT 0,        -- of all partitions when the last fold began: tells a small backlog without reading it
-    hours_until timestamptz NOT NULL DEFAULT '-infinity'   -- minutes before are in the hours too; a multiple of 15 minutes
+    hours_until timestamptz NOT NULL DEFAULT '-infinity',  -- minutes before are in the hours too; a multiple of 15 minutes
+    minutes_from timestamptz NOT NULL DEFAULT '-infinity'  -- minutes before are in the hours alone, or about to be; a whole hour
 );
 COMMENT ON TABLE model_mgr.rollup_state IS 'Era and watermark of the rollups: one row that counts, the oldest.';
 
@@ -128,9 +129,12 @@ DECLARE
     task pg_catalog.text;
 BEGIN
     COMMIT;     -- first of all, so that a caller's transaction is refused whether there is work or not
+    -- Right after each COMMIT: the fold needs it, and what is dropped must be looked at as it is, whatever the session's default is.
+    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     tasks := ARRAY(SELECT model_mgr.maintenance_tasks());
-    COMMIT;
     FOREACH task IN ARRAY tasks LOOP
+        COMMIT;
+        SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
         BEGIN
             PERFORM model_mgr.maintenance_run(task);
         EXCEPTION WHEN OTHERS THEN

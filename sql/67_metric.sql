@@ -132,8 +132,10 @@ COMMENT ON FUNCTION model_mgr.get_model_comparison_json(text, text[], integer) I
 CREATE FUNCTION model_mgr.metric_minutes_since() RETURNS timestamptz
 LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    SELECT LEAST(pg_catalog.date_bin('01:00:00'::interval, LEAST(model_mgr.clock_time(), pg_catalog.now())
+    SELECT LEAST(GREATEST(pg_catalog.date_bin('01:00:00'::interval, LEAST(model_mgr.clock_time(), pg_catalog.now())
                    - pg_catalog.make_interval(hours => pg_catalog.current_setting('model_mgr.perf_monitor_retention_hours')::integer - 1), '2000-01-01 00:00:00+00'),
+                   -- however long they are kept now, what was dropped before is gone
+                   CASE WHEN s.minutes_from <= LEAST(model_mgr.clock_time(), pg_catalog.now()) THEN s.minutes_from END),
                  pg_catalog.date_bin('01:00:00'::interval, s.hours_until, '2000-01-01 00:00:00+00'))
     FROM model_mgr.rollup_state s ORDER BY s.installed_at LIMIT 1;
 END;

@@ -14,6 +14,7 @@
 
 #include "pg/metric_internal.h"
 #include "pg/query.h"
+#include "pg/rollup.h"
 
 /* put: one minute. */
 static void
@@ -87,9 +88,7 @@ mm_detect_anomalies(PG_FUNCTION_ARGS)
 		PG_ARGISNULL(2) ? ANOMALY_SENSITIVITY : anomaly_check_sensitivity("detect_anomalies", PG_GETARG_FLOAT8(2));
 	TimestampTz now = mm_now();
 	TimestampTz until = now - ((now % USECS_PER_MINUTE) + USECS_PER_MINUTE) % USECS_PER_MINUTE;
-	TimestampTz kept = Min(now, GetCurrentTimestamp()) - (int64) guc_monitor_retention_hours * USECS_PER_HOUR;
-	/* from the first minute that is kept whole: before it hours may be all there is */
-	TimestampTz since = metric_floor(kept, USECS_PER_MINUTE) + USECS_PER_MINUTE;
+	TimestampTz since;
 	const char *name = metric_canonical(metric_name);
 	MemoryContext context;
 	MemoryContext old;
@@ -100,6 +99,8 @@ mm_detect_anomalies(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	scope = mm_enter();
+	/* from the first minute that is kept whole: before it hours may be all there is */
+	since = metric_floor(rollup_minutes_kept(), USECS_PER_MINUTE) + USECS_PER_MINUTE;
 	count = query_run(&versions, text_arg(model_name));
 	ids = palloc(sizeof(int64) * (count + 1));
 	texts = palloc(sizeof(char *) * (count + 1));

@@ -338,6 +338,9 @@ finish(feed *f, TimestampTz until)
 		{
 			feed_stream *s = &v->streams[k];
 
+			/* Of a version without new minutes: nothing else would bring it back, and its alert would fire for ever. */
+			if (s->lost && GetCurrentTimestamp() < f->deadline - TELLING)
+				restart(f, v, until);
 			if (s->lost)
 				continue;
 			if (anomaly_stream_ends(&s->state, until))

@@ -188,8 +188,7 @@ ceiling(TimestampTz at, int64 width)
 static void
 find_span(const metric_question *q, span *s)
 {
-	/* A clock set into the future has not deleted anything. */
-	TimestampTz kept = Min(mm_now(), GetCurrentTimestamp()) - (int64) guc_monitor_retention_hours * USECS_PER_HOUR;
+	TimestampTz kept = rollup_minutes_kept();
 	TimestampTz first = metric_floor(q->since, USECS_PER_MINUTE) + USECS_PER_MINUTE; /* end of the minute of since */
 	TimestampTz last = metric_floor(q->until, USECS_PER_MINUTE);                     /* beginning of that of until */
 	bool old = q->since < kept;

@@ -184,7 +184,7 @@ prune_default(TimestampTz limit)
 }
 
 /*
- * minutes_kept: minutes before are dropped. They stay as long as an open rollout's evaluation window may need them,
+ * minutes_kept: minutes before may be dropped. They stay as long as an open rollout's evaluation window may need them,
  * however short perf_monitor_retention_hours is.
  */
 static TimestampTz
@@ -196,7 +196,7 @@ minutes_kept(void)
 	TimestampTz now = Min(mm_now(), GetCurrentTimestamp());
 
 	query_run(&window);
-	return Min(rollup_minutes_kept(), now - (query_int64(0, 0) + 1) * USECS_PER_MINUTE);
+	return Min(rollup_minutes_due(), now - (query_int64(0, 0) + 1) * USECS_PER_MINUTE);
 }
 
 /* oldest_minute: the first minute that is still there, `kept` when there is none. What is very old goes with the first
@@ -211,17 +211,17 @@ oldest_minute(TimestampTz kept)
 	return query_isnull(0, 0) ? kept : Max(query_time(0, 0), kept - MOST_PIECES * MINUTES_PIECE);
 }
 
-/* prune_minutes: those before a time that the hours hold. */
+/* prune_minutes: those before a time, of those that are given up: a reader may count on all others. */
 static int64
 prune_minutes(const char *before)
 {
 	static query minutes =
 		QUERY("DELETE FROM model_mgr.rollup_minute r WHERE r.bucket < least($1::pg_catalog.timestamptz, $2,"
-			  " (SELECT s.hours_until FROM model_mgr.rollup_state s ORDER BY s.installed_at LIMIT 1))",
+			  " (SELECT s.minutes_from FROM model_mgr.rollup_state s ORDER BY s.installed_at LIMIT 1))",
 			  TEXTOID, TIMESTAMPTZOID);
 	static query metrics =
 		QUERY("DELETE FROM model_mgr.rollup_metric_minute r WHERE r.bucket < least($1::pg_catalog.timestamptz, $2,"
-			  " (SELECT s.hours_until FROM model_mgr.rollup_state s ORDER BY s.installed_at LIMIT 1))",
+			  " (SELECT s.minutes_from FROM model_mgr.rollup_state s ORDER BY s.installed_at LIMIT 1))",
 			  TEXTOID, TIMESTAMPTZOID);
 	query_arg kept = time_arg(minutes_kept());
 
@@ -404,6 +404,7 @@ mm_maintenance_tasks(PG_FUNCTION_ARGS)
 		add_task(result->setResult, result->setDesc, "lower fence");
 	/* In pieces, so that none is a long transaction; the last one also for what the fold is yet to write. */
 	kept = minutes_kept();
+	add_task(result->setResult, result->setDesc, "give up minutes");
 	for (TimestampTz at = oldest_minute(kept); at < kept; at += MINUTES_PIECE)
 		add_task(result->setResult, result->setDesc, psprintf("prune minutes %s", moment(at)));
 	add_task(result->setResult, result->setDesc, psprintf("prune minutes %s", moment(kept)));
@@ -460,6 +461,11 @@ run_task(const char *task)
 		int64 rows = rollup_advance_hours(GetCurrentTimestamp() + HOURS_BUDGET);
 
 		return Max(rows, 0);
+	}
+	if (strcmp(task, "give up minutes") == 0)
+	{
+		rollup_give_up_minutes(minutes_kept());
+		return 0;
 	}
 	if (strncmp(task, "prune minutes ", 14) == 0)
 		return prune_minutes(task + 14);

@@ -144,12 +144,25 @@ backlog_fits(int64 limit, int64 pages)
 #define HOURS_UNTIL "(SELECT t.hours_until FROM model_mgr.rollup_state t ORDER BY t.installed_at LIMIT 1)"
 #define THE_STATE " WHERE s.installed_at = (SELECT pg_catalog.min(t.installed_at) FROM model_mgr.rollup_state t)"
 
+/* Late rows go to the minutes that are still there whole: those of a time that has dropped none yet, such as after a
+ * clock was set back, are told by $3. */
+#define MINUTES_FROM                                                                                                   \
+	"(SELECT CASE WHEN t.minutes_from > '-infinity' AND t.minutes_from <= $4 THEN t.minutes_from ELSE $3 END"          \
+	" FROM model_mgr.rollup_state t ORDER BY t.installed_at LIMIT 1)"
+
+/* now_at_most: a clock set into the future must not delete the past. */
+static TimestampTz
+now_at_most(void)
+{
+	return Min(mm_now(), GetCurrentTimestamp());
+}
+
 int64
 rollup_fold(int64 max_rows)
 {
 	static query fold = QUERY(
 		"WITH pending AS MATERIALIZED (SELECT *, p.bucket < " HOURS_UNTIL " AS to_hour,"
-		"  p.bucket >= " HOURS_UNTIL " OR p.bucket >= $3 AS to_minute"
+		"  p.bucket >= " HOURS_UNTIL " OR p.bucket >= " MINUTES_FROM " AS to_minute"
 		"  FROM model_mgr.rollup_pending p WHERE NOT p.own),"
 		" custom AS (SELECT p.bucket, p.version_id, p.deployment_id, p.step, p.test_no, p.arm, p.to_hour, p.to_minute,"
 		"  m.metric_name, m.count, m.sum, m.last_at, m.values FROM pending p, pg_catalog.unnest(p.custom) m),"
@@ -169,7 +182,7 @@ rollup_fold(int64 max_rows)
 		"  folded_at = pg_catalog.clock_timestamp(), pages = $2" THE_STATE ")"
 		" SELECT coalesce(pg_catalog.sum(p.rows), 0)::bigint,"
 		" (SELECT t.system_identifier FROM model_mgr.rollup_state t ORDER BY t.installed_at LIMIT 1) FROM pending p",
-		INT8OID, INT8OID, TIMESTAMPTZOID);
+		INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID);
 	/* Apart, since a statement that names these columns makes every session read its era and plan again. */
 	static query adopt =
 		QUERY("UPDATE model_mgr.rollup_state s SET era = ($1 >> 48)::integer, system_identifier = $2" THE_STATE,
@@ -186,7 +199,8 @@ rollup_fold(int64 max_rows)
 	pages = pages_now();
 	if (max_rows <= 0 || backlog_fits(max_rows, pages))
 	{
-		query_run(&fold, int64_arg(txn_key()), int64_arg(pages), time_arg(rollup_minutes_kept()));
+		query_run(&fold, int64_arg(txn_key()), int64_arg(pages), time_arg(rollup_minutes_due()),
+				  time_arg(now_at_most()));
 		folded = query_int64(0, 0);
 		if (query_int64(0, 1) != (int64) GetSystemIdentifier())
 			query_run(&adopt, int64_arg(txn_key()), int64_arg((int64) GetSystemIdentifier()));
@@ -196,10 +210,36 @@ rollup_fold(int64 max_rows)
 }
 
 TimestampTz
+rollup_minutes_due(void)
+{
+	return now_at_most() - guc_monitor_retention_hours * USECS_PER_HOUR;
+}
+
+TimestampTz
 rollup_minutes_kept(void)
 {
-	/* A clock set into the future must not delete the past. */
-	return Min(mm_now(), GetCurrentTimestamp()) - guc_monitor_retention_hours * USECS_PER_HOUR;
+	static query from = QUERY("SELECT s.minutes_from FROM model_mgr.rollup_state s ORDER BY s.installed_at LIMIT 1");
+	TimestampTz kept = rollup_minutes_due();
+	TimestampTz dropped;
+
+	query_run(&from);
+	dropped = query_time(0, 0);
+	return dropped <= now_at_most() ? Max(kept, dropped) : kept;
+}
+
+void
+rollup_give_up_minutes(TimestampTz before)
+{
+	/* What a clock that was set back since has said counts no more. */
+	static query give_up =
+		QUERY("UPDATE model_mgr.rollup_state s SET minutes_from = u.until"
+			  " FROM (SELECT pg_catalog.date_bin('1 hour', least($1, t.hours_until), '2000-01-01 00:00:00+00') AS until"
+			  "  FROM model_mgr.rollup_state t ORDER BY t.installed_at LIMIT 1) u" THE_STATE
+			  " AND (s.minutes_from < u.until OR s.minutes_from > $2)",
+			  TIMESTAMPTZOID, TIMESTAMPTZOID);
+
+	if (!IsolationUsesXactSnapshot() && mm_lock_model(ROLLUP_LOCK, false))
+		query_run(&give_up, time_arg(before), time_arg(now_at_most()));
 }
 
 /* The hours follow the present at this distance, in pieces of this length. */

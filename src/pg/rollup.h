@@ -44,8 +44,18 @@ extern int64 rollup_fold(int64 max_rows);
  * deadline (at least one); returns the rows written, -1 when somebody else is at it. Never waits for a lock. */
 extern int64 rollup_advance_hours(TimestampTz deadline);
 
-/* rollup_minutes_kept: minutes before this are past perf_monitor_retention_hours. */
+/*
+ * rollup_minutes_kept: from here on minutes can be read: they are within perf_monitor_retention_hours, and none has been
+ * dropped, however short that was before. SPI is connected.
+ */
 extern TimestampTz rollup_minutes_kept(void);
+
+/* rollup_give_up_minutes: from now on minutes before the hour of `before` are in the hours alone, as far as these have
+ * come, so that they can be dropped. Nothing while somebody folds. SPI is connected. */
+extern void rollup_give_up_minutes(TimestampTz before);
+
+/* rollup_minutes_due: minutes before are past perf_monitor_retention_hours. */
+extern TimestampTz rollup_minutes_due(void);
 
 /*
  * rollup_read_sides: outcomes of versions in rollouts, requests routed since these began (warm-up excluded), own rows

@@ -88,7 +88,7 @@ SELECT format('DROP TABLE model_mgr.%I', relname) FROM pg_temp.part WHERE relnam
 INSERT INTO model_mgr.observation (recorded_at, version_id) SELECT now() - i % 2 * interval '1 day', 1 FROM generate_series(1, 500000) i;
 SELECT ok(pg_relation_size('model_mgr.observation_default') > 32 * 1024 * 1024, 'a large default partition');
 SELECT is(array_agg(regexp_replace(t, '^(prune minutes).*', '\1') ORDER BY n), ARRAY['fold', 'hours', 'prune default', 'raise fence ' || pg_temp.name(2), 'check fence', 'create ' || pg_temp.name(2), 'create ' || pg_temp.name(3),
-    'create ' || pg_temp.name(4), 'create ' || pg_temp.name(5), 'create ' || pg_temp.name(6), 'create ' || pg_temp.name(7), 'lower fence', 'prune minutes', 'prune hours', 'prune events', 'prune alerts', 'summarize'], 'the tasks')
+    'create ' || pg_temp.name(4), 'create ' || pg_temp.name(5), 'create ' || pg_temp.name(6), 'create ' || pg_temp.name(7), 'lower fence', 'give up minutes', 'prune minutes', 'prune hours', 'prune events', 'prune alerts', 'summarize'], 'the tasks')
 FROM model_mgr.maintenance_tasks() WITH ORDINALITY t (t, n);
 SELECT model_mgr.maintenance_run('raise fence ' || pg_temp.name(2)) AS raised, model_mgr.maintenance_run('check fence') AS checked \gset
 BEGIN;
@@ -102,6 +102,12 @@ SELECT is(array_agg(relname::text ORDER BY relname), ARRAY[pg_temp.name(2), pg_t
 FROM pg_temp.part WHERE relname ~ '^observation_';
 SELECT ok(NOT EXISTS (SELECT FROM pg_constraint WHERE conname = 'observation_default_fence'), 'which is gone');
 SELECT lives_ok(format($$INSERT INTO model_mgr.observation (recorded_at, version_id) VALUES (%L, 1), (%L, 1)$$, pg_temp.day(1), pg_temp.day(8)), 'the default takes everything again');
+-- Whatever the session's isolation level is, what is committed is folded.
+SELECT cmp_ok((SELECT count(*) FROM model_mgr.rollup_tail), '>', 0::bigint, 'something waits');
+SET default_transaction_isolation = 'serializable';
+CALL model_mgr.maintain();
+RESET default_transaction_isolation;
+SELECT is((SELECT count(*) FROM model_mgr.rollup_tail), 0::bigint, 'maintain() folds it where transactions are SERIALIZABLE');
 -- Everything goes with the extension.
 DROP VIEW pg_temp.part, pg_temp.lies;
 DROP EXTENSION model_mgr;

@@ -110,12 +110,30 @@ SELECT model_mgr.update_model_metrics('m', '2', 1, recorded_at => '2026-03-01 11
 SELECT pg_temp.fold() AS folded \gset
 SELECT is_empty('TABLE pg_temp.wrong', 'nor does a setting that changes');
 RESET model_mgr.perf_monitor_retention_hours;
+-- Kept shorter and longer again: what was dropped meanwhile is read from the hours, by everybody.
+SELECT pg_temp.at('2026-03-06 00:00:00+00');
+SELECT pg_temp.make_model('short', '1', '2');
+INSERT INTO model_mgr.observation (recorded_at, version_id, success, metrics)
+SELECT '2026-03-05 00:00:00+00'::timestamptz + i * interval '1 minute', version_id, true, '{"tone": 1}' FROM generate_series(1, 1440) i, model_mgr.model_version WHERE model_name = 'short' AND version = '1';
+SET model_mgr.perf_monitor_retention_hours = 3;
+CALL model_mgr.maintain();
+RESET model_mgr.perf_monitor_retention_hours;
+SELECT is(min(bucket), '2026-03-05 21:00:00+00'::timestamptz, 'three hours of minutes') FROM model_mgr.rollup_minute r JOIN model_mgr.model_version USING (version_id) WHERE model_name = 'short';
+INSERT INTO model_mgr.observation (recorded_at, version_id, success, metrics) SELECT '2026-03-05 10:00:30+00', version_id, true, '{"tone": 1}' FROM model_mgr.model_version WHERE model_name = 'short' AND version = '1';
+SELECT pg_temp.fold() AS folded \gset
+SELECT results_eq($$SELECT metric_name, sum(samples)::bigint FROM model_mgr.get_performance_trends('short', '1') WHERE metric_name IN ('success_rate', 'tone') GROUP BY 1 ORDER BY 1$$,
+    $$VALUES ('success_rate', 1441::bigint), ('tone', 1441)$$, 'trends tell all of the day, the late row too');
+SELECT results_eq($$SELECT metric_name, sum(samples)::bigint FROM model_mgr.metric_series WHERE model_name = 'short' AND metric_name IN ('success_rate', 'tone') GROUP BY 1 ORDER BY 1$$,
+    $$VALUES ('success_rate', 1441::bigint), ('tone', 1441)$$, 'so does metric_series');
+SELECT is((SELECT samples FROM model_mgr.get_current_metrics('short', '1', 23 * 60 + 17) WHERE metric_name = 'tone'), 1398::bigint, 'and a window');
+SELECT is(min(r."time"), '2026-03-05 21:00:00+00'::timestamptz, 'detect_anomalies() begins with the minutes that are there') FROM model_mgr.detect_anomalies('short', 'success_rate') r;
+SELECT pg_temp.at('2026-03-08 12:00:00+00');
 -- Minutes that no hour holds are never dropped.
 SELECT pg_temp.at('2026-03-08 13:00:00+00');
 SELECT pg_temp.record('2026-03-08 12:00:00+00', 50, '1 min');
 SELECT pg_temp.fold() AS folded \gset
 SELECT pg_temp.at('2026-03-20 11:00:00+00');
-SELECT is(model_mgr.maintenance_run('prune minutes 2026-03-20 00:00:00+00') > 0, true, 'older ones go');
+SELECT is(model_mgr.maintenance_run('give up minutes') + model_mgr.maintenance_run('prune minutes 2026-03-20 00:00:00+00') > 0, true, 'older ones go');
 SELECT is(count(*), 50::bigint, 'what is only in minutes stays') FROM model_mgr.rollup_minute;
 SELECT is_empty('TABLE pg_temp.wrong', 'nothing lost');
 -- Hours past retention_days.
