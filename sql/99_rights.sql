@@ -183,6 +183,9 @@ WITH routine (routine_name, kinds) AS (VALUES
     ('active_metrics', 'reader'),
     ('get_model_health_dashboard', 'reader'),
     ('assert_healthy', 'reader'),
+    -- 76_backtest
+    ('backtest_rollout', 'reader'),
+    ('backtest_thresholds', 'reader'),
     -- 70_operation
     ('tick', 'operator'),
     ('work', 'operator'),

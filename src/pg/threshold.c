@@ -236,9 +236,8 @@ same(const threshold *a, const threshold *b)
 		   strcmp(a->action, b->action) == 0 && strcmp(a->on_no_data, b->on_no_data) == 0;
 }
 
-/* read_list: the whole list, checked before anything is touched. */
-static threshold *
-read_list(const Jsonb *from, int *count)
+threshold *
+threshold_parse(const Jsonb *from, int *count)
 {
 	const json_value *list = json_tree(from);
 	threshold *out;
@@ -384,7 +383,7 @@ mm_set_thresholds(PG_FUNCTION_ARGS)
 	mm_scope scope;
 
 	mm_require(fcinfo, 1, "thresholds");
-	list = read_list(PG_GETARG_JSONB_P(1), &count);
+	list = threshold_parse(PG_GETARG_JSONB_P(1), &count);
 	scope = mm_enter();
 	model_id = registry_lock_model(model_name);
 	deployment_fresh(model_id);

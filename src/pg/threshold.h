@@ -23,6 +23,8 @@ typedef struct threshold
 	const char *on_no_data;
 } threshold;
 
+/* threshold_parse: the whole list of set_thresholds(), checked before anything is touched; palloc'd. */
+extern threshold *threshold_parse(const Jsonb *from, int *count);
 /* threshold_json: as performance_threshold() gives it; the value keeps every digit. */
 extern Jsonb *threshold_json(const threshold *t);
 /* threshold_rule: the same for the core. */

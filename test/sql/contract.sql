@@ -32,6 +32,8 @@ INSERT INTO contract VALUES
     ('record_performance', 'model_name text, model_version text, metrics jsonb, recorded_at timestamptz = null', 'void', 'w'),
     ('get_current_metrics', 'model_name text, model_version text, minutes_back integer = 60', 'TABLE(metric_name text, value float8, samples bigint, source text, last_at timestamptz)', 'r'),
     ('get_current_metrics_json', 'model_name text, model_version text, minutes_back integer = 60', 'jsonb', 'r'),
+    ('backtest_thresholds', 'model_name text, thresholds jsonb, since timestamptz = null, until timestamptz = null', 'TABLE("time" timestamptz, kind text, metric_name text, value float8, limit_value float8, traffic_percentage float8, requests_affected bigint, detail text)', 'r'),
+    ('backtest_rollout', 'model_name text, version text, rollout jsonb = {}, health_criteria jsonb = {}, since timestamptz = null, until timestamptz = null', 'TABLE("time" timestamptz, kind text, metric_name text, value float8, limit_value float8, traffic_percentage float8, requests_affected bigint, detail text)', 'r'),
     ('detect_anomalies', 'model_name text, metric_name text, sensitivity float8 = 2.0', 'TABLE("time" timestamptz, version text, value float8, expected float8, score float8, anomalous boolean)', 'r'),
     ('get_performance_trends', 'model_name text, model_version text, hours_back integer = 24, bucket_minutes integer = null', 'TABLE(metric_name text, "time" timestamptz, value float8, samples bigint)', 'r'),
     ('get_performance_trends_json', 'model_name text, model_version text, hours_back integer = 24, bucket_minutes integer = null', 'jsonb', 'r'),
