@@ -305,7 +305,7 @@ warn(const deployment *d)
 				errdetail("max_step_seconds is %g, step_seconds %g, on_timeout rollback.",
 						  (double) d->plan.max_step_time / ROLLOUT_SECOND, (double) d->plan.step_time / ROLLOUT_SECOND),
 				errhint("Correct one of them with model_mgr.adjust_deployment(), or promote it by hand."));
-	if (d->frozen_until)
+	if (d->frozen_until && deployment_is_open(d))
 		ereport(NOTICE, errmsg("rollouts of model \"%s\" are frozen", d->model_name),
 				errdetail("No automatic step is taken until %s.", deployment_time(d->frozen_until)),
 				errhint("model_mgr.freeze(model_name, now()) ends that; promote_deployment() steps by hand."));
