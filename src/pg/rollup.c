@@ -157,6 +157,34 @@ now_at_most(void)
 	return Min(mm_now(), GetCurrentTimestamp());
 }
 
+/*
+ * settle_restored: before the first fold after a restore, which the row of rollup_state tells that CREATE EXTENSION
+ * made beside the restored one. What was recorded after an earlier restore and dumped before any fold has the era that
+ * rows of this cluster have, and ids that say nothing here: taken for ids that are yet to come or still in progress, it
+ * would be folded again and again. It gets a key that was pending when the dump was made, and is over.
+ */
+static void
+settle_restored(void)
+{
+	static query restored = QUERY("SELECT pg_catalog.count(*) FROM model_mgr.rollup_state");
+	/* A row of this cluster that is visible is of a transaction that had ended, or of this one. */
+	static query settle =
+		QUERY("UPDATE model_mgr.observation o SET txn = s.next_txn FROM model_mgr.rollup_state s" THE_STATE
+			  " AND o.txn <> $1 AND o.txn >= s.next_txn AND (o.txn >= (SELECT ($1 >> 48) << 48"
+			  "  | pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint)"
+			  " OR o.txn = ANY (ARRAY(SELECT ($1 >> 48) << 48 | x::text::bigint"
+			  "  FROM pg_catalog.pg_snapshot_xip(pg_catalog.pg_current_snapshot()) x)))",
+			  INT8OID);
+	static query forget = QUERY("DELETE FROM model_mgr.rollup_state s WHERE s.installed_at >"
+								" (SELECT pg_catalog.min(t.installed_at) FROM model_mgr.rollup_state t)");
+
+	query_run(&restored);
+	if (query_int64(0, 0) == 1)
+		return;
+	query_run(&settle, int64_arg(txn_key()));
+	query_run(&forget);
+}
+
 int64
 rollup_fold(int64 max_rows)
 {
@@ -199,6 +227,7 @@ rollup_fold(int64 max_rows)
 	pages = pages_now();
 	if (max_rows <= 0 || backlog_fits(max_rows, pages))
 	{
+		settle_restored();
 		query_run(&fold, int64_arg(txn_key()), int64_arg(pages), time_arg(rollup_minutes_due()),
 				  time_arg(now_at_most()));
 		folded = query_int64(0, 0);

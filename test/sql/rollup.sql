@@ -145,6 +145,16 @@ INSERT INTO model_mgr.rollup_state SELECT installed_at - interval '1 year', era 
 SELECT is(model_mgr.current_txn() >> 48, 5::bigint, 'a restored era is noticed at once');
 ROLLBACK;
 SELECT is(model_mgr.current_txn() >> 48, 1::bigint, 'and forgotten with the transaction');
+-- Restored twice without a fold between: what was recorded in the second cluster has the era of what is recorded in the third.
+INSERT INTO model_mgr.observation (version_id, success) VALUES (1, true), (1, false);
+INSERT INTO model_mgr.rollup_state SELECT installed_at - interval '1 year', era, system_identifier + 1, next_txn, in_progress FROM model_mgr.rollup_state;
+SELECT model_mgr.current_txn() >> 48 AS era \gset
+UPDATE model_mgr.observation SET txn = (:era::bigint << 48) + (txn & 281474976710655) + 1000000 * (1 + success::integer) WHERE txn >= (SELECT min(next_txn) FROM model_mgr.rollup_state);
+INSERT INTO model_mgr.observation (version_id, success) VALUES (1, true);
+SELECT ok(pg_temp.agrees(), 'pending: all there');
+SELECT is(ARRAY[pg_temp.fold(), pg_temp.fold(), pg_temp.fold()], '{3,0,0}'::bigint[], 'folded once');
+SELECT ok(pg_temp.agrees(), 'none twice');
+SELECT is(count(*), 1::bigint, 'the row of CREATE EXTENSION has gone') FROM model_mgr.rollup_state;
 DROP VIEW pg_temp.truth, pg_temp.told CASCADE;
 DROP EXTENSION model_mgr;
 CREATE EXTENSION model_mgr;
