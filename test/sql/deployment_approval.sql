@@ -135,5 +135,11 @@ SELECT is(type, 'model.unfrozen', 'ended by hand') FROM model_mgr.event WHERE ty
 SELECT model_mgr.freeze('fr', '2026-01-01 06:00:00+00');
 SELECT is((model_mgr.deploy_model_version('fr', '1', rollout => '{"steps": [10, 100], "step_seconds": 60, "min_requests": 0}')).status, 'running', 'a person''s step');
 SELECT is(pg_temp.minute(310) || ' ' || pg_temp.waits('fr'), '0 running 10', 'the next is not');
-SELECT is(string_agg(operation, ' ' ORDER BY audit_id), 'freeze freeze freeze freeze freeze freeze', 'audited') FROM model_mgr.audit_log WHERE operation = 'freeze';
+-- A scheduled beginning waits for the end of a freeze.
+SELECT is(pg_temp.rollout('sched', '{"start_at": "2026-01-01 05:15:00+00"}'), 'pending', 'scheduled');
+SELECT model_mgr.freeze('sched', '2026-01-01 05:20:00+00');
+SELECT is(pg_temp.minute(315) || ' ' || pg_temp.waits('sched'), '0 pending 0', 'its time has come, but for the freeze');
+SELECT is(pg_temp.minute(319) || ' ' || pg_temp.waits('sched'), '0 pending 0', 'still');
+SELECT is(pg_temp.minute(320) || ' ' || pg_temp.waits('sched'), '1 running 10', 'it begins');
+SELECT is(string_agg(operation, ' ' ORDER BY audit_id), 'freeze freeze freeze freeze freeze freeze freeze', 'audited') FROM model_mgr.audit_log WHERE operation = 'freeze';
 SELECT * FROM finish();
