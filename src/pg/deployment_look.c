@@ -127,7 +127,8 @@ measure(const deployment *d, rollout_measured *measured, bool window, TimestampT
 {
 	int n = d->plan.criterion_count;
 	metric_ask *asks = palloc0(sizeof(metric_ask) * 2 * n);
-	/* What was routed before it began, and while it warmed up, is none of its doing. A window is open at its beginning. */
+	/* What was routed before it began, and while it warmed up, is none of its doing. A window is open at its beginning.
+	 */
 	TimestampTz from = Max(since, d->started_at + d->plan.warmup_time - 1);
 
 	if (from >= now)

@@ -45,8 +45,8 @@ extern int64 rollup_fold(int64 max_rows);
 extern int64 rollup_advance_hours(TimestampTz deadline);
 
 /*
- * rollup_minutes_kept: from here on minutes can be read: they are within perf_monitor_retention_hours, and none has been
- * dropped, however short that was before. SPI is connected.
+ * rollup_minutes_kept: from here on minutes can be read: they are within perf_monitor_retention_hours, and none has
+ * been dropped, however short that was before. SPI is connected.
  */
 extern TimestampTz rollup_minutes_kept(void);
 
