@@ -11,6 +11,7 @@
 #include "pg/metric_internal.h"
 #include "pg/query.h"
 #include "pg/registry.h"
+#include "pg/rollup.h"
 
 #define COLUMNS 8
 
@@ -31,7 +32,6 @@ void
 backtest_times(FunctionCallInfo fcinfo, int since_argno, int until_argno, backtest *out)
 {
 	TimestampTz now = mm_now();
-	TimestampTz kept = Min(now, GetCurrentTimestamp()) - (int64) guc_monitor_retention_hours * USECS_PER_HOUR;
 	TimestampTz until = time_of(fcinfo, until_argno, "until", now);
 	TimestampTz since = time_of(fcinfo, since_argno, "since", until - USECS_PER_DAY);
 
@@ -39,8 +39,6 @@ backtest_times(FunctionCallInfo fcinfo, int since_argno, int until_argno, backte
 		ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"since\" is after \"until\""),
 				errdetail("%s comes after %s.", pstrdup(timestamptz_to_str(since)), pstrdup(timestamptz_to_str(until))),
 				errhint("Exchange them, or leave both out for the last 24 hours."));
-	/* Looks are on whole minutes; what is older than the first minute that is kept whole is there by the hour only. */
-	since = Max(since, metric_floor(kept, USECS_PER_MINUTE) + USECS_PER_MINUTE);
 	until = Min(until, now);
 	out->since = metric_floor(since, USECS_PER_MINUTE) + USECS_PER_MINUTE;
 	out->until = metric_floor(until + 1, USECS_PER_MINUTE);
@@ -56,6 +54,8 @@ backtest_load(const char *model_name, backtest *out)
 								  " FROM model_mgr.routing_history h WHERE h.model_id = $1 ORDER BY h.revision",
 								  INT8OID);
 
+	/* What is older than the first minute that is kept whole is there by the hour only. */
+	out->since = Max(out->since, metric_floor(rollup_minutes_kept(), USECS_PER_MINUTE) + USECS_PER_MINUTE);
 	out->model_id = registry_model_id(model_name, true);
 	if (out->model_id == 0)
 		return false;

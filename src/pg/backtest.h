@@ -47,9 +47,10 @@ typedef struct backtest
 /* History is read in pieces of this length, so that memory does not grow with the time that is replayed. */
 #define BACKTEST_PIECE (6 * USECS_PER_HOUR)
 
-/* backtest_times: the arguments since and until, checked and cut to whole minutes of what is kept. */
+/* backtest_times: the arguments since and until, checked and cut to whole minutes. */
 extern void backtest_times(FunctionCallInfo fcinfo, int since_argno, int until_argno, backtest *out);
-/* backtest_load: the model's versions and routings; false when there is no such model. */
+/* backtest_load: the model's versions and routings, and the time cut to what is kept by the minute; false when there is
+ * no such model. */
 extern bool backtest_load(const char *model_name, backtest *out);
 /* backtest_routing_at: the routing in force at that moment, the last one of those that begin then; NULL: none. */
 extern const backtest_routing *backtest_routing_at(const backtest *b, TimestampTz at);
