@@ -20,10 +20,10 @@ $$;
 CREATE FUNCTION pg_temp.drawn(name text, which text, n integer, successes integer, response_time float8 DEFAULT 0.5, errors integer DEFAULT 0,
     drawn integer DEFAULT NULL) RETURNS void LANGUAGE sql AS $$
     INSERT INTO model_mgr.observation (recorded_at, routed_at, version_id, deployment_id, step, arm, request, success, response_time, error_type)
-    SELECT model_mgr.clock_time(), model_mgr.clock_time(), pg_temp.version_id(name, which), d.deployment_id, d.step,
+    SELECT model_mgr.clock_time(), model_mgr.clock_time(), v.version_id, d.deployment_id, d.step,
         CASE WHEN drawn IS NULL THEN CASE which WHEN '1' THEN 0 ELSE 1 END ELSE nullif(drawn, -1) END, i, i <= successes,
         response_time * (0.5 + (i % 11) / 10.0), CASE WHEN i > n - errors THEN 'timeout' END
-    FROM generate_series(1, n) i, model_mgr.get_deployment(pg_temp.newest(name)) d;
+    FROM model_mgr.get_deployment(pg_temp.newest(name)) d, model_mgr.get_model_version(name, which) v, generate_series(1, n) i;
 $$;
 CREATE FUNCTION pg_temp.reason(name text) RETURNS text LANGUAGE sql AS $$
     SELECT format('%s: %s', status, status_reason) FROM model_mgr.get_deployment(pg_temp.newest(name));
@@ -58,7 +58,7 @@ SELECT pg_temp.drawn('slow', '1', 300, 300, 0.5), pg_temp.drawn('slow', '2', 300
 SELECT is(pg_temp.tick(), 1::bigint, 'response time');
 SELECT matches(pg_temp.reason('slow'), 'the guard finds the mean response time 0.\d+ s worse than the baseline''s 0.\d+ s by more than the margin 0.0\d+ s', 'in seconds');
 SELECT is((SELECT format('%s %s', rollout_mean = mean, abs(m2 - rollout_m2) < 1e-9 * m2) FROM (
-    SELECT avg(response_time) AS mean, var_pop(response_time) * count(*) AS m2 FROM model_mgr.observation WHERE version_id = pg_temp.version_id('slow', '2')) o,
+    SELECT avg(response_time) AS mean, var_pop(response_time) * count(*) AS m2 FROM model_mgr.observation WHERE version_id = (SELECT pg_temp.version_id('slow', '2'))) o,
     (SELECT (s ->> 'response_time_mean')::float8 AS rollout_mean, (s ->> 'response_time_m2')::float8 AS rollout_m2
      FROM model_mgr.explain_deployment(pg_temp.newest('slow')) e, LATERAL (SELECT e.evidence -> 'strata' -> 0 -> 'candidate' AS s) c WHERE e.status = 'rolled_back') r),
     't t', 'mean and deviations are those of the values');
@@ -71,7 +71,7 @@ SELECT pg_temp.canary('late');
 SELECT pg_temp.at('2026-01-01 00:01:00+00');
 SELECT pg_temp.drawn('late', '1', 300, 299), pg_temp.drawn('late', '2', 300, 299);
 INSERT INTO model_mgr.observation (recorded_at, routed_at, version_id, success)
-SELECT '2026-01-01 00:01:00+00', '2025-12-31 23:59:59+00', pg_temp.version_id('late', '2'), false FROM generate_series(1, 1000);
+SELECT '2026-01-01 00:01:00+00', '2025-12-31 23:59:59+00', (SELECT pg_temp.version_id('late', '2')), false FROM generate_series(1, 1000);
 SELECT is(pg_temp.tick(), 0::bigint, 'a thousand failures of requests routed before');
 SELECT is((SELECT format('%s %s', candidate_value > 0.99, samples) FROM model_mgr.rollout_status(pg_temp.newest('late')) WHERE rule = 'guard' AND metric_name = 'success_rate'),
     't 300', 'are none of the rollout');
@@ -91,8 +91,8 @@ SELECT is((SELECT format('%s %s %s %s', round(candidate_value::numeric, 3), roun
 -- Pooled they are not.
 SELECT cmp_ok((SELECT (b.n_c * 1.0 / b.c) - (b.n_b * 1.0 / b.b) FROM (
     SELECT count(*) FILTER (WHERE arm = 1) AS c, count(*) FILTER (WHERE arm = 1 AND success) AS n_c, count(*) FILTER (WHERE arm = 0) AS b,
-        count(*) FILTER (WHERE arm = 0 AND success) AS n_b FROM model_mgr.observation WHERE deployment_id = pg_temp.newest('two days')) b), '<', -0.03, 'pooled, the candidate looks 3 points worse');
-SELECT is((SELECT count(*) FROM model_mgr.rollup_hour WHERE deployment_id = pg_temp.newest('two days')) > 40, true, 'most of it is read from hours');
+        count(*) FILTER (WHERE arm = 0 AND success) AS n_b FROM model_mgr.observation WHERE deployment_id = (SELECT pg_temp.newest('two days'))) b), '<', -0.03, 'pooled, the candidate looks 3 points worse');
+SELECT is((SELECT count(*) FROM model_mgr.rollup_hour WHERE deployment_id = (SELECT pg_temp.newest('two days'))) > 40, true, 'most of it is read from hours');
 
 -- Off, wide margins, without automatic rollback.
 SELECT pg_temp.canary('off', '{"guard": "off"}');
@@ -120,8 +120,8 @@ SELECT is(pg_temp.state('paused') || ', ' || pg_temp.state('awaiting') || ', ' |
 SELECT pg_temp.drawn(name, '1', 300, 299), pg_temp.drawn(name, '2', 300, 150) FROM unnest(ARRAY['paused', 'awaiting', 'hasty']) name;
 -- Labels of the step before come while it bakes.
 INSERT INTO model_mgr.observation (recorded_at, routed_at, version_id, deployment_id, step, arm, request, success)
-SELECT '2026-01-01 00:01:00+00', '2026-01-01 00:00:30+00', pg_temp.version_id('baking', CASE arm WHEN 0 THEN '1' ELSE '2' END), pg_temp.newest('baking'), 1, arm, i, arm = 0 OR i <= 150
-FROM generate_series(1, 300) i, generate_series(0, 1) arm;
+SELECT '2026-01-01 00:01:00+00', '2026-01-01 00:00:30+00', v.version_id, (SELECT pg_temp.newest('baking')), 1, arm, i, arm = 0 OR i <= 150
+FROM generate_series(0, 1) arm, LATERAL model_mgr.get_model_version('baking', (arm + 1)::text) v, generate_series(1, 300) i;
 SELECT is((SELECT status FROM model_mgr.promote_deployment(pg_temp.newest('hasty'))), 'rolled_back', 'promote judges');
 SELECT pg_temp.at('2026-01-01 00:01:30+00');
 SELECT is(pg_temp.tick(), 3::bigint, 'the three others at the next tick');
