@@ -152,8 +152,8 @@ credit_now(record_row *row, const char *model, int model_length, int64 version_i
 		return;
 	if (entry->deployment_id == 0)
 		record_set(row, RECORD_STEP, Int32GetDatum(0));
-	else if (version_id == entry->candidate_version_id || version_id == entry->shadow_version_id ||
-			 version_id == entry->stable_version_id)
+	else if (version_id == entry->candidate_version_id ||
+			 (entry->has_shadow && version_id == entry->shadow->version_id) || version_id == entry->stable_version_id)
 	{
 		record_set(row, RECORD_DEPLOYMENT_ID, Int64GetDatum(entry->deployment_id));
 		record_set(row, RECORD_STEP, Int32GetDatum(entry->step));

@@ -168,14 +168,15 @@ mm_route(PG_FUNCTION_ARGS)
 		SET(ROUTE_VARIANT, CStringGetTextDatum(rule_words[choice.rule].variant));
 		SET(ROUTE_VERSION_ID, Int64GetDatum(made.version_id));
 
-		if (model->entry->shadow_weight > 0 && choice.rule == ROUTE_ALL)
+		if (model->entry->has_shadow && choice.rule == ROUTE_ALL)
 		{
+			const routing_shadow *shadow = model->entry->shadow;
 			int32 bucket;
 
-			if (choose_shadow(&model->rules.key, model->entry->shadow_weight, unit, unit_length, &bucket))
+			if (choose_shadow(&model->rules.key, shadow->weight, unit, unit_length, &bucket))
 			{
-				SET(ROUTE_SHADOW_VERSION, CStringGetTextDatum(model->entry->shadow_version));
-				shadow_version_id = model->entry->shadow_version_id;
+				SET(ROUTE_SHADOW_VERSION, CStringGetTextDatum(shadow->version));
+				shadow_version_id = shadow->version_id;
 				made.arm = 0;
 			}
 		}

@@ -43,6 +43,13 @@ extern char *routing_salt(int64 model_id);
  * function. No SPI, no lock and no rights of the caller are needed; usable anywhere in a transaction, standbys
  * included.
  */
+typedef struct routing_shadow
+{
+	int64 version_id;
+	const char *version;
+	int32 weight;
+} routing_shadow;
+
 typedef struct routing_entry
 {
 	int64 model_id;
@@ -54,10 +61,9 @@ typedef struct routing_entry
 	int64 candidate_version_id;
 	const char *candidate_version;
 	int32 candidate_weight;
-	int64 shadow_version_id; /* 0: none */
-	const char *shadow_version;
-	int32 shadow_weight;
 	bool watched; /* an automatic limit or a threshold looks on */
+	bool has_shadow;
+	routing_shadow shadow[FLEXIBLE_ARRAY_MEMBER]; /* one, or none: most of 10,000 cached models have none */
 } routing_entry;
 
 /* routing_lookup: the model's entry, or NULL when there is no such model. */

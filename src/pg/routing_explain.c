@@ -213,16 +213,18 @@ static void
 explain_shadow(explanation *to, const cached_model *model, const char *unit, int unit_length)
 {
 	const routing_entry *entry = model->entry;
-	route_target target = {entry->shadow_version_id, entry->shadow_version, strlen(entry->shadow_version)};
+	const routing_shadow *shadow = entry->shadow;
+	route_target target;
 	int32 bucket;
 	bool drawn;
 
-	if (entry->shadow_version_id == 0)
+	if (!entry->has_shadow)
 		return;
-	drawn = choose_shadow(&model->rules.key, entry->shadow_weight, unit, unit_length, &bucket);
-	explain(to, "shadow", drawn, bucket, entry->shadow_weight, &target,
+	target = (route_target){shadow->version_id, shadow->version, strlen(shadow->version)};
+	drawn = choose_shadow(&model->rules.key, shadow->weight, unit, unit_length, &bucket);
+	explain(to, "shadow", drawn, bucket, shadow->weight, &target,
 			psprintf("deployment " INT64_FORMAT ", step %d, share %g %%: %s", entry->deployment_id, entry->step,
-					 entry->shadow_weight * 100.0 / BUCKET_TOTAL,
+					 shadow->weight * 100.0 / BUCKET_TOTAL,
 					 drawn              ? "the application calls it too, users never see it"
 					 : unit_length == 0 ? "there is no unit to draw by"
 										: "the bucket is not below the limit"));
@@ -277,7 +279,7 @@ explain_rules(explanation *to, const cached_model *model, const char *unit, int 
 	explain(to, "stable", rules->stable.version_id != 0, -1, 0, &rules->stable,
 			rules->stable.version_id == 0      ? "nothing is active"
 			: model->entry->deployment_id == 0 ? "the active version"
-			: model->entry->candidate_version_id != 0 || model->entry->shadow_version_id != 0
+			: model->entry->candidate_version_id != 0 || model->entry->has_shadow
 				? psprintf("the baseline of deployment " INT64_FORMAT, model->entry->deployment_id)
 				: psprintf("serves everybody during deployment " INT64_FORMAT, model->entry->deployment_id));
 	if (rules->stable.version_id != 0)

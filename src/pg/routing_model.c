@@ -75,6 +75,7 @@ routing_model_make(HeapTuple row, TupleDesc descriptor, MemoryContext context)
 	Jsonb *segments;
 	Jsonb *preview;
 	int pins;
+	bool has_shadow;
 	Size size;
 	char *cursor;
 	cached_model *model;
@@ -101,8 +102,11 @@ routing_model_make(HeapTuple row, TupleDesc descriptor, MemoryContext context)
 	segments = DatumGetJsonbP(values[ROUTING_SEGMENTS - 1]);
 	preview = nulls[ROUTING_PREVIEW - 1] ? NULL : DatumGetJsonbP(values[ROUTING_PREVIEW - 1]);
 
-	size = MAXALIGN(offsetof(cached_model, name) + name.length + stable.length + candidate.length + shadow.length + 4) +
-		   MAXALIGN(sizeof(routing_entry)) + pins * (sizeof(int64) + sizeof(route_target));
+	has_shadow = !nulls[ROUTING_SHADOW_VERSION_ID - 1];
+	size = MAXALIGN(offsetof(cached_model, name) + name.length + stable.length + candidate.length + 3 +
+					(has_shadow ? shadow.length + 1 : 0)) +
+		   MAXALIGN(sizeof(routing_entry) + (has_shadow ? sizeof(routing_shadow) : 0)) +
+		   pins * (sizeof(int64) + sizeof(route_target));
 	for (int i = 0; i < pins; i++)
 		size += VARSIZE_ANY_EXHDR(DatumGetPointer(texts[i])) + 1;
 
@@ -121,12 +125,13 @@ routing_model_make(HeapTuple row, TupleDesc descriptor, MemoryContext context)
 	rules->candidate.length = candidate.length;
 	if (rules->candidate.version_id != 0)
 		rules->candidate_weight = DatumGetInt32(values[ROUTING_CANDIDATE_WEIGHT - 1]);
-	shadow.bytes = put_text(&cursor, shadow);
+	if (has_shadow)
+		shadow.bytes = put_text(&cursor, shadow);
 	bucket_prepare(&rules->key, bucket_key.bytes, bucket_key.length);
 
 	cursor = (char *) MAXALIGN(cursor);
 	entry = (routing_entry *) cursor;
-	cursor += MAXALIGN(sizeof(routing_entry));
+	cursor += MAXALIGN(sizeof(routing_entry) + (has_shadow ? sizeof(routing_shadow) : 0));
 	model->entry = entry;
 	*entry = (routing_entry){
 		.model_id = get_int64(values, nulls, ROUTING_MODEL_ID),
@@ -138,13 +143,13 @@ routing_model_make(HeapTuple row, TupleDesc descriptor, MemoryContext context)
 		.candidate_version_id = rules->candidate.version_id,
 		.candidate_version = rules->candidate.version,
 		.candidate_weight = rules->candidate_weight,
-		.shadow_version_id = get_int64(values, nulls, ROUTING_SHADOW_VERSION_ID),
-		.shadow_version = shadow.bytes,
 		.watched = DatumGetBool(values[ROUTING_WATCHED - 1]) || DatumGetBool(values[ROUTING_THRESHOLDS - 1]),
+		.has_shadow = has_shadow,
 	};
 
-	if (entry->shadow_version_id != 0)
-		entry->shadow_weight = DatumGetInt32(values[ROUTING_SHADOW_WEIGHT - 1]);
+	if (has_shadow)
+		entry->shadow[0] = (routing_shadow){DatumGetInt64(values[ROUTING_SHADOW_VERSION_ID - 1]), shadow.bytes,
+											DatumGetInt32(values[ROUTING_SHADOW_WEIGHT - 1])};
 
 	rules->pin_count = pins;
 	rules->pin_hashes = pin_hashes = (int64 *) cursor;
