@@ -170,3 +170,11 @@ CREATE FUNCTION model_mgr.drop_segment(model_name text, segment text) RETURNS bo
 AS 'MODULE_PATHNAME', 'mm_drop_segment' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION model_mgr.drop_segment(text, text) IS
     'Takes a segment back; false when there was none of that name. 22004: NULL; 42704: unknown model.';
+
+CREATE FUNCTION model_mgr.shadow_pairs(deployment_id bigint)
+RETURNS TABLE (since timestamptz, pairs bigint, both_good bigint, only_baseline_good bigint, only_candidate_good bigint,
+    both_bad bigint, success_difference float8, success_p_value float8, response_time_pairs bigint,
+    response_time_difference float8, response_time_p_value float8)
+AS 'MODULE_PATHNAME', 'mm_shadow_pairs' LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 1;
+COMMENT ON FUNCTION model_mgr.shadow_pairs(bigint) IS
+    'A shadow rollout''s outcomes in pairs of the same request, both versions'' truth known: how often both, one or neither succeeded, the difference of success rates (candidate less baseline) with McNemar''s p-value, and the mean difference of response times (seconds) with that of the paired t-test. Requests routed since the rollout''s step began (after its warm-up), outcomes that arrived until now or its end; of very busy times the newest minutes alone, see since. No row for what is no shadow or has not begun; NULL where there are too few pairs. 22004: deployment_id NULL.';

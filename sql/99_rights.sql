@@ -54,6 +54,7 @@ WITH routine (routine_name, kinds) AS (VALUES
     ('bucket', 'reader app'),
     ('route_at', 'reader app'),
     ('explain_route', 'reader app'),
+    ('shadow_pairs', 'reader'),
     ('unit_hash', 'app'),
     ('pin_unit', 'operator'),
     ('unpin_unit', 'operator'),
