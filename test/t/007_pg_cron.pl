@@ -1,5 +1,5 @@
 # With a real pg_cron: start() schedules, a tick of its own steps a canary within one wait of at most two minutes,
-# stop() takes the jobs away.
+# stop() takes the jobs away. Where it cannot (absent, another database, no rights, a standby) the hint, followed, helps.
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;
@@ -11,12 +11,23 @@ my $libdir = `pg_config --pkglibdir`;
 chomp $libdir;
 plan skip_all => 'pg_cron is not installed' unless -e "$libdir/pg_cron.so";
 
-my $node = new_node('cron', start => 0);
+# complaint: SQLSTATE, DETAIL and HINT of what is refused.
+sub complaint
+{
+	my ($node, $sql, $dbname, @user) = @_;
+	my ($status, $out, $err) = $node->psql($dbname // 'postgres', $sql, extra_params => [ '-v', 'VERBOSITY=verbose', @user ]);
+	return map { $err =~ $_ ? $1 : '' } qr/ERROR:\s+([0-9A-Z]{5}):/, qr/^DETAIL:\s+(.*)$/m, qr/^HINT:\s+(.*)$/m;
+}
+
+my $node = new_node('cron', start => 0, allows_streaming => 1);
 $node->append_conf('postgresql.conf', "shared_preload_libraries = 'pg_cron'\ncron.database_name = 'postgres'\n"
 	  . "cron.host = '" . $node->host . "'\n");
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION model_mgr');
-is(error_of($node, 'SELECT * FROM model_mgr.start()'), '0A000', 'without CREATE EXTENSION pg_cron start() says so');
+my ($code, $detail, $hint) = complaint($node, 'SELECT * FROM model_mgr.start()');
+is($code, '0A000', 'without CREATE EXTENSION pg_cron start() says so');
+like($hint, qr/^Run CREATE EXTENSION pg_cron; here/, 'and that it may be made here');
+is((complaint($node, 'SELECT model_mgr.stop()'))[0], '0A000', 'so does stop()');
 $node->safe_psql('postgres', 'CREATE EXTENSION pg_cron');
 
 # scheduler: what health_check() says of the jobs, asked by a role that may not even use the schema cron.
@@ -67,4 +78,59 @@ is(scheduler(), 'f|tick of postgres failed at 2026-01-02 03:04:05 UTC: ERROR: no
 is($node->safe_psql('postgres', 'SELECT model_mgr.stop()'), '3', 'stop() removes three jobs');
 is($node->safe_psql('postgres', 'SELECT model_mgr.stop()'), '0', 'and none the second time');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM cron.job'), '0', 'no job is left');
-finish($node);
+
+# Another database than pg_cron's: what the hint says makes a job that runs there.
+$node->safe_psql('postgres', 'CREATE DATABASE shop');
+$node->safe_psql('shop', 'CREATE EXTENSION model_mgr');
+($code, $detail, $hint) = complaint($node, 'SELECT * FROM model_mgr.start()', 'shop');
+is($code, '0A000', 'another database');
+is($detail, 'It schedules from "postgres" (cron.database_name); this one is "shop".', 'which is which');
+my ($home, $command) = $hint =~ /^In "(\w+)" run (SELECT .*?\);)/;
+is($home, 'postgres', 'the hint says where');
+$node->safe_psql('postgres', $command);
+is($node->safe_psql('postgres', "SELECT jobname || '; ' || database FROM cron.job"), 'model_mgr shop tick; shop', 'and what');
+$node->safe_psql('shop', $node->safe_psql('postgres', 'SELECT command FROM cron.job'));
+is($node->safe_psql('shop', 'SELECT last_finished_at IS NOT NULL FROM model_mgr.tick_state'), 't', 'its job ticks here');
+$node->safe_psql('postgres', 'SELECT cron.unschedule(jobid) FROM cron.job');
+is((complaint($node, 'SELECT model_mgr.stop()', 'shop'))[0], '0A000', 'stop() there');
+
+# Without rights: each is named with what gives it, until start() works.
+$node->safe_psql('postgres', 'CREATE ROLE "release team" LOGIN; GRANT model_mgr_operator TO "release team"; CREATE ROLE guest LOGIN');
+my @team = ('-U', 'release team');
+for my $verb ('start()', 'stop()')
+{
+	($code, $detail, $hint) = complaint($node, "SELECT model_mgr.$verb", 'postgres', @team);
+	is($code, '42501', "$verb without the schema cron");
+	is($hint, 'GRANT USAGE ON SCHEMA cron TO "release team";', "$verb: the hint is a statement");
+}
+is((complaint($node, 'SELECT model_mgr.start()', 'postgres', '-U', 'guest'))[0], '42501', 'nobody in particular may not start anything');
+$node->safe_psql('postgres', 'REVOKE EXECUTE ON FUNCTION model_mgr.tick() FROM model_mgr_operator');
+$node->safe_psql('postgres', $hint);
+($code, $detail, $hint) = complaint($node, 'SELECT * FROM model_mgr.start()', 'postgres', @team);
+is("$code $detail", '42501 The job would run as "release team", who may not execute it.', 'who may not tick may not schedule it');
+like($hint, qr/model_mgr_operator/, 'the hint names the role that may');
+$node->safe_psql('postgres', 'SELECT model_mgr.setup_roles()');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM model_mgr.start()', extra_params => \@team), '3', 'all that was named is enough');
+is($node->safe_psql('postgres', "SELECT string_agg(DISTINCT username, ' ') FROM cron.job"), 'release team', 'the jobs are the operator\'s');
+
+# On a standby nothing can be changed, whatever is installed; its jobs begin with its promotion.
+$node->backup('base', backup_options => ['--checkpoint=fast']);
+my $standby = PostgreSQL::Test::Cluster->new('cron_standby');
+$standby->init_from_backup($node, 'base', has_streaming => 1);
+$standby->append_conf('postgresql.conf', "cron.host = '" . $standby->host . "'\n");
+$standby->start;
+$node->wait_for_catchup($standby);
+for my $verb ('start()', 'stop()')
+{
+	for my $dbname ('postgres', 'shop')
+	{
+		($code, $detail, $hint) = complaint($standby, "SELECT model_mgr.$verb", $dbname);
+		is($code, '25006', "$verb on a standby, database $dbname");
+		like($hint, qr/^Do it on the primary: /, "$verb: where it can be done");
+	}
+}
+$node->stop;
+$standby->promote;
+is($standby->safe_psql('postgres', 'SELECT count(*) FROM model_mgr.start()', extra_params => \@team), '3', 'once promoted it starts');
+is($standby->safe_psql('postgres', 'SELECT model_mgr.stop()'), '3', 'and stops');
+finish($node, $standby);
