@@ -87,7 +87,7 @@ our $totals_query = q{
 		FROM model_mgr.observation GROUP BY 1, 2, 3),
 	rolled AS (
 		SELECT bucket, version_id,
-			CASE WHEN arm = -1 THEN 'any' ELSE concat_ws('/', deployment_id, step, arm) END AS side,
+			CASE WHEN arm < 0 THEN 'any' ELSE concat_ws('/', deployment_id, step, arm) END AS side,
 			sum(requests) AS requests, sum(known) AS known, sum(successes) AS successes, sum(errors) AS errors,
 			sum(response_time_count) AS times, sum(response_time_sum::numeric) AS seconds
 		FROM model_mgr.rollup_now GROUP BY 1, 2, 3)

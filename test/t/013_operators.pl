@@ -105,7 +105,7 @@ is($node->safe_psql('postgres', $stories{$_}), '0', $_) for sort keys %stories;
 cmp_ok($node->safe_psql('postgres', 'SELECT count(*) FROM model_mgr.deployment'), '>=', 20, 'there were rollouts enough');
 cmp_ok($node->safe_psql('postgres', 'SELECT count(DISTINCT status) FROM model_mgr.deployment'), '>=', 3, 'that ended in several ways');
 totals_agree($node, 'rollups agree with the observations');
-# A model that is archived as a whole can be deleted, and nothing of it stays but observations and the audit log.
+# A model that is archived as a whole can be deleted, and nothing of it stays but what was recorded, what was told and the audit log.
 my $left = $node->safe_psql('postgres', q{
 	SELECT string_agg(format('SELECT %L AS t, count(*) AS n FROM model_mgr.%I WHERE %I IN (%s)', c.relname, c.relname, a.attname,
 		CASE a.attname WHEN 'model_id' THEN m.model_id::text WHEN 'model_name' THEN quote_literal('c') ELSE m.deployments END), ' UNION ALL ')
@@ -113,7 +113,7 @@ my $left = $node->safe_psql('postgres', q{
 		(SELECT model_id, (SELECT string_agg(deployment_id::text, ', ') FROM model_mgr.deployment WHERE model_name = 'c')
 			FROM model_mgr.model WHERE model_name = 'c') m(model_id, deployments)
 	WHERE c.relnamespace = 'model_mgr'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-		AND c.relname NOT IN ('audit_log', 'observation', 'rollup_minute')});
+		AND c.relname NOT IN ('audit_log', 'event', 'observation', 'rollup_minute', 'rollup_hour')});
 cmp_ok($node->safe_psql('postgres', "SELECT count(DISTINCT t) FROM ($left) x WHERE n > 0"), '>=', 9, 'a model has rows in all tables');
 $node->safe_psql('postgres', q{
 	DO $$ BEGIN PERFORM model_mgr.abort_deployment(model_mgr.open_deployment('c')); EXCEPTION WHEN SQLSTATE '55000' THEN NULL; END $$;
