@@ -48,6 +48,10 @@ WITH routine (routine_name, kinds) AS (VALUES
     ('explain_deployment', 'reader'),
     ('rollout_status', 'reader'),
     ('replay_evidence', 'reader'),
+    -- 72_experiment
+    ('test_verdicts', 'reader'),
+    ('get_test_status', 'reader'),
+    ('list_active_tests', 'reader'),
     -- 40_routing; a decision carries the unit's hash, which who reads observation must not be able to make
     ('route', 'app'),
     ('route_version', 'reader app'),

@@ -58,7 +58,7 @@ deployment_enter_step(deployment *d, int32 step, deployment_look *look, const ch
 	if (first && !whole && d->plan.shape == ROLLOUT_AB_TEST)
 		d->test_id = experiment_open(d, deployment_plan_test(d->rollout));
 	else if (whole && d->test_id)
-		experiment_close(d, by_whom ? by_whom : "its verdict was applied");
+		experiment_close(d, by_whom);
 	deployment_update(d, NULL);
 	query_run(&begin, int64_arg(d->deployment_id), int32_arg(step), float8_arg(d->traffic_percentage), time_arg(now));
 	deployment_wait(d, rollout_wait_name(whole ? ROLLOUT_WAIT_BAKE : wait),
@@ -211,6 +211,9 @@ deployment_await(deployment *d, deployment_look *look)
 	Jsonb *evidence = deployment_evidence(d, look);
 	double next = d->step < d->plan.step_count ? d->plan.steps[d->step] : d->traffic_percentage;
 
+	/* The verdict that is put forward stays what it is, whatever comes in meanwhile. */
+	if (d->test_id)
+		experiment_close(d, NULL);
 	d->status = "awaiting_approval";
 	d->awaiting_since = mm_now();
 	deployment_update(d, NULL);

@@ -12,6 +12,7 @@
 #include "utils/numeric.h"
 
 #include "pg/deployment_key.h"
+#include "pg/experiment.h"
 #include "pg/query.h"
 #include "pg/routing.h"
 
@@ -352,7 +353,6 @@ read_test(const Jsonb *rollout, const char *strategy)
 	bool wanted = strcmp(strategy, "a_b_test") == 0;
 	JsonbValue value;
 	Jsonb *test;
-	double number;
 
 	if (!deployment_key_find(rollout, "test", &value))
 		return wanted ? json_build_pairs(0, NULL) : NULL;
@@ -364,18 +364,7 @@ read_test(const Jsonb *rollout, const char *strategy)
 		deployment_key_malformed("test", "an object, as in {\"max_duration_hours\": 24}");
 	deployment_key_check(value.val.binary.data, "test", test_keys, lengthof(test_keys));
 	test = JsonbValueToJsonb(&value);
-	(void) deployment_key_whole(test, "max_duration_hours", 168, 1, MAX_SECONDS / 3600);
-	number = deployment_key_number(test, "confidence_level", 0.95, 0, 1);
-	if (number <= 0 || number >= 1)
-		ereport(ERROR, errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("\"confidence_level\" is out of range"),
-				errdetail("The value %g is not between 0 and 1.", number), errhint("Usual is 0.95."));
-	(void) deployment_key_number(test, "minimum_detectable_effect", 0.02, 0, 1e9);
-	if (deployment_key_find(test, "primary_metric", &value))
-	{
-		if (value.type != jbvString)
-			deployment_key_malformed("primary_metric", "the name of a metric");
-		mm_check_name("metric name", pnstrdup(value.val.string.val, value.val.string.len));
-	}
+	experiment_check(test);
 	return test;
 }
 

@@ -7,6 +7,9 @@
 
 #include "pg/deployment_store.h"
 
+/* experiment_check: arguments that a deployment may give its test, besides their names: types and ranges; 22P02, 22003,
+ * 22023, 42602, 42622. */
+extern void experiment_check(const Jsonb *test_arguments);
 /* experiment_open: begins the test of a deployment whose first step begins now: its version against the baseline, at
  * the step's share, with these arguments of create_test() (rollout key test). Returns its test_id. */
 extern char *experiment_open(const deployment *d, const Jsonb *test_arguments);
@@ -14,8 +17,8 @@ extern char *experiment_open(const deployment *d, const Jsonb *test_arguments);
 extern rollout_test experiment_verdict(const deployment *d);
 /* experiment_reason: the same in words, with the numbers. */
 extern char *experiment_reason(const deployment *d);
-/* experiment_close: ends the test, if it runs: its deployment has gone on to 100 % or has ended. `reason` as in the
- * diary. */
+/* experiment_close: ends the test, if it runs: its deployment has gone on to 100 % or has ended. Completed when that
+ * was on its verdict: `reason` is NULL or experiment_reason(); stopped for any other reason. */
 extern void experiment_close(const deployment *d, const char *reason);
 
 #endif

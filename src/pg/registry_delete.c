@@ -95,6 +95,12 @@ mm_delete_model(PG_FUNCTION_ARGS)
 		QUERY("DELETE FROM model_mgr.deployment_step s USING model_mgr.deployment_plan p"
 			  " WHERE p.deployment_id = s.deployment_id AND p.model_id = $1",
 			  INT8OID),
+		QUERY("DELETE FROM model_mgr.ab_test t USING model_mgr.ab_test_plan a, model_mgr.deployment_plan p"
+			  " WHERE a.test_id = t.test_id AND p.deployment_id = a.deployment_id AND p.model_id = $1",
+			  INT8OID),
+		QUERY("DELETE FROM model_mgr.ab_test_plan a USING model_mgr.deployment_plan p"
+			  " WHERE p.deployment_id = a.deployment_id AND p.model_id = $1",
+			  INT8OID),
 		QUERY("DELETE FROM model_mgr.deployment d USING model_mgr.deployment_plan p"
 			  " WHERE p.deployment_id = d.deployment_id AND p.model_id = $1",
 			  INT8OID),
