@@ -71,6 +71,23 @@ is($standby->safe_psql('postgres', 'SELECT string_agg(cursor, \',\') FROM model_
 	$primary->safe_psql('postgres', 'SELECT string_agg(cursor, \',\') FROM model_mgr.events_since()'), 'events_since() gives the same events and cursors there');
 is($standby->safe_psql('postgres', "SELECT count(*) FROM model_mgr.events_since('9000000000000000000.1')"), 0, 'a cursor that the standby has not come to yet is no error');
 
+# Shadows and previews are answered there too; both decisions of a request are a pair on the primary.
+$primary->safe_psql('postgres', at(3, q{
+	SELECT model_mgr.create_model_version(m, v, model_mgr.model_configuration('test', m)) FROM unnest('{shaded,previewed}'::text[]) m, unnest('{1.0.0,2.0.0}'::text[]) v;
+	SELECT model_mgr.deploy_model_version(m, '1.0.0') FROM unnest('{shaded,previewed}'::text[]) m;
+	SELECT model_mgr.deploy_model_version('shaded', '2.0.0', strategy => 'shadow');
+	SELECT model_mgr.deploy_model_version('previewed', '2.0.0', strategy => 'blue_green', rollout => '{"preview_segment": {"staff": true}}')}));
+$primary->wait_for_catchup($standby);
+is($standby->safe_psql('postgres', q{SELECT value FROM model_mgr.route('previewed', 'u', '{"staff": true}')}), '2.0.0', 'the preview is answered on the standby');
+my @pair = split / /, $standby->safe_psql('postgres', at(3, q{
+	SELECT concat_ws(' ', value, shadow_version, decision, shadow_decision) FROM model_mgr.route('shaded', 'u')}));
+is("@pair[0, 1]", '1.0.0 2.0.0', 'and so is the shadow');
+$primary->safe_psql('postgres', at(3, "SELECT model_mgr.record_outcome('$pair[2]', true); SELECT model_mgr.record_outcome('$pair[3]', false);"));
+$primary->wait_for_catchup($standby);
+is($_->safe_psql('postgres', at(3, q{
+	SELECT p.pairs || ' ' || p.only_baseline_good FROM model_mgr.open_deployment('shaded') d, model_mgr.shadow_pairs(d) p})),
+	'1 1', 'the outcomes of both are a pair on ' . $_->name) for $primary, $standby;
+
 # A session that holds its cache sees the next change.
 my $session = $standby->background_psql('postgres');
 my $count = "SELECT count(*) FROM generate_series(1, 1000) i WHERE model_mgr.route_version('spam', 'unit ' || i) = '2.0.0';";
