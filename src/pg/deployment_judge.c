@@ -177,40 +177,23 @@ typedef struct open_rollouts
 static void
 resolve_ratio_alerts(const deployment *d, const deployment_look *looks, int n)
 {
-	static query firing =
-		QUERY("SELECT a.alert_id, a.deployment_id, a.model_name, a.version FROM model_mgr.alert a"
-			  " WHERE a.kind = 'rollout' AND a.status = 'firing' AND a.metric_name = '" RATIO_METRIC "'");
-	static query version = QUERY("SELECT v.model_id, v.version_id FROM model_mgr.model_version v"
-								 " WHERE v.model_name = $1 AND v.version = $2",
-								 TEXTOID, TEXTOID);
+	static query firing = QUERY(
+		"SELECT a.deployment_id, s.model_id, s.version_id FROM model_mgr.alert_state s JOIN model_mgr.alert a ON a.alert_id = s.alert_id"
+		" WHERE s.kind = 'rollout' AND s.metric_name = '" RATIO_METRIC "'");
 	uint64 rows = query_run(&firing);
-	struct
-	{
-		int64 deployment_id;
-		char *model_name;
-		char *version;
-	} *alerts = palloc(sizeof(*alerts) * (rows + 1));
+	int64(*alerts)[3] = palloc(sizeof(*alerts) * (rows + 1));
 
 	for (uint64 i = 0; i < rows; i++)
-	{
-		alerts[i].deployment_id = query_int64(i, 1);
-		alerts[i].model_name = query_text(i, 2);
-		alerts[i].version = query_text(i, 3);
-	}
+		for (int column = 0; column < 3; column++)
+			alerts[i][column] = query_int64(i, column);
 	for (uint64 i = 0; i < rows; i++)
 	{
 		bool holds = false;
 
 		for (int k = 0; k < n; k++)
-			holds |= d[k].deployment_id == alerts[i].deployment_id && looks[k].ratio.alarm;
-		if (!holds && query_run(&version, text_arg(alerts[i].model_name), text_arg(alerts[i].version)) > 0)
-		{
-			int64 model_id = query_int64(0, 0);
-			int64 version_id = query_int64(0, 1);
-
-			if (mm_lock_model(model_id, false))
-				(void) alert_resolve("rollout", model_id, version_id, RATIO_METRIC);
-		}
+			holds |= d[k].deployment_id == alerts[i][0] && looks[k].ratio.alarm;
+		if (!holds && mm_lock_model(alerts[i][1], false))
+			(void) alert_resolve("rollout", alerts[i][1], alerts[i][2], RATIO_METRIC);
 	}
 }
 
