@@ -90,6 +90,19 @@ compat_tuplesort_getdatum(Tuplesortstate *state, Datum *value, bool *isnull)
 #endif
 }
 
+#include "access/genam.h"
+
+/* Index scans are instrumented since 18. */
+static inline IndexScanDesc
+compat_index_beginscan_bitmap(Relation index, Snapshot snapshot, int keys)
+{
+#if PG_VERSION_NUM >= 180000
+	return index_beginscan_bitmap(index, snapshot, NULL, keys);
+#else
+	return index_beginscan_bitmap(index, snapshot, keys);
+#endif
+}
+
 #include "access/attmap.h"
 
 /* build_attrmap_by_name_if_req may ignore missing columns since 16; here a missing one is an error, as it was. */

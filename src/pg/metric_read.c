@@ -11,7 +11,8 @@
  *
  * All of it is one statement, one snapshot: a fold that commits meanwhile neither hides a row nor shows it twice. What
  * is cut at the beginning is read row by row only where the minute has at most MAX_CUT_ROWS, or, before what is kept in
- * minutes, the hour at most MAX_CUT_HOUR_ROWS; a busier one counts whole.
+ * minutes, the hour at most MAX_CUT_HOUR_ROWS; a busier one counts whole. So does one whose rows are to be looked for
+ * in more pages than its reader has time for: a large partition, or one filled in bulk in no order of time.
  */
 #include "pg/metric_internal.h"
 
@@ -19,6 +20,7 @@
 #include "utils/array.h"
 #include "utils/guc.h"
 
+#include "pg/observation.h"
 #include "pg/query.h"
 #include "pg/rollup.h"
 #include "pg/statistics.h"
@@ -27,6 +29,10 @@
 #define MAX_CUT_ROWS 20000
 /* Of an hour: its rows are older, and scattered by what came late. */
 #define MAX_CUT_HOUR_ROWS 2000
+/* Of 8 kB, at 10 us each: who asks for one version waits for the answer, so only small partitions are searched; a look
+ * of the tick is short of time too, but its window is a minute, and it serves all models at once. */
+#define MAX_CUT_PAGES_ASKED 1000
+#define MAX_CUT_PAGES_LOOK 4000
 /* From here on whole hours are read as such. */
 #define LONG_WINDOW (2 * USECS_PER_HOUR)
 /* Up to here rows that are not folded yet are compared with the versions asked for; beyond, all are read and sorted
@@ -184,6 +190,13 @@ ceiling(TimestampTz at, int64 width)
 	return floor + width;
 }
 
+/* dear: whether the rows of (after, until] are too many to be looked for one by one. */
+static bool
+dear(const metric_question *q, TimestampTz after, TimestampTz until)
+{
+	return observation_pages(after, until, !q->exact) > (q->exact ? MAX_CUT_PAGES_ASKED : MAX_CUT_PAGES_LOOK);
+}
+
 /* find_span: the stretches of a window. */
 static void
 find_span(const metric_question *q, span *s)
@@ -204,7 +217,7 @@ find_span(const metric_question *q, span *s)
 
 		s->minutes_from = s->pending_from = end;
 		query_run(&old_edge, time_arg(end - USECS_PER_HOUR), time_arg(end));
-		if (end != q->since && query_int64(0, 0) > MAX_CUT_HOUR_ROWS)
+		if (end != q->since && (query_int64(0, 0) > MAX_CUT_HOUR_ROWS || dear(q, q->since, Min(end, q->until))))
 			s->minutes_from = s->pending_from = end - USECS_PER_HOUR;
 		else if (end != q->since)
 		{
@@ -216,7 +229,8 @@ find_span(const metric_question *q, span *s)
 	{
 		query_run(&edges, time_arg(first - USECS_PER_MINUTE), time_arg(last));
 		if (!old && first != q->since &&
-			((!q->exact && q->since - (first - USECS_PER_MINUTE) < USECS_PER_SEC) || query_int64(0, 0) > MAX_CUT_ROWS))
+			((!q->exact && q->since - (first - USECS_PER_MINUTE) < USECS_PER_SEC) || query_int64(0, 0) > MAX_CUT_ROWS ||
+			 dear(q, q->since, Min(first, q->until))))
 			s->minutes_from = s->pending_from = first - USECS_PER_MINUTE;
 		else if (!old && first != q->since)
 		{

@@ -26,6 +26,10 @@ typedef struct observation_range
 	bool is_default;
 } observation_range;
 
+/* observation_pages: pages of the partitions that take rows of (after, until]; by_index: only those of them that the
+ * block-range indexes do not exclude, which takes a while to find out where there are very many. */
+extern int64 observation_pages(TimestampTz after, TimestampTz until, bool by_index);
+
 /* observation_ranges: all of them, in order of time, palloc'd; returns how many. */
 extern int observation_ranges(observation_range **out);
 /* observation_ranges_of: those of another table of the extension that is partitioned by time. */

@@ -1,20 +1,28 @@
 /*
- * summarize.c: keeps the block-range index on txn useful without waiting for autovacuum: ranges that are not summarised
- * are read whole by every look at the pending rows, and at 5,000 recordings a second one range fills each second. The
- * fold summarises the ranges filled since, newest first, a few at a time at a commit, many on the tick's time; gaps
- * further back are maintain()'s.
+ * summarize.c: the block-range indexes of observation. Keeps the one on txn useful without waiting for autovacuum:
+ * ranges that are not summarised are read whole by every look at the pending rows, and at 5,000 recordings a second one
+ * range fills each second. The fold summarises the ranges filled since, newest first, a few at a time at a commit, many
+ * on the tick's time; gaps further back are maintain()'s. And tells from the one on recorded_at what reading would
+ * cost.
  */
 #include "pg/rollup.h"
 
 #include "access/brin.h"
+#include "access/genam.h"
 #include "access/relation.h"
+#include "access/stratnum.h"
 #include "catalog/pg_am.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "nodes/tidbitmap.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 #include "pg/observation.h"
 
@@ -30,11 +38,11 @@ typedef struct summarized
 static HTAB *seen;
 static int turn; /* which partition is next, beside the two that are in use */
 
-/* find_index: the block-range index on txn, InvalidOid when somebody dropped it. */
+/* find_index: the block-range index on a column, InvalidOid when somebody dropped it. */
 static Oid
-find_index(Relation partition, BlockNumber *pages_per_range)
+find_index(Relation partition, const char *name, BlockNumber *pages_per_range)
 {
-	AttrNumber column = get_attnum(RelationGetRelid(partition), "txn");
+	AttrNumber column = get_attnum(RelationGetRelid(partition), name);
 	List *indexes = RelationGetIndexList(partition);
 	Oid found = InvalidOid;
 	ListCell *cell;
@@ -82,7 +90,7 @@ summarize_partition(Oid oid, int limit)
 	if (partition == NULL)
 		return limit;
 	if (partition->rd_rel->relkind == RELKIND_RELATION)
-		index = find_index(partition, &pages_per_range);
+		index = find_index(partition, "txn", &pages_per_range);
 	filled = OidIsValid(index) ? RelationGetNumberOfBlocks(partition) / pages_per_range : 0;
 	relation_close(partition, NoLock);
 	if (!OidIsValid(index))
@@ -127,4 +135,58 @@ rollup_summarize(int limit, bool all)
 			(ranges[i].is_default && ranges[i].upper == DT_NOEND))
 			limit = summarize_partition(ranges[i].partition, limit);
 	pfree(ranges);
+}
+
+/* pages_in: of one partition, all or what its index does not exclude. */
+static int64
+pages_in(Oid oid, TimestampTz after, TimestampTz until, bool by_index)
+{
+	Relation partition = try_relation_open(oid, AccessShareLock);
+	BlockNumber pages_per_range;
+	int64 pages = 0;
+	Oid found;
+
+	if (partition == NULL)
+		return 0;
+	if (partition->rd_rel->relkind != RELKIND_RELATION)
+		pages = INT_MAX; /* somebody's own: who knows */
+	else if (!by_index || !OidIsValid(found = find_index(partition, "recorded_at", &pages_per_range)))
+		pages = RelationGetNumberOfBlocks(partition);
+	else
+	{
+		Relation index = index_open(found, AccessShareLock);
+		IndexScanDesc scan = compat_index_beginscan_bitmap(index, GetActiveSnapshot(), 2);
+		TIDBitmap *bitmap = tbm_create(work_mem * (Size) 1024, NULL);
+		ScanKeyData keys[2];
+
+		ScanKeyEntryInitialize(&keys[0], 0, 1, BTGreaterStrategyNumber, TIMESTAMPTZOID, InvalidOid, F_TIMESTAMPTZ_GT,
+							   TimestampTzGetDatum(after));
+		ScanKeyEntryInitialize(&keys[1], 0, 1, BTLessEqualStrategyNumber, TIMESTAMPTZOID, InvalidOid, F_TIMESTAMPTZ_LE,
+							   TimestampTzGetDatum(until));
+		index_rescan(scan, keys, 2, NULL, 0);
+		pages = index_getbitmap(scan, bitmap) / 10; /* BRIN's own guess at ten rows a page */
+		index_endscan(scan);
+		tbm_free(bitmap);
+		index_close(index, AccessShareLock);
+	}
+	relation_close(partition, AccessShareLock);
+	return pages;
+}
+
+int64
+observation_pages(TimestampTz after, TimestampTz until, bool by_index)
+{
+	observation_range *ranges;
+	int count = observation_ranges(&ranges);
+	bool default_seen = false;
+	int64 pages = 0;
+
+	for (int i = 0; i < count; i++)
+		if (ranges[i].lower <= until && after < ranges[i].upper && !(ranges[i].is_default && default_seen))
+		{
+			pages += pages_in(ranges[i].partition, after, until, by_index);
+			default_seen |= ranges[i].is_default;
+		}
+	pfree(ranges);
+	return pages;
 }
