@@ -55,7 +55,8 @@ backtest_load(const char *model_name, backtest *out)
 								  INT8OID);
 
 	/* What is older than the first minute that is kept whole is there by the hour only. */
-	out->since = Max(out->since, metric_floor(rollup_minutes_kept(), USECS_PER_MINUTE) + USECS_PER_MINUTE);
+	out->kept = metric_floor(rollup_minutes_kept(), USECS_PER_MINUTE) + USECS_PER_MINUTE;
+	out->since = Max(out->since, out->kept);
 	out->model_id = registry_model_id(model_name, true);
 	if (out->model_id == 0)
 		return false;

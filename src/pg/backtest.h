@@ -34,6 +34,7 @@ typedef struct backtest
 	int64 model_id;
 	TimestampTz since; /* whole minutes */
 	TimestampTz until;
+	TimestampTz kept; /* minutes from here on are there */
 	int version_count;
 	int64 *version_ids;
 	char **versions;

@@ -15,6 +15,8 @@
 #include "pg/deployment_store.h"
 #include "pg/metric_internal.h"
 #include "pg/query.h"
+#include "pg/statistics.h"
+#include "pg/summary.h"
 #include "pg/threshold.h"
 
 /* What a version has done since the replay began. */
@@ -255,32 +257,84 @@ look_at_minute(replay *r, TimestampTz now, const progress *before)
 	}
 }
 
-/* measure: the values of one minute's looks. */
+/*
+ * window_point: a metric over the `minutes` up to `now`, out of cells of one minute: what was observed, else what was
+ * reported.
+ */
+static void
+window_point(const metric_answer *answer, metric_ask *ask, TimestampTz now, int minutes)
+{
+	metric m = metric_parse(ask->metric_name);
+	int32 number = metric_number(answer, metric_canonical(ask->metric_name));
+
+	for (int reported = 0; reported < 2 && ask->samples == 0; reported++)
+	{
+		bool builtin = m.form != METRIC_CUSTOM && !reported;
+		metric_tally sum = {0};
+		quantiles parts;
+
+		quantiles_init(&parts, statistics_memory, CurrentMemoryContext);
+		for (int i = 1; i <= minutes; i++)
+		{
+			const metric_cell *cell = metric_cell_of(answer, ask->version_id, now - i * USECS_PER_MINUTE,
+													 builtin ? METRIC_BUILTIN : number, reported);
+
+			if (cell == NULL)
+				continue;
+			sum.requests += cell->tally.requests;
+			sum.known += cell->tally.known;
+			sum.successes += cell->tally.successes;
+			sum.errors += cell->tally.errors;
+			for (int k = 0; k < METRIC_MEASURES; k++)
+			{
+				sum.measures[k].count += cell->tally.measures[k].count;
+				sum.measures[k].sum += cell->tally.measures[k].sum;
+			}
+			if (builtin && m.form == METRIC_QUANTILE && cell->tally.measures[m.measure].sketch &&
+				!quantiles_add(&parts, cell->tally.measures[m.measure].sketch,
+							   cell->tally.measures[m.measure].sketch_length))
+				summary_damaged();
+		}
+		if (builtin)
+		{
+			sum.measures[m.measure].parts = &parts;
+			ask->value = metric_evaluate(&m, &sum, minutes, &ask->samples);
+		}
+		else
+		{
+			ask->samples = sum.measures[0].count;
+			ask->value = ask->samples > 0 ? sum.measures[0].sum / (double) ask->samples : NAN;
+		}
+		quantiles_free(&parts);
+	}
+	if (ask->samples == 0)
+		ask->value = NAN;
+}
+
+/* window_minutes: the looks' window in minutes; 0 when it is not made of whole ones. */
+static int
+window_minutes(void)
+{
+	return guc_monitor_interval_seconds % 60 == 0 ? guc_monitor_interval_seconds / 60 : 0;
+}
+
+/* measure: the values of one minute's looks: a piece's minutes were all read at once. */
 static void
 measure(replay *r, const metric_answer *answer, TimestampTz now)
 {
 	int count = r->count * r->b.version_count;
-	TimestampTz since = now - guc_monitor_interval_seconds * USECS_PER_SEC;
+	int minutes = window_minutes();
 
 	for (int i = 0; i < count; i++)
+	{
 		r->asks[i] = (metric_ask){.version_id = r->b.version_ids[i % r->b.version_count],
 								  .metric_name = r->list[i / r->b.version_count].metric_name,
 								  .value = NAN};
-	if (guc_monitor_interval_seconds * USECS_PER_SEC != USECS_PER_MINUTE)
-	{
-		if (count > 0)
-			metric_values(r->asks, count, since, now);
-		return;
+		if (minutes > 0)
+			window_point(answer, &r->asks[i], now, minutes);
 	}
-	/* The usual window is a minute of the rollups: a piece's minutes were all read at once. */
-	for (int i = 0; i < count; i++)
-	{
-		metric_point point =
-			metric_point_of(answer, r->asks[i].version_id, since, metric_canonical(r->asks[i].metric_name), 1);
-
-		r->asks[i].value = point.samples > 0 ? point.value : NAN;
-		r->asks[i].samples = point.samples;
-	}
+	if (minutes == 0 && count > 0)
+		metric_values(r->asks, count, now - guc_monitor_interval_seconds * USECS_PER_SEC, now);
 }
 
 /* replay_piece: the minutes in (from, to]. Memory is let go minute by minute, but for rows. */
@@ -292,7 +346,7 @@ replay_piece(replay *r, TimestampTz from, TimestampTz to)
 	const char **pair_names = palloc(sizeof(char *) * (r->count * b->version_count + 1));
 	metric_question question = {.version_ids = b->version_ids,
 								.versions = b->version_count,
-								.since = from,
+								.since = Max(from - Max(window_minutes() - 1, 0) * USECS_PER_MINUTE, b->kept),
 								.until = to,
 								.width = USECS_PER_MINUTE,
 								.pair_versions = pair_versions,
@@ -304,7 +358,7 @@ replay_piece(replay *r, TimestampTz from, TimestampTz to)
 		metric m = metric_parse(r->list[t].metric_name);
 		bool known = false;
 
-		question.quantiles |= m.form == METRIC_QUANTILE;
+		question.moments |= m.form == METRIC_QUANTILE;
 		for (int i = 0; i < t; i++)
 			known |= strcmp(r->list[i].metric_name, r->list[t].metric_name) == 0;
 		for (int v = 0; m.form == METRIC_CUSTOM && !known && v < b->version_count; v++)

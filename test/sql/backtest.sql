@@ -71,6 +71,14 @@ SELECT cmp_ok((SELECT count(*) FROM pg_temp.fired('wild')), '>', 40::bigint, 'ma
 SELECT set_eq($$SELECT * FROM pg_temp.told('wild', model_mgr.get_thresholds('wild'), '2026-01-01 02:00:00+00')$$, $$SELECT * FROM pg_temp.fired('wild')$$, 'all of them, and no other');
 SET model_mgr.perf_monitor_interval_seconds = 300;
 SELECT cmp_ok((SELECT count(*) FROM pg_temp.told('wild', model_mgr.get_thresholds('wild'), '2026-01-01 02:00:00+00')), '<', (SELECT count(*) FROM pg_temp.fired('wild')), 'longer windows are calmer');
+-- Live with longer windows too.
+SELECT count(*) FROM model_mgr.set_thresholds('wild', '[]');
+DELETE FROM model_mgr.alert WHERE model_name = 'wild';
+SELECT model_mgr.set_thresholds('wild', (SELECT jsonb_agg(model_mgr.performance_threshold(m, v, o, 'info', d, 'alert', n)) FROM (VALUES
+    ('success_rate', 0.88, '<', 1, 'hold'), ('avg_response_time', 1, '>', 0, 'ok'), ('p95_response_time', 1.45, '>', 0, 'hold'), ('requests_per_minute', 12, '<', 2, 'ok'), ('error_rate', 0.02, '>', 0, 'hold')) x (m, v, o, d, n)));
+SELECT count(pg_temp.wild(m)) FROM generate_series(181, 235) m;
+SELECT cmp_ok((SELECT count(*) FROM pg_temp.fired('wild')), '>', 5::bigint, 'some alerts of longer windows');
+SELECT set_eq($$SELECT * FROM pg_temp.told('wild', model_mgr.get_thresholds('wild'), '2026-01-01 05:00:00+00')$$, $$SELECT * FROM pg_temp.fired('wild')$$, 'the same alerts');
 RESET model_mgr.perf_monitor_interval_seconds;
 
 -- A rollout that was made: the same plan over the same time takes the same steps and ends in the same way.
