@@ -44,6 +44,12 @@ $source->safe_psql('postgres', at(14, serve('spam', 901, 950)));
 $long->query_safe('COMMIT;');
 $long->quit;
 
+# A deployment in the middle of its A/B test, and one whose test has ended.
+$source->safe_psql('postgres', at(14, serving($_, '1', '2') . "SELECT test_id FROM model_mgr.deploy_model_version('$_', '2', 'a_b_test');"))
+  for 'tested', 'untested';
+$source->safe_psql('postgres', at(14, q{SELECT (model_mgr.abort_deployment(model_mgr.open_deployment('untested'))).test_id}));
+is($source->safe_psql('postgres', q{SELECT string_agg(status, ' ' ORDER BY status) FROM model_mgr.ab_test_list}), 'running stopped', 'source: A/B tests');
+
 # A candidate as bad as can be, which nobody has judged: first with old rows, after the first dump another with fresh ones.
 sub bad_candidate
 {
