@@ -199,7 +199,7 @@ resolve_ratio_alerts(const deployment *d, const deployment_look *looks, int n)
 
 /*
  * look_at_all: looks at all of them in a few queries and marks those that are due; the others are noted as judged in
- * one statement, which passes over rows that somebody has locked.
+ * one statement, but for those whose lock somebody has.
  */
 static int64
 look_at_all(int64 argument)
@@ -225,7 +225,8 @@ look_at_all(int64 argument)
 			continue;
 		open->due[i] =
 			looks[at].decision.action != ROLLOUT_HOLD || waits_anew(&d[at], &looks[at]) || looks[at].ratio.alarm;
-		if (!open->due[i])
+		/* Whoever writes a model's rows has its lock: else two that hold one of both each wait for ever. */
+		if (!open->due[i] && mm_lock_model(d[at].model_id, false))
 			quiet[quiet_count++] = Int64GetDatum(open->ids[i]);
 		at++;
 	}
