@@ -187,17 +187,6 @@ query_result_row(void)
 	return SPI_datumTransfer(value, false, -1);
 }
 
-Datum
-query_result_text(int column)
-{
-	bool isnull;
-	Datum value = query_datum(0, column, &isnull);
-
-	if (isnull)
-		elog(ERROR, "null where a text was expected");
-	return SPI_datumTransfer(value, false, -1);
-}
-
 /* push_value: one JSON value of a pair. */
 static void
 push_value(JsonbParseState **state, const json_pair *pair)

@@ -72,8 +72,6 @@ extern Datum query_datum(uint64 row, int column, bool *isnull);
 
 /* query_result_row: row 0 of the last result as a composite value that outlives mm_leave. */
 extern Datum query_result_row(void);
-/* query_result_text: column of row 0 as a text value that outlives mm_leave. */
-extern Datum query_result_text(int column);
 
 /* json_build: {"key": value, ...} from pairs; NULL values become JSON null. */
 typedef struct json_pair

@@ -142,12 +142,6 @@ reason(const ErrorData *error, double seconds)
 	return text;
 }
 
-bool
-user_code_running(void)
-{
-	return running;
-}
-
 double
 user_code_seconds(void)
 {

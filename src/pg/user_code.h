@@ -57,7 +57,5 @@ extern bool user_code_call(const user_code *code, double seconds, const Jsonb *a
 /* user_code_seconds: the limit for callbacks and metric sources: a minute, or model_mgr.update_validation_timeout when
  * that is less. */
 extern double user_code_seconds(void);
-/* user_code_running: true inside user_code_run. */
-extern bool user_code_running(void);
 
 #endif
