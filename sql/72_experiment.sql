@@ -137,17 +137,6 @@ SELECT pg_catalog.pg_extension_config_dump('model_mgr.ab_test_covariate', '');
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.ab_test_sum', '');
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.ab_test_sketch', '');
 
-CREATE FUNCTION model_mgr.test_verdicts(of_test text DEFAULT NULL)
-RETURNS TABLE (test_id text, verdict text, samples_control bigint, samples_treatment bigint, information_fraction float8,
-               recommendation text)
-AS 'MODULE_PATHNAME', 'mm_test_verdicts' LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 10;
-COMMENT ON FUNCTION model_mgr.test_verdicts(text) IS
-'How a test (NULL: each) stands: running, no_data, significant or inconclusive; of ended ones as it was at the end. Samples are outcomes whose success is known; information_fraction 0..1 of what is planned. No row for an unknown test. ab_test_list shows it.';
-
-CREATE VIEW model_mgr.ab_test_list AS
-SELECT t.*, v.verdict, v.samples_control, v.samples_treatment, v.information_fraction, v.recommendation
-FROM model_mgr.ab_test t LEFT JOIN model_mgr.test_verdicts(NULL) v ON v.test_id = t.test_id;
-COMMENT ON VIEW model_mgr.ab_test_list IS 'A/B tests, how they stand, and what to do.';
 COMMENT ON COLUMN model_mgr.ab_test.test_id IS 'For get_test_status() and so on; deployment-<id> where none was asked for.';
 COMMENT ON COLUMN model_mgr.ab_test.name IS 'What it is called.';
 COMMENT ON COLUMN model_mgr.ab_test.control_model IS 'Model of the control arm.';
@@ -181,60 +170,3 @@ COMMENT ON COLUMN model_mgr.ab_test.created_by IS 'Who began it.';
 COMMENT ON COLUMN model_mgr.ab_test.started_at IS 'When it began.';
 COMMENT ON COLUMN model_mgr.ab_test.ends_at IS 'When it is decided, max_duration_hours after its beginning.';
 COMMENT ON COLUMN model_mgr.ab_test.stopped_at IS 'When it ended; NULL while it runs.';
-COMMENT ON COLUMN model_mgr.ab_test_list.test_id IS 'For get_test_status() and so on; deployment-<id> where none was asked for.';
-COMMENT ON COLUMN model_mgr.ab_test_list.name IS 'What it is called.';
-COMMENT ON COLUMN model_mgr.ab_test_list.control_model IS 'Model of the control arm.';
-COMMENT ON COLUMN model_mgr.ab_test_list.control_version IS 'Version of the control arm.';
-COMMENT ON COLUMN model_mgr.ab_test_list.treatment_model IS 'Model of the treatment arm.';
-COMMENT ON COLUMN model_mgr.ab_test_list.treatment_version IS 'Version of the treatment arm.';
-COMMENT ON COLUMN model_mgr.ab_test_list.description IS 'What it is for.';
-COMMENT ON COLUMN model_mgr.ab_test_list.confidence_level IS 'Inside 0..1; a p-value below 1 - confidence_level is significant.';
-COMMENT ON COLUMN model_mgr.ab_test_list.minimum_detectable_effect IS 'Difference that the plan is made for; absolute for rates.';
-COMMENT ON COLUMN model_mgr.ab_test_list.power IS 'Probability of finding that difference, as planned.';
-COMMENT ON COLUMN model_mgr.ab_test_list.max_duration_hours IS 'Hours from start to end.';
-COMMENT ON COLUMN model_mgr.ab_test_list.min_sample_size_per_variant IS 'Outcomes an arm that are planned at least.';
-COMMENT ON COLUMN model_mgr.ab_test_list.primary_metric IS 'Metric that decides; success_rate only, so far: a test of another one ends inconclusive.';
-COMMENT ON COLUMN model_mgr.ab_test_list.secondary_metrics IS 'Further metrics; not looked at yet.';
-COMMENT ON COLUMN model_mgr.ab_test_list.early_stopping_enabled IS 'Whether it may end early; not applied yet: it is looked at once, at ends_at.';
-COMMENT ON COLUMN model_mgr.ab_test_list.futility_threshold IS 'Conditional power below which it is hopeless; not applied yet.';
-COMMENT ON COLUMN model_mgr.ab_test_list.traffic_split IS 'The treatment''s share of the units, 0..1.';
-COMMENT ON COLUMN model_mgr.ab_test_list.stopping_rule IS 'Spending of early looks; not applied yet.';
-COMMENT ON COLUMN model_mgr.ab_test_list.metric_directions IS 'Which way is better, by metric.';
-COMMENT ON COLUMN model_mgr.ab_test_list.routes_traffic IS 'Whether route() sends units to the arms.';
-COMMENT ON COLUMN model_mgr.ab_test_list.coverage IS 'Share of all units that take part, 0..1.';
-COMMENT ON COLUMN model_mgr.ab_test_list.guardrails IS 'Metrics that end it when surely broken; not applied yet.';
-COMMENT ON COLUMN model_mgr.ab_test_list.arms IS 'Further arms.';
-COMMENT ON COLUMN model_mgr.ab_test_list.exclusion_group IS 'Tests of one group share no unit; not applied yet.';
-COMMENT ON COLUMN model_mgr.ab_test_list.allocation IS 'Fixed or thompson.';
-COMMENT ON COLUMN model_mgr.ab_test_list.status IS 'Running, stopped (ended by other causes) or completed (by its own verdict).';
-COMMENT ON COLUMN model_mgr.ab_test_list.stop_reason IS 'Why it ended, in words and numbers; NULL while it runs.';
-COMMENT ON COLUMN model_mgr.ab_test_list.winning_variant IS 'Control or treatment; NULL: none, or not yet.';
-COMMENT ON COLUMN model_mgr.ab_test_list.planned_samples IS 'Outcomes of both arms together that the plan asks for.';
-COMMENT ON COLUMN model_mgr.ab_test_list.created_by IS 'Who began it.';
-COMMENT ON COLUMN model_mgr.ab_test_list.started_at IS 'When it began.';
-COMMENT ON COLUMN model_mgr.ab_test_list.ends_at IS 'When it is decided, max_duration_hours after its beginning.';
-COMMENT ON COLUMN model_mgr.ab_test_list.stopped_at IS 'When it ended; NULL while it runs.';
-COMMENT ON COLUMN model_mgr.ab_test_list.verdict IS 'Running, no_data, significant (there is a winner) or inconclusive.';
-COMMENT ON COLUMN model_mgr.ab_test_list.samples_control IS 'Outcomes of control whose success is known.';
-COMMENT ON COLUMN model_mgr.ab_test_list.samples_treatment IS 'Outcomes of treatment whose success is known.';
-COMMENT ON COLUMN model_mgr.ab_test_list.information_fraction IS 'How much of the planned information is there, 0..1.';
-COMMENT ON COLUMN model_mgr.ab_test_list.recommendation IS 'What to do, in plain words.';
-
-CREATE FUNCTION model_mgr.get_test_status(test_id text) RETURNS SETOF model_mgr.ab_test_list
-LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 1
-SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-SELECT t.*, v.verdict, v.samples_control, v.samples_treatment, v.information_fraction, v.recommendation
-FROM model_mgr.ab_test t LEFT JOIN model_mgr.test_verdicts(get_test_status.test_id) v ON v.test_id = t.test_id
-WHERE t.test_id = get_test_status.test_id;
-END;
-COMMENT ON FUNCTION model_mgr.get_test_status(text) IS
-'The row of ab_test_list of one test, ended ones too; no row for an unknown test or NULL.';
-
-CREATE FUNCTION model_mgr.list_active_tests() RETURNS SETOF text
-LANGUAGE sql STABLE PARALLEL SAFE ROWS 10
-SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-SELECT t.test_id FROM model_mgr.ab_test t WHERE t.status = 'running' ORDER BY t.test_id;
-END;
-COMMENT ON FUNCTION model_mgr.list_active_tests() IS 'Ids of the tests that run, in order.';

@@ -1,0 +1,143 @@
+-- 74_analysis: what A/B tests say: results, metrics, looks, ends. How it is computed, with sources: docs/experiments.md.
+
+CREATE TABLE model_mgr.ab_test_result (
+    test_id text PRIMARY KEY,
+    status text NOT NULL CHECK (status IN ('no_data', 'running', 'stopped_early', 'significant', 'futile', 'inconclusive', 'sample_ratio_mismatch')),
+    p_value float8,
+    effect_size float8,
+    relative_lift float8,
+    ci_low float8,
+    ci_high float8,
+    anytime_ci_low float8,
+    anytime_ci_high float8,
+    statistical_significance boolean NOT NULL,
+    practical_significance boolean NOT NULL,
+    winning_variant text,
+    recommendation text NOT NULL,
+    samples_control bigint NOT NULL,
+    samples_treatment bigint NOT NULL,
+    information_fraction float8 NOT NULL,
+    boundary_p_value float8,
+    sample_ratio_p_value float8,
+    conditional_power float8,
+    analyzed_at timestamptz,
+    deciding_metric text NOT NULL,
+    planned_samples bigint NOT NULL
+);
+COMMENT ON TABLE model_mgr.ab_test_result IS 'What the last analyze_test() or tick said of each test; of an ended one it is final.';
+COMMENT ON COLUMN model_mgr.ab_test_result.test_id IS 'The test.';
+COMMENT ON COLUMN model_mgr.ab_test_result.status IS 'No_data; running; stopped_early (a boundary was crossed before the end); significant (at the end); futile; inconclusive; sample_ratio_mismatch (the arms did not get their shares: no verdict).';
+COMMENT ON COLUMN model_mgr.ab_test_result.p_value IS 'Two-sided, of deciding_metric, at this moment: of a single look. What is significant goes by boundary_p_value.';
+COMMENT ON COLUMN model_mgr.ab_test_result.effect_size IS 'Treatment less control, in the unit of deciding_metric; with more arms the winner or the best one less control.';
+COMMENT ON COLUMN model_mgr.ab_test_result.relative_lift IS 'Effect_size as a fraction of control''s mean.';
+COMMENT ON COLUMN model_mgr.ab_test_result.ci_low IS 'Lower end of the confidence_level interval of effect_size, for a single look.';
+COMMENT ON COLUMN model_mgr.ab_test_result.ci_high IS 'Upper end of it.';
+COMMENT ON COLUMN model_mgr.ab_test_result.anytime_ci_low IS 'Lower end of the interval that stays valid however often it is looked at.';
+COMMENT ON COLUMN model_mgr.ab_test_result.anytime_ci_high IS 'Upper end of it.';
+COMMENT ON COLUMN model_mgr.ab_test_result.statistical_significance IS 'A boundary has been crossed at a recorded look, or at the end.';
+COMMENT ON COLUMN model_mgr.ab_test_result.practical_significance IS 'The effect is at least minimum_detectable_effect, in either direction: absolute for rates, else relative.';
+COMMENT ON COLUMN model_mgr.ab_test_result.winning_variant IS 'Control, treatment or a further arm; NULL: none, or not yet.';
+COMMENT ON COLUMN model_mgr.ab_test_result.recommendation IS 'What to do and why, in one sentence.';
+COMMENT ON COLUMN model_mgr.ab_test_result.samples_control IS 'Outcomes of control that deciding_metric is known of.';
+COMMENT ON COLUMN model_mgr.ab_test_result.samples_treatment IS 'Outcomes of the arm that effect_size compares.';
+COMMENT ON COLUMN model_mgr.ab_test_result.information_fraction IS 'How much of the information that the design needs is there, 0..1.';
+COMMENT ON COLUMN model_mgr.ab_test_result.boundary_p_value IS 'P-value below which the primary metric is significant at the last recorded look; NULL: none was recorded.';
+COMMENT ON COLUMN model_mgr.ab_test_result.sample_ratio_p_value IS 'Probability of shares as far from the design''s as these, if assignment and recording are right; below 0.001 there is no verdict.';
+COMMENT ON COLUMN model_mgr.ab_test_result.conditional_power IS 'Probability that the primary metric becomes significant by the end if things go on as they do; NULL where nothing can be said.';
+COMMENT ON COLUMN model_mgr.ab_test_result.analyzed_at IS 'When; NULL with no_data of a test that was never analysed.';
+COMMENT ON COLUMN model_mgr.ab_test_result.deciding_metric IS 'The primary metric, or the secondary one that decided.';
+COMMENT ON COLUMN model_mgr.ab_test_result.planned_samples IS 'Outcomes of all arms together that the plan asks for.';
+
+CREATE TABLE model_mgr.ab_test_look (
+    test_no bigint NOT NULL,
+    look integer NOT NULL,
+    looked_at timestamptz NOT NULL,
+    information_fraction float8 NOT NULL,
+    status text NOT NULL,
+    winning_variant text,
+    kind text NOT NULL CHECK (kind IN ('look', 'end')),
+    evidence jsonb NOT NULL,
+    PRIMARY KEY (test_no, look)
+);
+COMMENT ON TABLE model_mgr.ab_test_look IS 'Every look that was recorded of a test, and its end, with the numbers that they were decided on: replay_test_evidence() decides them again.';
+COMMENT ON COLUMN model_mgr.ab_test_look.test_no IS 'The test, as in observation.test_no.';
+COMMENT ON COLUMN model_mgr.ab_test_look.look IS 'From 1.';
+COMMENT ON COLUMN model_mgr.ab_test_look.looked_at IS 'When.';
+COMMENT ON COLUMN model_mgr.ab_test_look.information_fraction IS 'Information at this look, 0..1.';
+COMMENT ON COLUMN model_mgr.ab_test_look.status IS 'As in ab_test_result.';
+COMMENT ON COLUMN model_mgr.ab_test_look.winning_variant IS 'As in ab_test_result.';
+COMMENT ON COLUMN model_mgr.ab_test_look.kind IS 'Look: information had grown by 1 %; end: the last one.';
+COMMENT ON COLUMN model_mgr.ab_test_look.evidence IS 'Design, data and decision in full digits.';
+
+SELECT pg_catalog.pg_extension_config_dump('model_mgr.ab_test_result', '');
+SELECT pg_catalog.pg_extension_config_dump('model_mgr.ab_test_look', '');
+
+CREATE FUNCTION model_mgr.test_verdicts(of_test text DEFAULT NULL)
+RETURNS TABLE (test_id text, verdict text, samples_control bigint, samples_treatment bigint, information_fraction float8,
+               recommendation text)
+AS 'MODULE_PATHNAME', 'mm_test_verdicts' LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 100;
+COMMENT ON FUNCTION model_mgr.test_verdicts(text) IS
+'How a test (NULL: each) stands at this moment, of ended ones as it was at the end; ab_test_list shows it. Records nothing. No row for an unknown test.';
+
+CREATE VIEW model_mgr.ab_test_list AS
+SELECT t.*, v.verdict, v.samples_control, v.samples_treatment, v.information_fraction, v.recommendation
+FROM model_mgr.ab_test t LEFT JOIN model_mgr.test_verdicts(NULL) v ON v.test_id = t.test_id;
+COMMENT ON VIEW model_mgr.ab_test_list IS 'A/B tests, how they stand, and what to do.';
+
+COMMENT ON COLUMN model_mgr.ab_test_list.test_id IS 'For get_test_status() and so on.';
+COMMENT ON COLUMN model_mgr.ab_test_list.name IS 'What it is called.';
+COMMENT ON COLUMN model_mgr.ab_test_list.control_model IS 'Model of the control arm.';
+COMMENT ON COLUMN model_mgr.ab_test_list.control_version IS 'Version of the control arm.';
+COMMENT ON COLUMN model_mgr.ab_test_list.treatment_model IS 'Model of the treatment arm.';
+COMMENT ON COLUMN model_mgr.ab_test_list.treatment_version IS 'Version of the treatment arm.';
+COMMENT ON COLUMN model_mgr.ab_test_list.description IS 'What it is for.';
+COMMENT ON COLUMN model_mgr.ab_test_list.confidence_level IS 'Inside 0..1: the test as a whole declares a false winner with at most 1 less this.';
+COMMENT ON COLUMN model_mgr.ab_test_list.minimum_detectable_effect IS 'Difference that the plan is made for; absolute for rates, else relative.';
+COMMENT ON COLUMN model_mgr.ab_test_list.power IS 'Probability of finding that difference, as planned.';
+COMMENT ON COLUMN model_mgr.ab_test_list.max_duration_hours IS 'Hours from start to end at most.';
+COMMENT ON COLUMN model_mgr.ab_test_list.min_sample_size_per_variant IS 'Outcomes an arm before any verdict.';
+COMMENT ON COLUMN model_mgr.ab_test_list.primary_metric IS 'Metric that decides.';
+COMMENT ON COLUMN model_mgr.ab_test_list.secondary_metrics IS 'Metrics that may decide when the primary is not worse by more than minimum_detectable_effect.';
+COMMENT ON COLUMN model_mgr.ab_test_list.early_stopping_enabled IS 'Whether looks before the end may end it.';
+COMMENT ON COLUMN model_mgr.ab_test_list.futility_threshold IS 'Conditional power below which it is hopeless and ends.';
+COMMENT ON COLUMN model_mgr.ab_test_list.traffic_split IS 'The treatment''s share of the units, 0..1.';
+COMMENT ON COLUMN model_mgr.ab_test_list.stopping_rule IS 'How error probability is spent over looks: obrien_fleming or pocock.';
+COMMENT ON COLUMN model_mgr.ab_test_list.metric_directions IS 'Which way is better, by metric, where that is not the usual one.';
+COMMENT ON COLUMN model_mgr.ab_test_list.routes_traffic IS 'Whether route() sends units to the arms.';
+COMMENT ON COLUMN model_mgr.ab_test_list.coverage IS 'Share of all units that take part, 0..1.';
+COMMENT ON COLUMN model_mgr.ab_test_list.guardrails IS 'Metrics that end it when one is surely broken.';
+COMMENT ON COLUMN model_mgr.ab_test_list.arms IS 'Further arms.';
+COMMENT ON COLUMN model_mgr.ab_test_list.exclusion_group IS 'Tests of one group share no unit.';
+COMMENT ON COLUMN model_mgr.ab_test_list.allocation IS 'Fixed or thompson.';
+COMMENT ON COLUMN model_mgr.ab_test_list.status IS 'Running, stopped (by hand or other causes) or completed (by its own verdict, futility or time).';
+COMMENT ON COLUMN model_mgr.ab_test_list.stop_reason IS 'Why it ended, in words and numbers; NULL while it runs.';
+COMMENT ON COLUMN model_mgr.ab_test_list.winning_variant IS 'Control, treatment or a further arm; NULL: none, or not yet.';
+COMMENT ON COLUMN model_mgr.ab_test_list.planned_samples IS 'Outcomes of all arms together that the plan asks for.';
+COMMENT ON COLUMN model_mgr.ab_test_list.created_by IS 'Who began it.';
+COMMENT ON COLUMN model_mgr.ab_test_list.started_at IS 'When it began.';
+COMMENT ON COLUMN model_mgr.ab_test_list.ends_at IS 'When it ends at the latest.';
+COMMENT ON COLUMN model_mgr.ab_test_list.stopped_at IS 'When it ended; NULL while it runs.';
+COMMENT ON COLUMN model_mgr.ab_test_list.verdict IS 'As ab_test_result.status: no_data, running, stopped_early, significant, futile, inconclusive or sample_ratio_mismatch.';
+COMMENT ON COLUMN model_mgr.ab_test_list.samples_control IS 'Outcomes of control that the deciding metric is known of.';
+COMMENT ON COLUMN model_mgr.ab_test_list.samples_treatment IS 'Outcomes of the arm compared with it.';
+COMMENT ON COLUMN model_mgr.ab_test_list.information_fraction IS 'How much of the information that the design needs is there, 0..1.';
+COMMENT ON COLUMN model_mgr.ab_test_list.recommendation IS 'What to do and why, in one sentence.';
+
+CREATE FUNCTION model_mgr.get_test_status(test_id text) RETURNS SETOF model_mgr.ab_test_list
+LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 1
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+SELECT t.*, v.verdict, v.samples_control, v.samples_treatment, v.information_fraction, v.recommendation
+FROM model_mgr.ab_test t LEFT JOIN model_mgr.test_verdicts(get_test_status.test_id) v ON v.test_id = t.test_id
+WHERE t.test_id = get_test_status.test_id;
+END;
+COMMENT ON FUNCTION model_mgr.get_test_status(text) IS
+'The row of ab_test_list of one test, ended ones too; no row for an unknown test or NULL.';
+
+CREATE FUNCTION model_mgr.list_active_tests() RETURNS SETOF text
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+SELECT t.test_id FROM model_mgr.ab_test t WHERE t.status = 'running' ORDER BY t.test_id;
+END;
+COMMENT ON FUNCTION model_mgr.list_active_tests() IS 'Ids of the tests that run, in order.';
