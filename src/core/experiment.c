@@ -26,7 +26,7 @@ experiment_planned_samples(double baseline, double effect, double power, double 
 }
 
 double
-experiment_information(const experiment_counts *counts, double planned_samples, double share)
+experiment_counts_information(const experiment_counts *counts, double planned_samples, double share)
 {
 	double control = (double) counts->samples_control;
 	double treatment = (double) counts->samples_treatment;

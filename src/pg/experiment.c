@@ -413,7 +413,7 @@ put(ReturnSetInfo *set, const experiment *e)
 	values[1] = CStringGetTextDatum(verdict);
 	values[2] = Int64GetDatum(e->counts.samples_control);
 	values[3] = Int64GetDatum(e->counts.samples_treatment);
-	values[4] = Float8GetDatum(experiment_information(&e->counts, (double) e->planned, e->share));
+	values[4] = Float8GetDatum(experiment_counts_information(&e->counts, (double) e->planned, e->share));
 	values[5] = CStringGetTextDatum(advice);
 	tuplestore_putvalues(set->setResult, set->setDesc, values, nulls);
 }

@@ -30,11 +30,11 @@ information(void)
 	experiment_counts uneven = {900, 0, 100, 0};
 	experiment_counts one = {900, 0, 0, 0};
 
-	CHECK(fabs(experiment_information(&even, 4000, 0.5) - 0.25) < 1e-12, "a quarter");
-	CHECK(fabs(experiment_information(&uneven, 4000, 0.1) - 0.25) < 1e-12, "by its own split");
-	CHECK(fabs(experiment_information(&uneven, 4000, 0.5) - 0.09) < 1e-12, "a broken split tells less");
-	CHECK(experiment_information(&one, 4000, 0.5) == 0, "one arm tells nothing");
-	CHECK(experiment_information(&even, 10, 0.5) == 1, "at most 1");
+	CHECK(fabs(experiment_counts_information(&even, 4000, 0.5) - 0.25) < 1e-12, "a quarter");
+	CHECK(fabs(experiment_counts_information(&uneven, 4000, 0.1) - 0.25) < 1e-12, "by its own split");
+	CHECK(fabs(experiment_counts_information(&uneven, 4000, 0.5) - 0.09) < 1e-12, "a broken split tells less");
+	CHECK(experiment_counts_information(&one, 4000, 0.5) == 0, "one arm tells nothing");
+	CHECK(experiment_counts_information(&even, 10, 0.5) == 1, "at most 1");
 }
 
 static void
