@@ -138,7 +138,7 @@ measure(const deployment *d, rollout_measured *measured, bool window, TimestampT
 		asks[2 * i] = (metric_ask){.version_id = d->version_id, .metric_name = d->criterion_metrics[i]};
 		asks[2 * i + 1] = (metric_ask){.version_id = d->baseline_version_id, .metric_name = d->criterion_metrics[i]};
 	}
-	metric_values(asks, 2 * n, from, now);
+	metric_values_of(d->deployment_id, asks, 2 * n, from, now);
 	for (int i = 0; i < n; i++)
 	{
 		rollout_value candidate = {asks[2 * i].samples > 0 ? asks[2 * i].value : 0, asks[2 * i].samples};

@@ -25,5 +25,9 @@ typedef struct metric_ask
  * minute at the beginning counts whole), rows not folded yet and own rows included, in a few queries whatever n is.
  */
 extern void metric_values(metric_ask *asks, int n, TimestampTz since, TimestampTz until);
+/* metric_values_of: the same of the requests that were routed in a rollout after its warm-up alone, on either side; a
+ * label that arrives late counts where its request was routed. What is reported has no requests and counts by its time.
+ */
+extern void metric_values_of(int64 deployment_id, metric_ask *asks, int n, TimestampTz since, TimestampTz until);
 
 #endif

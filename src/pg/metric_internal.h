@@ -32,13 +32,14 @@ typedef struct metric_question
 {
 	const int64 *version_ids;
 	int versions;
-	TimestampTz since; /* exclusive */
-	TimestampTz until; /* inclusive */
-	int64 width;       /* of a bucket in microseconds, whole minutes; 0: the window is one */
-	bool quantiles;    /* quantiles of response time are wanted */
-	bool moments;      /* all sketches are wanted: spreads for tests */
-	bool exact;        /* a begun minute is cut even when less than a second of it is cut off */
-	bool every_custom; /* else those named: pairs of version and name */
+	int64 deployment_id; /* requests routed in this rollout alone; 0: all */
+	TimestampTz since;   /* exclusive */
+	TimestampTz until;   /* inclusive */
+	int64 width;         /* of a bucket in microseconds, whole minutes; 0: the window is one */
+	bool quantiles;      /* quantiles of response time are wanted */
+	bool moments;        /* all sketches are wanted: spreads for tests */
+	bool exact;          /* a begun minute is cut even when less than a second of it is cut off */
+	bool every_custom;   /* else those named: pairs of version and name */
 	int pairs;
 	const int64 *pair_versions;
 	const char *const *pair_names;

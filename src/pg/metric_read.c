@@ -84,7 +84,8 @@ enum
  * hold. */
 #define OF_EACH(keys, table, on, from, to)                                                                             \
 	"SELECT m.* FROM " keys " k, LATERAL (SELECT f.* FROM model_mgr." table " f WHERE " on                             \
-	" AND f.bucket >= " from " AND f.bucket < " to " OFFSET 0) m"
+	" AND f.bucket >= " from " AND f.bucket < " to OF_ROLLOUT " OFFSET 0) m"
+#define OF_ROLLOUT " AND ($19 = 0 OR f.deployment_id = $19 AND f.step > 0)"
 #define FOLDED(keys, table, on)                                                                                        \
 	" (" OF_EACH(keys, table "_minute", on, "$2", "LEAST($4, $3)")                                                     \
 	" UNION ALL " OF_EACH(keys, table "_minute", on, "GREATEST($2, " BOUND ")", "$3")                                  \
@@ -96,7 +97,11 @@ enum
 	"o.version_id, " LOOSE_SLOT " AS slot, o.recorded_at, o.feedback, o.success, o.error_type, o.response_time,"       \
 	" o.confidence, o.cost, o.input_tokens::pg_catalog.float8 AS input_tokens,"                                        \
 	" o.output_tokens::pg_catalog.float8 AS output_tokens, CASE WHEN $15 THEN o.metrics END AS metrics"
-#define LOOSE_VERSIONS " o.version_id IS NOT NULL AND ($18 OR o.version_id = ANY ($1))"
+#define LOOSE_ATTRIBUTION                                                                                              \
+	"model_mgr.attribution(o.version_id, o.deployment_id, o.step, coalesce(o.routed_at, o.recorded_at))"
+#define LOOSE_VERSIONS                                                                                                 \
+	" o.version_id IS NOT NULL AND ($18 OR o.version_id = ANY ($1))"                                                   \
+	" AND ($19 = 0 OR " LOOSE_ATTRIBUTION " BETWEEN $19 << 16 | 1 AND $19 << 16 | 65535)"
 
 /*
  * `found` are the names that a version has, by a probe of the index each. Rows not folded yet are to be found by txn: both
@@ -104,7 +109,7 @@ enum
  *
  * $1 versions, $2 $3 minutes, $4 $5 hours, $6 $7 pending, $8 $9 first cut, $10 $11 last cut, $12 width, $13 quantiles of
  * response time, $14 all sketches, $15 custom metrics at all, $16 $17 their pairs (NULL: every one), $18 rows of all
- * versions are taken.
+ * versions are taken, $19 a rollout after its warm-up (0: whatever was routed).
  */
 #define OBSERVED(pending) QUERY( \
 	"WITH RECURSIVE versions AS (SELECT v.version_id FROM pg_catalog.unnest($1) v (version_id))," \
@@ -151,7 +156,7 @@ enum
 	"  FROM loose l WHERE $15 GROUP BY 1, 2) c, LATERAL pg_catalog.unnest(c.custom) t", \
 	INT8ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, \
 	TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INTERVALOID, BOOLOID, BOOLOID, BOOLOID, \
-	INT8ARRAYOID, TEXTARRAYOID, BOOLOID)
+	INT8ARRAYOID, TEXTARRAYOID, BOOLOID, INT8OID)
 
 /* A recent window leaves the partitions before it out; another is read by txn alone, whatever a partition holds. */
 static query observed_lately = OBSERVED("o.recorded_at > $6");
@@ -448,7 +453,7 @@ metric_read(const metric_question *q)
 						interval_arg(q->width), bool_arg(q->quantiles), bool_arg(q->moments), bool_arg(custom),
 						q->every_custom ? null_arg() : int64_array_arg(q->pair_versions, q->pairs),
 						q->every_custom ? null_arg() : text_array_arg(q->pair_names, q->pairs),
-						bool_arg(q->versions > FEW_VERSIONS)),
+						bool_arg(q->versions > FEW_VERSIONS), int64_arg(q->deployment_id)),
 			  false, q->moments ? METRIC_MEASURES : 0, q->quantiles);
 	AtEOXact_GUC(true, level);
 	return answer;

@@ -53,13 +53,14 @@ distinct_pairs(int64 *versions, const char **names, int count)
 }
 
 void
-metric_values(metric_ask *asks, int n, TimestampTz since, TimestampTz until)
+metric_values_of(int64 deployment_id, metric_ask *asks, int n, TimestampTz since, TimestampTz until)
 {
 	int64 *versions = palloc(sizeof(int64) * (n + 1));
 	int64 *pair_versions = palloc(sizeof(int64) * (n + 1));
 	const char **pair_names = palloc(sizeof(char *) * (n + 1));
 	double minutes = (double) (until - since) / USECS_PER_MINUTE;
 	metric_question question = {.version_ids = versions,
+								.deployment_id = deployment_id,
 								.since = since,
 								.until = until,
 								.pair_versions = pair_versions,
@@ -103,4 +104,10 @@ metric_values(metric_ask *asks, int n, TimestampTz since, TimestampTz until)
 		question.versions = distinct(versions, question.versions);
 		metric_read_reported(&question, answer);
 	}
+}
+
+void
+metric_values(metric_ask *asks, int n, TimestampTz since, TimestampTz until)
+{
+	metric_values_of(0, asks, n, since, until);
 }

@@ -163,6 +163,22 @@ SELECT status FROM model_mgr.deploy_model_version('again', '2', health_criteria 
 SELECT pg_temp.at('2026-01-01 00:06:00+00');
 SELECT count(model_mgr.update_model_metrics('again', '2', 0.5, true, metrics => '{"clicks": 0.3}')) FROM generate_series(1, 100);
 SELECT is((SELECT format('%s %s %s', candidate_value, samples, verdict) FROM model_mgr.canary_status WHERE model_name = 'again' AND metric_name = 'clicks'), '0.3 100 pass', 'only since the rollout began');
+-- Labels that arrive now of requests of before count on neither side, folded or not.
+SELECT count(model_mgr.update_model_metrics('again', v, 3, false, routed_at => '2026-01-01 00:04:00+00', metrics => '{"clicks": 0.01}')) FROM unnest(ARRAY['1', '2']) v, generate_series(1, 200);
+SELECT count(model_mgr.update_model_metrics('again', '1', 0.5, true, metrics => '{"clicks": 0.4}')) FROM generate_series(1, 50);
+SELECT model_mgr.adjust_deployment(pg_temp.newest('again'), '{"health_criteria": {"clicks": {"min": 0.1, "max_ratio": 1}, "p95_response_time": {"max": 1}}}') IS NULL;
+CREATE FUNCTION pg_temp.criteria(name text) RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(format('%s %s (%s) beside %s: %s', metric_name, round(candidate_value::numeric, 1), samples, round(baseline_value::numeric, 1), verdict), ', ' ORDER BY "position")
+    FROM model_mgr.rollout_status(pg_temp.newest(name)) WHERE rule = 'criterion';
+$$;
+SELECT is(pg_temp.criteria('again'), 'clicks 0.3 (100) beside 0.4: pass, clicks 0.3 (100) beside 0.4: pass, p95_response_time 0.5 (100) beside 0.5: pass', 'late labels of before, not folded yet');
+SELECT is(pg_temp.tick() || ' ' || pg_temp.state('again'), '0 running 10 1', 'convict nobody');
+SELECT is(pg_temp.criteria('again'), 'clicks 0.3 (100) beside 0.4: pass, clicks 0.3 (100) beside 0.4: pass, p95_response_time 0.5 (100) beside 0.5: pass', 'nor when they are folded');
+-- Labels of its own requests do, however late.
+SELECT pg_temp.at('2026-01-01 00:20:00+00');
+SELECT count(model_mgr.update_model_metrics('again', '2', 0.5, true, routed_at => '2026-01-01 00:06:00+00', metrics => '{"clicks": 0.01}')) FROM generate_series(1, 200);
+SELECT pg_temp.tick();
+SELECT is(pg_temp.reason('again'), 'rolled_back: clicks 0.01 is below the minimum 0.1 over 200 samples in the last 10 minutes', 'its own late labels convict');
 
 -- The sample ratio: half of the traffic, and nothing comes back.
 SELECT pg_temp.canary('hangs', '{"step_seconds": 0, "min_requests": 0, "bake_seconds": 600}'), pg_temp.canary('hangs, held', '{"step_seconds": 0, "min_requests": 0, "bake_seconds": 600, "on_sample_ratio": "hold"}'),
