@@ -135,7 +135,7 @@ strategy (NULL: model_mgr.default_deployment_strategy): canary (steps of the tra
 traffic_percentage: a canary''s first step, an A/B test''s share (50) or a shadow''s (100), above 0 to 100, multiples of 0.01; none for replace and blue_green.
 Limits: rates 0..1, response time in seconds, window in minutes 1..10080. health_criteria: {"p95_response_time": {"max": 2.0, "max_ratio": 1.2}}: min, max, min_ratio, max_ratio (to the baseline) of any metric.
 rollout: steps [10, ..., 100], step_seconds 600, min_requests 100, warmup_seconds 0, max_step_seconds none, on_timeout hold (rollback), approval none (each_step, final), approval_timeout_seconds none, guard sequential (off), guard_margin {"success_rate": 0.01, "error_rate": 0.01, "response_time": {"relative": 0.1}}, on_sample_ratio warn (hold, rollback), bake_seconds, salt fresh (sticky), start_at, preview_segment (a condition, or a segment''s name), test (arguments of create_test).
-A model''s first deployment is active at once, or at start_at. A repeat gives the earlier row back. Errors: 42704 unknown model, version or segment, 55000 archived version, 55006 another rollout runs, 22003 out of range, 22023 bad word or combination, 22P02 malformed, 54000 over 100 steps or 50 criteria, 0A000 validation_rules.';
+A model''s first deployment is active at once, or at start_at. A repeat gives the earlier row back. Errors: 42704 unknown model, version or segment, 42710 test_id taken, 55000 archived version, 55006 another rollout runs, 22003 out of range, 22023 bad word or combination, 22P02 malformed, 54000 over 100 steps or 50 criteria, 0A000 validation_rules.';
 
 CREATE FUNCTION model_mgr.promote_deployment(deployment_id bigint, all_steps boolean DEFAULT false) RETURNS model_mgr.deployment
 AS 'MODULE_PATHNAME', 'mm_promote_deployment' LANGUAGE C VOLATILE PARALLEL UNSAFE;
@@ -145,7 +145,7 @@ COMMENT ON FUNCTION model_mgr.promote_deployment(bigint, boolean) IS
 CREATE FUNCTION model_mgr.approve_step(deployment_id bigint, note text DEFAULT '') RETURNS model_mgr.deployment
 AS 'MODULE_PATHNAME', 'mm_approve_step' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION model_mgr.approve_step(bigint, text) IS
-'Approves, as session_user, the next step of a rollout that asks for it (rollout key approval); the tick takes the step when all the rest allows it. May be said before the rollout waits for it. Errors: 42704 unknown deployment, 55000 wrong state or no approval asked for.';
+'Approves, as session_user, the next step of a rollout that asks for it (rollout key approval); the tick takes the step when all the rest allows it. May be said before the rollout waits for it. Errors: 42704 unknown deployment, 55000 wrong state or no approval asked for, 42501 called by code in a security-restricted operation.';
 
 CREATE FUNCTION model_mgr.pause_deployment(deployment_id bigint, reason text DEFAULT '') RETURNS model_mgr.deployment
 AS 'MODULE_PATHNAME', 'mm_pause_deployment' LANGUAGE C VOLATILE PARALLEL UNSAFE;
@@ -180,7 +180,7 @@ COMMENT ON FUNCTION model_mgr.freeze(text, timestamptz, text) IS
 CREATE FUNCTION model_mgr.rollback_model(model_name text, target_version text DEFAULT NULL, reason text DEFAULT '') RETURNS boolean
 AS 'MODULE_PATHNAME', 'mm_rollback_model' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION model_mgr.rollback_model(text, text, text) IS
-'Takes a version back at once: without a target an open rollout returns to its baseline, else the last deployment is taken back; with one (version or @alias) that version serves; never one that was rolled back or failed. False: already there. Errors: 42704 unknown model or version, 55000 nothing to roll back to, or a version that may not serve.';
+'Takes a version back at once: without a target an open rollout returns to its baseline, else the last deployment is taken back; with one (version or @alias) that version serves; never one that was rolled back or failed. False: already there, or what was under way when it was called has been called off while it waited. Errors: 42704 unknown model or version, 55000 nothing to roll back to, or a version that may not serve.';
 
 CREATE FUNCTION model_mgr.get_deployment(deployment_id bigint) RETURNS SETOF model_mgr.deployment
 LANGUAGE SQL STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp

@@ -184,7 +184,7 @@ BEGIN
     END IF;
     IF seen.status = ANY ('{rolled_back,aborted,failed}') THEN
         RAISE EXCEPTION USING errcode = '55000', message = pg_catalog.format('deployment %s of model "%s" did not complete', deployment_id, seen.model_name),
-            detail = pg_catalog.format('Version "%s" is %s: %s.', seen.version, CASE WHEN seen.status = 'rolled_back' THEN 'rolled back' ELSE seen.status END,
+            detail = pg_catalog.format('Its status is %s (version "%s"): %s.', seen.status, seen.version,
                 coalesce(nullif(pg_catalog.rtrim(seen.status_reason, '.'), ''), 'no reason was given')),
             hint = pg_catalog.format('explain_deployment(%s) tells each step with its numbers.', deployment_id);
     END IF;

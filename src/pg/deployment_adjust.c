@@ -179,6 +179,8 @@ mm_adjust_deployment(PG_FUNCTION_ARGS)
 	d.rollout = deployment_plan_resolve(d.model_id, d.model_name, d.rollout);
 	check_steps(&d, &plan);
 	check_fixed(&d, before);
+	if (deployment_is_pending(&d) && !same_key(before, d.rollout, "test"))
+		deployment_plan_refuse_taken_test(d.rollout);
 	before =
 		json_build(json_object_pair("rollout", before), json_object_pair("health_criteria", d.health_criteria),
 				   json_boolean_pair("auto_rollback_enabled", d.plan.auto_rollback),

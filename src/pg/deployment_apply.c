@@ -40,7 +40,7 @@ deployment_enter_step(deployment *d, int32 step, deployment_look *look, const ch
 		"INSERT INTO model_mgr.deployment_step (deployment_id, step, traffic_percentage, started_at) VALUES ($1, $2, $3, $4)"
 		" ON CONFLICT (deployment_id, step) DO NOTHING",
 		INT8OID, INT4OID, FLOAT8OID, TIMESTAMPTZOID);
-	TimestampTz now = mm_now();
+	TimestampTz now = d->at;
 	double before = d->traffic_percentage;
 	bool first = d->step == 0;
 	bool whole = d->plan.shape != ROLLOUT_SHADOW && d->plan.steps[step - 1] == 100;
@@ -95,7 +95,7 @@ begin_alone(deployment *d, const char *why)
 {
 	d->step = d->plan.step_count;
 	d->traffic_percentage = 100;
-	d->step_started_at = mm_now();
+	d->step_started_at = d->at;
 	d->status = "completed";
 	deployment_update(d, why);
 	registry_set_status(d->version_id, "active", NULL);
@@ -144,7 +144,7 @@ find_baseline(deployment *d, const char **why)
 	*why = now.stable_version_id == 0 ? "no version was active" : "it served already";
 	d->baseline_version_id = 0;
 	d->baseline_version = NULL;
-	d->started_at = mm_now();
+	d->started_at = d->at;
 	if (!alone)
 	{
 		registry_version version;
@@ -164,15 +164,22 @@ deployment_start(deployment *d, const char *by_whom)
 {
 	registry_version version;
 	const char *why;
+	char *taken = by_whom == NULL ? deployment_plan_taken_test(d->rollout) : NULL;
 	bool beside;
 
 	registry_version_by_id(d->version_id, &version);
-	if (strcmp(version.status, "archived") == 0)
+	if (strcmp(version.status, "archived") == 0 || taken != NULL)
 	{
-		deployment_reject(d, psprintf("version %s has been archived", d->version));
+		/* Nobody is there to be told: it must not come to the same error at every tick. */
+		deployment_reject(d,
+						  taken != NULL ? psprintf("test \"%s\" exists already", taken)
+										: psprintf("version %s has been archived", d->version),
+						  false);
 		return;
 	}
 	deployment_end_bake(d->model_id, d->version);
+	/* Not before what it follows has ended. */
+	d->at = mm_now();
 	beside = find_baseline(d, &why);
 	deployment_emit(d, "started", json_build(json_text_pair("deployed_by", d->deployed_by)));
 	if (!beside)
@@ -190,14 +197,14 @@ deployment_start(deployment *d, const char *by_whom)
 }
 
 void
-deployment_reject(deployment *d, const char *reason)
+deployment_reject(deployment *d, const char *reason, bool blame)
 {
 	registry_version version;
 
 	registry_version_by_id(d->version_id, &version);
 	d->status = "failed";
 	deployment_update(d, reason);
-	if (strcmp(version.status, "archived") != 0 && strcmp(version.status, "active") != 0)
+	if (blame && strcmp(version.status, "archived") != 0 && strcmp(version.status, "active") != 0)
 		registry_set_status(d->version_id, "failed", reason);
 	deployment_emit(d, "failed", json_build(json_text_pair("reason", reason)));
 	deployment_note(d, psprintf("refused: %s", reason), NULL, ROLLOUT_METRICS);
@@ -215,7 +222,7 @@ deployment_await(deployment *d, deployment_look *look)
 	if (d->test_id)
 		experiment_close(d, NULL);
 	d->status = "awaiting_approval";
-	d->awaiting_since = mm_now();
+	d->awaiting_since = d->at;
 	deployment_update(d, NULL);
 	(void) deployment_wait(d, rollout_wait_name(ROLLOUT_WAIT_APPROVAL), look->decision.next_at);
 	deployment_emit(d, "awaiting_approval",

@@ -256,27 +256,29 @@ insert(const wish *w, const registry_version *v, const routing_change *now, bool
 	return id;
 }
 
+/* warn_of_limit: says so when the present version breaks one. */
+static void
+warn_of_limit(const deployment *d, const char *metric_name, const rollout_verdict *v, const char *counted)
+{
+	if (v->outcome == ROLLOUT_FAIL)
+		ereport(NOTICE,
+				errmsg("the present version \"%s\" breaks the limit of %s today", d->baseline_version, metric_name),
+				errdetail("Its value over the last %d minutes is %s, the limit %g (%lld %s).", d->window_minutes,
+						  deployment_number(v->value, v->limit), v->limit, (long long) v->samples, counted),
+				errhint("Adjust the limit, or the new version may be rolled back for being no better."));
+}
+
 /* warn_of_baseline: a limit that the present version breaks today would take the new one back as well. */
 static void
 warn_of_baseline(const deployment *d)
 {
 	deployment_look look;
 
-	if (!deployment_look_at_baseline(d, &look))
-		return;
+	deployment_look_at_baseline(d, &look);
 	for (int m = 0; m < ROLLOUT_METRICS; m++)
-	{
-		const rollout_verdict *v = &look.decision.verdicts[m];
-
-		if (v->outcome == ROLLOUT_FAIL)
-			ereport(NOTICE,
-					errmsg("the present version \"%s\" breaks the limit of %s today", d->baseline_version,
-						   rollout_metric_name((rollout_metric) m)),
-					errdetail("Its value over the last %d minutes is %s, the limit %g (%lld requests).",
-							  d->window_minutes, deployment_number(v->value, v->limit), v->limit,
-							  (long long) v->samples),
-					errhint("Adjust the limit, or the new version may be rolled back for being no better."));
-	}
+		warn_of_limit(d, rollout_metric_name((rollout_metric) m), &look.decision.verdicts[m], "requests");
+	for (int i = 0; i < d->plan.criterion_count; i++)
+		warn_of_limit(d, d->criterion_metrics[i], &look.decision.criteria[i], "samples");
 }
 
 /* schedule: a deployment that begins later; nothing serves otherwise until then, and a bake before it goes on. */
@@ -364,6 +366,7 @@ mm_deploy_model_version(PG_FUNCTION_ARGS)
 					errmsg("version \"%s\" of model \"%s\" is archived", v.version, v.model_name),
 					errdetail("Archived versions do not deploy."),
 					errhint("Revive it with model_mgr.mark_version_ready() first."));
+		deployment_plan_refuse_taken_test(w.rollout);
 		make_way(model_id, &v, &w);
 		if (w.plan.start_at <= mm_now())
 		{

@@ -12,6 +12,7 @@
 
 #include "pg/alert.h"
 #include "pg/deployment_store.h"
+#include "pg/experiment.h"
 #include "pg/query.h"
 
 /* The alert of a rollout whose outcomes do not arrive. */
@@ -52,6 +53,9 @@ hold(deployment *d, deployment_look *look)
 	const rollout_decision *decision = &look->decision;
 	rollout_metric metric = decision->cause == ROLLOUT_CAUSE_NONE ? ROLLOUT_SUCCESS_RATE : decision->broken;
 
+	/* A verdict that a freeze keeps waiting stays what it is, whatever comes in meanwhile. */
+	if (decision->wait == ROLLOUT_WAIT_FREEZE && d->test_id)
+		experiment_close(d, NULL);
 	if (!deployment_wait(d, stored_wait(look), decision->next_at))
 		return;
 	if (decision->timed_out)
@@ -141,7 +145,7 @@ deployment_advance(int64 deployment_id)
 			deployment_start(&d, NULL);
 			break;
 		case ROLLOUT_REJECT:
-			deployment_reject(&d, "its validation failed");
+			deployment_reject(&d, "its validation failed", true);
 			break;
 		case ROLLOUT_AWAIT_APPROVAL:
 			deployment_await(&d, &look);

@@ -166,7 +166,7 @@ static void
 begin_look(const deployment *d, deployment_look *look)
 {
 	memset(look, 0, sizeof(*look));
-	look->now = mm_now();
+	look->now = d->at;
 	look->window_start = look->now - d->window_minutes * 60 * USECS_PER_SEC;
 	look->state = (rollout_state){.phase = deployment_phase(d),
 								  .step = d->step,
@@ -224,7 +224,30 @@ deployment_look_at(const deployment *d, deployment_look *look)
 	deployment_look_many(d, look, 1);
 }
 
-bool
+/* judge_baseline: the criteria that are no ratios to the baseline itself; the others pass. */
+static void
+judge_baseline(const deployment *d, deployment_look *look)
+{
+	int n = d->plan.criterion_count;
+	metric_ask *asks = palloc0(sizeof(metric_ask) * (n + 1));
+	rollout_tally nothing = {0};
+
+	for (int i = 0; i < n; i++)
+		asks[i] = (metric_ask){.version_id = d->baseline_version_id, .metric_name = d->criterion_metrics[i]};
+	if (n > 0)
+		metric_values(asks, n, look->window_start, look->now);
+	for (int i = 0; i < n; i++)
+	{
+		rollout_measured measured = {.window = {asks[i].samples > 0 ? asks[i].value : 0, asks[i].samples}};
+		rollout_bound bound = d->plan.criteria[i].bound;
+
+		if (bound == ROLLOUT_MIN || bound == ROLLOUT_MAX)
+			look->decision.criteria[i] =
+				rollout_judge_criterion(&d->plan, &d->plan.criteria[i], &measured, &look->window, &nothing);
+	}
+}
+
+void
 deployment_look_at_baseline(const deployment *d, deployment_look *look)
 {
 	static query counts = QUERY(
@@ -235,17 +258,16 @@ deployment_look_at_baseline(const deployment *d, deployment_look *look)
 	rollout_tally nothing = {0};
 
 	memset(look, 0, sizeof(*look));
-	look->now = mm_now();
+	look->now = d->at;
 	look->window_start = look->now - d->window_minutes * 60 * USECS_PER_SEC;
-	if (query_run(&counts, int64_arg(d->baseline_version_id), time_arg(look->window_start), time_arg(look->now)) == 0)
-		return false;
-	look->window = (rollout_tally){.requests = query_int64(0, 0),
-								   .known = query_int64(0, 1),
-								   .successes = query_int64(0, 2),
-								   .errors = query_int64(0, 3),
-								   .response_time_count = query_int64(0, 4),
-								   .response_time_sum = query_float8(0, 5)};
+	if (query_run(&counts, int64_arg(d->baseline_version_id), time_arg(look->window_start), time_arg(look->now)) > 0)
+		look->window = (rollout_tally){.requests = query_int64(0, 0),
+									   .known = query_int64(0, 1),
+									   .successes = query_int64(0, 2),
+									   .errors = query_int64(0, 3),
+									   .response_time_count = query_int64(0, 4),
+									   .response_time_sum = query_float8(0, 5)};
 	for (int m = 0; m < ROLLOUT_METRICS; m++)
 		look->decision.verdicts[m] = rollout_judge(&d->plan, (rollout_metric) m, &look->window, &nothing);
-	return true;
+	judge_baseline(d, look);
 }

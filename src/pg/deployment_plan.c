@@ -553,3 +553,28 @@ deployment_plan_test(const Jsonb *rollout)
 {
 	return deployment_key_value(rollout, "test");
 }
+
+char *
+deployment_plan_taken_test(const Jsonb *rollout)
+{
+	static query find = QUERY("SELECT 1 FROM model_mgr.ab_test t WHERE t.test_id = $1", TEXTOID);
+	Jsonb *test = deployment_key_object(rollout, "test");
+	JsonbValue value;
+	char *test_id;
+
+	if (test == NULL || !deployment_key_find(test, "test_id", &value) || value.type != jbvString)
+		return NULL;
+	test_id = pnstrdup(value.val.string.val, value.val.string.len);
+	return query_run(&find, text_arg(test_id)) > 0 ? test_id : NULL;
+}
+
+void
+deployment_plan_refuse_taken_test(const Jsonb *rollout)
+{
+	char *taken = deployment_plan_taken_test(rollout);
+
+	if (taken != NULL)
+		ereport(ERROR, errcode(ERRCODE_DUPLICATE_OBJECT), errmsg("test \"%s\" exists already", taken),
+				errdetail("A test that has ended keeps its id."),
+				errhint("Give another test_id, or none: {\"test\": {\"test_id\": \"...\"}}."));
+}

@@ -209,6 +209,33 @@ roll_back_to(int64 model_id, const registry_version *target, const char *reason)
 	return true;
 }
 
+/* under_way: what rollback without a target is about: a rollout that has begun, else one that is pending; 0: none. */
+static int64
+under_way(int64 model_id)
+{
+	int64 id = deployment_live_id(model_id);
+
+	return id != 0 ? id : deployment_open_id(model_id, false);
+}
+
+/* ended_meanwhile: whether the rollout that was under way when the button was pressed went back, or came to nothing,
+ * while its model's lock was waited for: then the wish is fulfilled, and what served before it is not meant. */
+static bool
+ended_meanwhile(int64 meant)
+{
+	deployment d;
+
+	if (meant == 0 || !deployment_load(meant, &d) || deployment_is_open(&d) || deployment_is_baking(&d))
+		return false;
+	if (strcmp(d.status, "completed") == 0 && d.plan.shape != ROLLOUT_SHADOW)
+		return false;
+	ereport(NOTICE,
+			errmsg("deployment %lld of version \"%s\" has ended meanwhile", (long long) d.deployment_id, d.version),
+			errdetail("It is %s; nothing else was taken back.", d.status),
+			errhint("Call model_mgr.rollback_model() again to take back what serves now."));
+	return true;
+}
+
 /* roll_back_last: an open rollout returns to its baseline, else the last deployment is taken back. One that is pending
  * is called off only when nothing that serves is under way. */
 static bool
@@ -217,10 +244,8 @@ roll_back_last(int64 model_id, const char *model_name, const char *reason)
 	deployment d;
 	registry_version target;
 	char *why_not;
-	int64 id = deployment_live_id(model_id);
+	int64 id = under_way(model_id);
 
-	if (id == 0)
-		id = deployment_open_id(model_id, false);
 	if (id && deployment_load(id, &d) && deployment_is_open(&d))
 	{
 		deployment_end(&d, "rolled_back", d.baseline_version_id, d.baseline_version, reason, NULL, false);
@@ -290,6 +315,8 @@ mm_rollback_model(PG_FUNCTION_ARGS)
 	char *target_version = mm_text_arg(fcinfo, 1, "target_version", false);
 	char *reason = mm_text_arg(fcinfo, 2, "reason", false);
 	mm_scope scope = mm_enter();
+	/* Before the lock is waited for: what the caller could see is what is meant. */
+	int64 meant = under_way(registry_model_id(model_name, false));
 	int64 model_id = registry_lock_model(model_name);
 	bool moved;
 
@@ -301,6 +328,8 @@ mm_rollback_model(PG_FUNCTION_ARGS)
 		(void) registry_find_version(model_name, target_version, false, &target);
 		moved = roll_back_to(model_id, &target, reason ? reason : "");
 	}
+	else if (ended_meanwhile(meant))
+		moved = false;
 	else
 		moved = roll_back_last(model_id, model_name, reason ? reason : "");
 	mm_leave(scope);

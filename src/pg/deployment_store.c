@@ -75,6 +75,7 @@ static void
 read_row(uint64 row, deployment *out)
 {
 	memset(out, 0, sizeof(*out));
+	out->at = mm_now();
 	out->deployment_id = query_int64(row, 0);
 	out->model_id = query_int64(row, 1);
 	out->version_id = query_int64(row, 2);
@@ -215,7 +216,7 @@ deployment_update(const deployment *d, const char *reason)
 		" awaiting_since = $4, approved_step = $5 WHERE deployment_id = $1",
 		INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID);
 	bool ended = !deployment_is_open(d) && !deployment_is_baking(d);
-	query_arg finished = ended ? time_arg(mm_now()) : null_arg();
+	query_arg finished = ended ? time_arg(d->at) : null_arg();
 
 	query_run(&row, int64_arg(d->deployment_id), text_arg(d->status), text_arg(reason && *reason ? reason : NULL),
 			  float8_arg(d->traffic_percentage), int32_arg(d->step),
@@ -267,7 +268,7 @@ append(const deployment *d, const char *what, const line *numbers, const Jsonb *
 		" value, limit_value, samples, evidence) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce($10, '{}'))",
 		INT8OID, TIMESTAMPTZOID, TEXTOID, FLOAT8OID, TEXTOID, TEXTOID, FLOAT8OID, FLOAT8OID, INT8OID, JSONBOID);
 
-	query_run(&add, int64_arg(d->deployment_id), time_arg(mm_now()), text_arg(d->status),
+	query_run(&add, int64_arg(d->deployment_id), time_arg(d->at), text_arg(d->status),
 			  float8_arg(d->traffic_percentage), text_arg(what), text_arg(numbers->metric_name),
 			  isnan(numbers->value) ? null_arg() : float8_arg(numbers->value),
 			  isnan(numbers->limit) ? null_arg() : float8_arg(numbers->limit),

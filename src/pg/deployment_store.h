@@ -22,6 +22,7 @@
 /* One deployment with its plan, as read last; transitions keep it current. */
 typedef struct deployment
 {
+	TimestampTz at; /* when it was read: now, for all that is looked at, decided and written of it at once */
 	int64 deployment_id;
 	int64 model_id;
 	int64 version_id;
@@ -152,6 +153,10 @@ extern bool deployment_plan_sticky(const Jsonb *rollout);
  * deployment_plan_test: the arguments of an A/B test. NULL: none. */
 extern const Jsonb *deployment_plan_preview(const Jsonb *rollout);
 extern const Jsonb *deployment_plan_test(const Jsonb *rollout);
+/* deployment_plan_taken_test: the test_id that the test is to have, when a test has it; else NULL. */
+extern char *deployment_plan_taken_test(const Jsonb *rollout);
+/* deployment_plan_refuse_taken_test: 42710 for it: now rather than when the test is to begin. */
+extern void deployment_plan_refuse_taken_test(const Jsonb *rollout);
 
 /* deployment_health.c */
 /* deployment_health_parse: fills plan->criteria from health_criteria, and *metrics with the name of each one's metric;
@@ -164,8 +169,9 @@ extern void deployment_look_at(const deployment *d, deployment_look *look);
 extern void deployment_look_many(const deployment *d, deployment_look *looks, int n);
 /* deployment_decide: guard, sample ratio and decision from the facts in *look. Touches no table. */
 extern void deployment_decide(const deployment *d, deployment_look *look);
-/* deployment_look_at_baseline: the baseline's own window against the limits; false when nothing is recorded. */
-extern bool deployment_look_at_baseline(const deployment *d, deployment_look *look);
+/* deployment_look_at_baseline: the baseline's own window against the limits, and against the criteria that are no
+ * ratios to itself. */
+extern void deployment_look_at_baseline(const deployment *d, deployment_look *look);
 
 /* deployment_judge.c */
 /* deployment_roll_back: what the look's cause leads to. */
@@ -175,10 +181,11 @@ extern void deployment_roll_back(deployment *d, deployment_look *look);
  * by mary", NULL for the tick; look NULL where nothing was looked at.
  */
 /* deployment_start: ROLLOUT_START: a pending one begins: at its first step, or completed where nothing else serves; a
- * bake before it ends here, its baseline is what serves then. A version archived meanwhile: deployment_reject. */
+ * bake before it ends here, its baseline is what serves then. A version archived meanwhile, or (by_whom NULL) a test_id
+ * taken meanwhile: deployment_reject. */
 extern void deployment_start(deployment *d, const char *by_whom);
-/* deployment_reject: ROLLOUT_REJECT: a pending one becomes failed, and its version too. */
-extern void deployment_reject(deployment *d, const char *reason);
+/* deployment_reject: ROLLOUT_REJECT: a pending one becomes failed, and its version too where that is to blame. */
+extern void deployment_reject(deployment *d, const char *reason, bool blame);
 /* deployment_enter_step: ROLLOUT_STEP, ROLLOUT_BAKE: takes step number `step` now: share, routing, statuses, test. */
 extern void deployment_enter_step(deployment *d, int32 step, deployment_look *look, const char *by_whom);
 /* deployment_end_bake: ends a bake of the model, judged once more, for `version` comes next. */

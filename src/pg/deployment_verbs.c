@@ -155,6 +155,8 @@ mm_approve_step(PG_FUNCTION_ARGS)
 	mm_scope scope;
 
 	mm_require(fcinfo, 0, "deployment_id");
+	mm_refuse_user_code("code cannot approve a step",
+						"An approval is a person's: call approve_step() in a session of one's own.");
 	scope = mm_enter();
 	deployment_load_locked(PG_GETARG_INT64(0), &d);
 	step = d.step + 1;

@@ -92,6 +92,9 @@ extern char *mm_text_arg(FunctionCallInfo fcinfo, int argno, const char *name, b
 extern void mm_check_name(const char *what, const char *name);
 /* mm_check_float: 22003 unless finite and low <= value <= high. */
 extern void mm_check_float(const char *name, double value, double low, double high);
+/* mm_refuse_user_code: 42501 in a security-restricted operation: what registered code or a maintenance command runs
+ * must not do what counts as an act of the session's user. message as in "a step cannot be approved by code". */
+extern void mm_refuse_user_code(const char *message, const char *hint);
 /* mm_by: the given name, or session_user when NULL (the *_by arguments). */
 extern const char *mm_by(const char *given);
 

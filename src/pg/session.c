@@ -139,6 +139,14 @@ mm_step_back(mm_outer outer)
 	outer_nest_level = outer.nest_level;
 }
 
+void
+mm_refuse_user_code(const char *message, const char *hint)
+{
+	if (InSecurityRestrictedOperation())
+		ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("%s", message),
+				errdetail("This session runs code in a security-restricted operation."), errhint("%s", hint));
+}
+
 const char *
 mm_by(const char *given)
 {

@@ -49,16 +49,6 @@ parse(const char *text)
 	return t;
 }
 
-/* refuse_user_code: what registered code runs, or a maintenance command, drives no work. */
-static void
-refuse_user_code(void)
-{
-	if (InSecurityRestrictedOperation())
-		ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("registered code must not run registered code"),
-				errdetail("This session runs code in a security-restricted operation."),
-				errhint("Leave it to work()."));
-}
-
 MM_FUNCTION(mm_work_tasks);
 
 /* mm_work_tasks(): callbacks and sources by turns, so that neither waits for all of the other. */
@@ -79,7 +69,7 @@ mm_work_tasks(PG_FUNCTION_ARGS)
 	mm_scope scope;
 
 	PreventCommandIfReadOnly("work()");
-	refuse_user_code();
+	mm_refuse_user_code("registered code must not run registered code", "Leave it to work().");
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	scope = mm_enter();
 	count = query_run(&due, time_arg(mm_now()));
@@ -105,7 +95,7 @@ mm_work_begin(PG_FUNCTION_ARGS)
 	bool begun;
 	mm_scope scope;
 
-	refuse_user_code();
+	mm_refuse_user_code("registered code must not run registered code", "Leave it to work().");
 	scope = mm_enter();
 	begun = t.source ? metric_source_begin(t.source) : callback_begin(t.callback_id, t.event_id);
 	mm_leave(scope);
@@ -133,7 +123,7 @@ mm_work_run(PG_FUNCTION_ARGS)
 	bool locks;
 	mm_scope scope;
 
-	refuse_user_code();
+	mm_refuse_user_code("registered code must not run registered code", "Leave it to work().");
 	scope = mm_enter();
 	locks = advisory_locks();
 	if (t.source)
@@ -158,7 +148,7 @@ mm_work_interrupted(PG_FUNCTION_ARGS)
 	char *why = mm_text_arg(fcinfo, 1, "reason", true);
 	mm_scope scope;
 
-	refuse_user_code();
+	mm_refuse_user_code("registered code must not run registered code", "Leave it to work().");
 	scope = mm_enter();
 	if (t.source)
 		metric_source_interrupted(t.source, why);

@@ -28,6 +28,9 @@ SELECT is((SELECT awaiting_since FROM model_mgr.deployment_plan WHERE deployment
 SELECT is(pg_temp.minute(9), '0', 'and goes on awaiting');
 SELECT is(pg_temp.code('SELECT model_mgr.promote_deployment(pg_temp.d(''each''))'), '55000', 'promote stands in for no approval');
 SELECT is(pg_temp.code('SELECT model_mgr.promote_deployment(pg_temp.d(''each''), true)'), '55000', 'nor all steps');
+-- Nobody can be made to approve: code that runs in a session which is not its own is no person.
+SELECT is(pg_temp.code('CREATE MATERIALIZED VIEW public.trap AS SELECT (model_mgr.approve_step(pg_temp.d(''each''), ''by a trap'')).status'), '42501', 'not in a security-restricted operation');
+SELECT is(pg_temp.waits('each'), 'awaiting_approval 10', 'nothing is approved');
 SELECT is((model_mgr.approve_step(pg_temp.d('each'), 'looks fine')).status, 'running', 'approved');
 SELECT is(pg_temp.waits('each'), 'running 10', 'the step is the tick''s');
 SELECT is(pg_temp.minute(9), '1', 'which takes it');
@@ -141,5 +144,14 @@ SELECT model_mgr.freeze('sched', '2026-01-01 05:20:00+00');
 SELECT is(pg_temp.minute(315) || ' ' || pg_temp.waits('sched'), '0 pending 0', 'its time has come, but for the freeze');
 SELECT is(pg_temp.minute(319) || ' ' || pg_temp.waits('sched'), '0 pending 0', 'still');
 SELECT is(pg_temp.minute(320) || ' ' || pg_temp.waits('sched'), '1 running 10', 'it begins');
-SELECT is(string_agg(operation, ' ' ORDER BY audit_id), 'freeze freeze freeze freeze freeze freeze freeze', 'audited') FROM model_mgr.audit_log WHERE operation = 'freeze';
+-- The verdict of a test that ends under a freeze is found once, whatever is recorded until the freeze ends.
+SELECT pg_temp.make_model('test', '1', '2'), model_mgr.deploy_model_version('test', '1') IS NOT NULL;
+SELECT (model_mgr.deploy_model_version('test', '2', 'a_b_test', rollback_min_success_rate => 0.1, rollout => '{"guard": "off", "test": {"max_duration_hours": 1}}')).status;
+SELECT pg_temp.outcomes('test', '1', 500, 400), pg_temp.outcomes('test', '2', 500, 450), model_mgr.freeze('test', '2026-01-01 07:00:00+00');
+SELECT is((SELECT pg_temp.waits('test') FROM pg_temp.minute(381)), 'running 50', 'the treatment has won, and waits');
+SELECT is(status || ' ' || winning_variant, 'completed treatment', 'its test is over') FROM model_mgr.ab_test WHERE treatment_model = 'test';
+SELECT pg_temp.outcomes('test', '1', 500, 500), pg_temp.outcomes('test', '2', 500, 400);
+SELECT is((SELECT pg_temp.waits('test') FROM pg_temp.minute(390)), 'running 50', 'looked at again');
+SELECT is((SELECT pg_temp.waits('test') FROM pg_temp.minute(421)), 'promoting 100', 'goes on by the verdict of its end');
+SELECT is(string_agg(operation, ' ' ORDER BY audit_id), 'freeze freeze freeze freeze freeze freeze freeze freeze', 'audited') FROM model_mgr.audit_log WHERE operation = 'freeze';
 SELECT * FROM finish();

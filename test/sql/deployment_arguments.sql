@@ -195,6 +195,11 @@ SELECT (model_mgr.deploy_model_version('weak', '2')).status;
 SELECT (model_mgr.abort_deployment(model_mgr.open_deployment('weak'))).status;
 SELECT (model_mgr.deploy_model_version('weak', '2', rollback_min_success_rate => 0.9, rollback_threshold_response_time => 12)).status;
 SELECT (model_mgr.abort_deployment(model_mgr.open_deployment('weak'))).status;
+-- Of health criteria too, but not of a ratio to itself.
+SELECT count(model_mgr.update_model_metrics('weak', '1', 12, true, metrics => '{"clicks": 0.2}')) FROM generate_series(1, 100);
+SELECT (model_mgr.deploy_model_version('weak', '2', rollback_min_success_rate => 0.9, rollback_threshold_response_time => 12,
+    health_criteria => '{"clicks": {"min": 0.3, "min_ratio": 1.5}, "p95_response_time": {"max": 1000}, "refunds": {"max": 1}}')).status;
+SELECT (model_mgr.abort_deployment(model_mgr.open_deployment('weak'))).status;
 SELECT pg_temp.at('2026-01-01 00:11:00+00');
-SELECT (model_mgr.deploy_model_version('weak', '2')).status;
+SELECT (model_mgr.deploy_model_version('weak', '2', health_criteria => '{"clicks": {"min": 0.3}}')).status;
 SELECT * FROM finish();

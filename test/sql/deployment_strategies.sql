@@ -145,6 +145,19 @@ SELECT is(pg_temp.life('sch'), 'rolled_back 0 0; 2 - 0; 1 inactive, 2 active, 3 
 SELECT is(model_mgr.rollback_model('sch'), true, 'the next one takes back what serves');
 SELECT is(pg_temp.life('sch'), 'rolled_back 0 0; 1 - 0; 1 active, 2 rolled_back, 3 inactive', 'one version');
 SELECT is(model_mgr.rollback_model('sch'), false, 'and no more');
+-- A test_id that somebody has: refused when deploying and adjusting; taken until the beginning, the rollout is, not the version.
+SELECT pg_temp.make_model('ab', '1', '2', '3'), model_mgr.deploy_model_version('ab', '1') IS NOT NULL, pg_temp.make_model('ab2', '1', '2'), model_mgr.deploy_model_version('ab2', '1') IS NOT NULL;
+SELECT (model_mgr.deploy_model_version('ab', '2', 'a_b_test', rollout => '{"start_at": "2026-01-01 02:00:00+00", "test": {"test_id": "mine"}}')).status;
+SELECT (model_mgr.deploy_model_version('ab2', '2', 'a_b_test', rollout => '{"test": {"test_id": "mine"}}')).status;
+SELECT is(pg_temp.code('SELECT model_mgr.deploy_model_version(''ab'', ''3'', ''a_b_test'', supersede => true, rollout => ''{"start_at": "2026-01-01 03:00:00+00", "test": {"test_id": "mine"}}'')'), '42710', 'taken: not even scheduled');
+SELECT is(pg_temp.code('SELECT model_mgr.promote_deployment(pg_temp.newest(''ab''))'), '42710', 'begun by hand: the same error');
+SELECT is(pg_temp.minute(120) || ' ' || pg_temp.life('ab'), '1 failed 0 0; 1 - 0; 1 active, 2 pending, 3 pending', 'its time has come: it failed, and its version is not to blame');
+SELECT is(status_reason, 'test "mine" exists already', 'why') FROM model_mgr.get_deployment(pg_temp.newest('ab'));
+SELECT is(pg_temp.tick() || ' ' || (SELECT count(*) FROM model_mgr.tick() WHERE task = 'failures'), '0 0', 'said once');
+SELECT (model_mgr.deploy_model_version('ab', '2', 'a_b_test', rollout => '{"start_at": "2026-01-01 03:00:00+00"}')).status;
+SELECT is(pg_temp.code('SELECT model_mgr.adjust_deployment(pg_temp.newest(''ab''), ''{"test": {"test_id": "mine"}}'')'), '42710', 'adjusted to it');
+SELECT is((model_mgr.adjust_deployment(pg_temp.newest('ab'), '{"test": {"test_id": "another"}}')).status, 'pending', 'a free one');
+SELECT (model_mgr.abort_deployment(d.deployment_id)).status FROM model_mgr.deployment d WHERE d.status IN ('running', 'pending') AND model_name IN ('ab', 'ab2');
 -- A time that has passed is now.
 SELECT is((model_mgr.deploy_model_version('sch', '3', rollout => '{"start_at": "2025-12-31"}')).status, 'running', 'start_at in the past');
 SELECT is((model_mgr.deploy_model_version('sch', '3', rollout => '{"start_at": "2025-12-31"}')).deployment_id, pg_temp.newest('sch'), 'again');

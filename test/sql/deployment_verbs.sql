@@ -111,4 +111,19 @@ SELECT is(pg_temp.code('SELECT model_mgr.open_deployment(''nobody'')'), '42704',
 SELECT is(pg_temp.code('SELECT model_mgr.open_deployment(NULL)'), '22004', 'open_deployment of NULL');
 SELECT is(string_agg(operation, ' ' ORDER BY audit_id), 'deploy pause resume step promote pause promote promote adjust complete', 'the audit log of version 2')
 FROM model_mgr.audit_log WHERE version = '2' AND operation <> 'create' AND operation <> 'create_model_version';
+
+-- While time passes: a step and its line in the diary are of one time, and so is whatever else a transition writes.
+RESET model_mgr.clock;
+SELECT pg_temp.make_model('t', '1', '2');
+SELECT (model_mgr.deploy_model_version('t', v, rollout => '{"steps": [10, 50, 100], "step_seconds": 0, "min_requests": 0, "approval": "final", "bake_seconds": 0}')).status FROM unnest('{1,2}'::text[]) v;
+SELECT pg_temp.tick() FROM generate_series(1, 2);
+SELECT (model_mgr.approve_step(pg_temp.newest('t'))).status;
+SELECT pg_temp.tick();
+SELECT results_eq($$SELECT s.started_at, s.traffic_percentage FROM model_mgr.deployment_step s WHERE s.deployment_id = pg_temp.newest('t') ORDER BY s.step$$,
+    $$SELECT e."time", e.traffic_percentage FROM model_mgr.explain_deployment(pg_temp.newest('t')) e WHERE e.what LIKE 'step % of traffic'$$, 'steps and their lines');
+SELECT ok(p.started_at = (SELECT min(s.started_at) FROM model_mgr.deployment_step s WHERE s.deployment_id = p.deployment_id), 'it began with its first step')
+FROM model_mgr.deployment_plan p WHERE p.deployment_id = pg_temp.newest('t');
+SELECT is((SELECT max("time") FROM model_mgr.explain_deployment(pg_temp.newest('t'))), d.step_started_at, 'the last so far') FROM model_mgr.get_deployment(pg_temp.newest('t')) d;
+SELECT pg_temp.tick();
+SELECT is((SELECT "time" FROM model_mgr.explain_deployment(pg_temp.newest('t')) WHERE status = 'completed'), d.finished_at, 'the end') FROM model_mgr.get_deployment(pg_temp.newest('t')) d WHERE d.status = 'completed';
 SELECT * FROM finish();

@@ -63,8 +63,8 @@ my $what_is_wrong = q{
 	UNION ALL SELECT format('traffic sums to %s', sum(l.traffic_percentage)) FROM model_mgr.model_version_list l HAVING sum(l.traffic_percentage) <> 100
 	UNION ALL SELECT format('deployment %s is %s without a word in its diary', d.deployment_id, d.status) FROM model_mgr.deployment d
 		WHERE NOT EXISTS (SELECT FROM model_mgr.deployment_event e WHERE e.deployment_id = d.deployment_id AND e.status = d.status)
-	UNION ALL SELECT format('step %s of deployment %s is not in its diary', s.step, s.deployment_id) FROM model_mgr.deployment_step s JOIN model_mgr.deployment d USING (deployment_id)
-		WHERE NOT EXISTS (SELECT FROM model_mgr.deployment_event e WHERE e.deployment_id = s.deployment_id AND e.traffic_percentage = s.traffic_percentage)
+	UNION ALL SELECT format('step %s of deployment %s is not in its diary at its time', s.step, s.deployment_id) FROM model_mgr.deployment_step s JOIN model_mgr.deployment d USING (deployment_id)
+		WHERE NOT EXISTS (SELECT FROM model_mgr.deployment_event e WHERE e.deployment_id = s.deployment_id AND e."time" = s.started_at AND e.traffic_percentage = s.traffic_percentage)
 	UNION ALL SELECT format('diary of a deployment %s that is not there', e.deployment_id) FROM model_mgr.deployment_event e
 		WHERE NOT EXISTS (SELECT FROM model_mgr.deployment d JOIN model_mgr.deployment_plan p USING (deployment_id) WHERE d.deployment_id = e.deployment_id)
 	UNION ALL SELECT format('%s rolled back, %s audited, %s events', d.n, a.n, e.n)
