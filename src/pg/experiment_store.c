@@ -8,6 +8,7 @@
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 
+#include "pg/experiment_design.h"
 #include "pg/query.h"
 
 /* One row a test; what there are several of comes in arrays. */
@@ -147,7 +148,6 @@ take(uint64 row)
 					.min_sample_size_per_variant = query_int32(row, 18),
 					.early_stopping_enabled = query_bool(row, 19),
 					.routes_traffic = query_bool(row, 20),
-					.guardrails = query_jsonb(row, 21),
 					.planned_samples = query_int64(row, 22),
 					.horizon = query_float8(row, 23),
 					.started_at = query_time(row, 24),
@@ -158,6 +158,7 @@ take(uint64 row)
 					.covariates = query_bool(row, 29)};
 
 	take_metrics(row, 30, &e);
+	e.guardrail_count = experiment_guardrails(query_jsonb(row, 21), e.metrics, e.metric_count, &e.guardrails);
 	take_arms(row, 34, &e);
 	take_epochs(row, 38, &e);
 	return e;

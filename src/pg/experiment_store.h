@@ -41,6 +41,22 @@ typedef struct test_metric
 	double anchor; /* sums count from here; 0 while there is no value */
 } test_metric;
 
+/* test_metric_is_rate: effects on it are absolute; on others they are relative to control's mean. */
+static inline bool
+test_metric_is_rate(const test_metric *m)
+{
+	return m->parsed.form == METRIC_SUCCESS_RATE || m->parsed.form == METRIC_ERROR_RATE;
+}
+
+/* A metric may not become worse than control's by more than the limit; one of these for each limit of the list. */
+typedef struct test_guardrail
+{
+	int metric; /* its number */
+	double limit;
+	bool relative; /* to control's mean */
+	int side;	   /* 1: it may not increase so much, -1: decrease */
+} test_guardrail;
+
 typedef struct test_arm
 {
 	int arm; /* its index: 0 control, 1 treatment */
@@ -89,7 +105,8 @@ typedef struct experiment
 	int32 min_sample_size_per_variant;
 	bool early_stopping_enabled;
 	bool routes_traffic;
-	Jsonb *guardrails;
+	int guardrail_count;
+	test_guardrail *guardrails;
 	int64 planned_samples;
 	double horizon; /* samples at which information is 1 */
 	TimestampTz started_at;

@@ -18,6 +18,9 @@ int guc_monitor_retention_hours = 168;
 bool guc_notify = true;
 int guc_validation_timeout = 300;
 char *guc_event_type_prefix;
+double guc_ab_test_confidence = 0.95;
+double guc_ab_test_power = 0.8;
+int guc_ab_test_min_samples = 1000;
 
 static char *guc_clock;
 static TimestampTz *fixed_time; /* NULL: the clock runs */
@@ -146,6 +149,13 @@ guc_define(void)
 	DefineCustomIntVariable("model_mgr.update_validation_timeout",
 							"Time that a validator may take; callbacks and metric sources have a minute at most.", NULL,
 							&guc_validation_timeout, 300, 1, 86400, PGC_USERSET, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomRealVariable("model_mgr.ab_test_default_confidence", "Confidence level of A/B tests that are told none.",
+							 NULL, &guc_ab_test_confidence, 0.95, 0.5, 0.999999, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomRealVariable("model_mgr.ab_test_default_power", "Power of A/B tests that are told none.", NULL,
+							 &guc_ab_test_power, 0.8, 0.05, 0.999999, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("model_mgr.ab_test_min_sample_size",
+							"Outcomes an arm before there is a verdict, of A/B tests that are told no number.", NULL,
+							&guc_ab_test_min_samples, 1000, 1, INT_MAX, PGC_USERSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("model_mgr");
 }
 

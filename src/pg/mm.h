@@ -29,6 +29,9 @@ extern bool guc_notify;
 extern int guc_validation_timeout; /* seconds */
 extern char *guc_event_type_prefix;
 extern char *guc_default_deployment_strategy;
+extern double guc_ab_test_confidence;
+extern double guc_ab_test_power;
+extern int guc_ab_test_min_samples;
 
 /* mm_now: model_mgr.clock when set, else the clock on the wall. */
 extern TimestampTz mm_now(void);

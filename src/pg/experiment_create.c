@@ -1,0 +1,557 @@
+/*
+ * experiment_create.c: beginning a test: create_test(), and the tests that a_b_test rollouts open. The design is checked
+ * before (experiment_design.c); here it meets the registry, the other tests and the traffic.
+ */
+#include "pg/experiment_design.h"
+
+#include <math.h>
+
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "utils/array.h"
+
+#include "core/bucket.h"
+#include "core/experiment.h"
+#include "pg/audit.h"
+#include "pg/deployment_store.h"
+#include "pg/event.h"
+#include "pg/query.h"
+#include "pg/registry.h"
+
+/* ---- the registry ---- */
+
+/* lock_models: those that are in the registry, in one order for everybody. */
+static void
+lock_models(const experiment_design *d)
+{
+	const char *names[] = {d->control_model, d->treatment_model};
+	int64 ids[] = {registry_model_id(names[0], true), registry_model_id(names[1], true)};
+	int first = ids[0] <= ids[1] ? 0 : 1;
+
+	for (int i = 0; i < 2; i++)
+	{
+		int which = i == 0 ? first : 1 - first;
+
+		if (ids[which] != 0 && (i == 0 || ids[0] != ids[1]))
+			(void) registry_lock_model(names[which]);
+	}
+}
+
+/* resolve_arms: aliases become versions; what the registry does not hold keeps its name. Returns the control's model,
+ * 0 when it is not there. */
+static int64
+resolve_arms(experiment_design *d)
+{
+	for (int i = 0; i < d->arm_count; i++)
+	{
+		test_arm *arm = &d->arm[i];
+		registry_version found;
+
+		if (registry_find_version(arm->model_name, arm->version, arm->version[0] != '@', &found))
+		{
+			arm->version = found.version;
+			arm->version_id = found.version_id;
+		}
+		else
+			registry_check_version_name("version", arm->version);
+	}
+	d->control_version = d->arm[0].version;
+	d->treatment_version = d->arm[1].version;
+	return registry_model_id(d->control_model, true);
+}
+
+/* say_unknown: the versions that nothing but this test knows. */
+static void
+say_unknown(const experiment_design *d)
+{
+	for (int i = 0; i < d->arm_count; i++)
+		if (d->arm[i].version_id == 0)
+			ereport(NOTICE,
+					errmsg("version \"%s\" of model \"%s\" is not in the registry", d->arm[i].version,
+						   d->arm[i].model_name),
+					errdetail("The test runs on what record_result() says of its arm \"%s\".", d->arm[i].variant),
+					errhint("There will be nothing to promote; create_model_version() registers a version."));
+}
+
+/* ---- the plan ---- */
+
+/* known_before: what control's version did in the last 14 days: requests with a value, mean and standard deviation. */
+typedef struct known_before
+{
+	double count;
+	double mean;
+	double deviation;
+} known_before;
+
+static known_before
+look_back(const test_metric *m, int64 version_id)
+{
+	static query counts =
+		QUERY("SELECT pg_catalog.sum(r.requests)::pg_catalog.float8, pg_catalog.sum(r.errors)::pg_catalog.float8,"
+			  " pg_catalog.sum(r.known)::pg_catalog.float8, pg_catalog.sum(r.successes)::pg_catalog.float8"
+			  " FROM model_mgr.rollup_history r WHERE r.version_id = $1 AND r.bucket >= $2 AND r.bucket < $3",
+			  INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID);
+	static query values =
+		QUERY("SELECT model_mgr.summary_count(x.s)::pg_catalog.float8, model_mgr.summary_mean(x.s),"
+			  " model_mgr.summary_stddev(x.s) FROM (SELECT model_mgr.merge(CASE $4 WHEN 0 THEN r.response_time"
+			  "  WHEN 1 THEN r.confidence WHEN 2 THEN r.cost WHEN 3 THEN r.input_tokens ELSE r.output_tokens END) AS s"
+			  "  FROM model_mgr.rollup_history r WHERE r.version_id = $1 AND r.bucket >= $2 AND r.bucket < $3) x",
+			  INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID);
+	static query custom =
+		QUERY("SELECT model_mgr.summary_count(x.s)::pg_catalog.float8, model_mgr.summary_mean(x.s),"
+			  " model_mgr.summary_stddev(x.s) FROM (SELECT model_mgr.merge(r.\"values\") AS s"
+			  "  FROM model_mgr.rollup_metric_history r WHERE r.version_id = $1 AND r.bucket >= $2 AND r.bucket < $3"
+			  "  AND r.metric_name = $4) x",
+			  INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID);
+	query_arg now = time_arg(mm_now());
+	query_arg since = time_arg(mm_now() - 14 * USECS_PER_DAY);
+	known_before known = {0};
+	bool errors = m->parsed.form == METRIC_ERROR_RATE;
+
+	if (version_id == 0)
+		return known;
+	if (test_metric_is_rate(m))
+	{
+		query_run(&counts, int64_arg(version_id), since, now);
+		known.count = query_isnull(0, 0) ? 0 : query_float8(0, errors ? 0 : 2);
+		if (known.count > 0)
+			known.mean = query_float8(0, errors ? 1 : 3) / known.count;
+		return known;
+	}
+	if (m->parsed.form == METRIC_CUSTOM)
+		query_run(&custom, int64_arg(version_id), since, now, text_arg(m->name));
+	else
+		query_run(&values, int64_arg(version_id), since, now, int32_arg(m->parsed.measure));
+	if (!query_isnull(0, 0))
+		known = (known_before){query_float8(0, 0), query_float8(0, 1), query_float8(0, 2)};
+	return known;
+}
+
+/* planned_samples: of all arms together, so that each arm's comparison with control has the power that was asked for. */
+static double
+planned_samples(const experiment_design *d)
+{
+	known_before known = look_back(&d->metric[0], d->arm[0].version_id);
+	double planned = 0;
+
+	for (int i = 1; i < d->arm_count; i++)
+	{
+		double both = d->share[0] + d->share[i];
+		double pair = 0;
+
+		if (test_metric_is_rate(&d->metric[0]))
+			pair = experiment_planned_samples(known.count > 0 ? known.mean : 0.5, d->minimum_detectable_effect,
+											  d->power, d->confidence_level, d->share[i] / both,
+											  d->min_sample_size_per_variant);
+		planned = fmax(planned, pair / both);
+	}
+	for (int i = 0; i < d->arm_count; i++)
+		planned = fmax(planned, d->min_sample_size_per_variant / d->share[i]);
+	/* A quotient that is whole but for rounding is whole. */
+	return fmin(ceil(planned * (1 - 1e-12)), 1e18);
+}
+
+/* requests_a_day: of the models' versions, over the last 7 days or since they began. */
+static double
+requests_a_day(const experiment_design *d)
+{
+	static query traffic =
+		QUERY("SELECT pg_catalog.sum(r.requests)::pg_catalog.float8,"
+			  " pg_catalog.extract(epoch FROM $4 - pg_catalog.min(r.bucket))::pg_catalog.float8"
+			  " FROM model_mgr.rollup_history r WHERE r.version_id IN (SELECT v.version_id"
+			  "  FROM model_mgr.model_version v WHERE v.model_name = $1 OR v.model_name = $2)"
+			  " AND r.bucket >= $3 AND r.bucket < $4",
+			  TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID);
+
+	query_run(&traffic, text_arg(d->control_model), text_arg(d->treatment_model),
+			  time_arg(mm_now() - 7 * USECS_PER_DAY), time_arg(mm_now()));
+	/* What began within the hour is no day's traffic yet. */
+	return query_isnull(0, 0) ? 0 : query_float8(0, 0) * SECS_PER_DAY / fmax(query_float8(0, 1), SECS_PER_HOUR);
+}
+
+/* say_plan: the sample and how long it takes. */
+static void
+say_plan(const experiment_design *d, double planned)
+{
+	double rate = requests_a_day(d) * d->coverage;
+	double days = planned / rate;
+	double most = d->max_duration_hours / 24.0;
+
+	ereport(NOTICE, errmsg("test \"%s\" plans %.0f outcomes", d->test_id, planned),
+			rate > 0 ? errdetail("At the present traffic of %.4g requests a day that takes %.3g days; it ends after"
+								 " %.3g days.",
+								 rate, days, most)
+					 : errdetail("There is no traffic yet that tells how long that takes; it ends after %.3g days.",
+								 most),
+			rate > 0 && days > most ? errhint("Raise max_duration_hours, minimum_detectable_effect or coverage, or it"
+											  " may end without a verdict.")
+									: 0);
+}
+
+/* ---- exclusion groups ---- */
+
+/* take_slots: the first gap in the group's buckets that the test fits in, under the group's lock; 22023 when there is
+ * none. Those of ended tests are free. */
+static int32
+take_slots(const experiment_design *d, int32 wanted)
+{
+	static query taken = QUERY("SELECT p.slot_from, p.slots FROM model_mgr.ab_test t"
+							   " JOIN model_mgr.ab_test_plan p ON p.test_id = t.test_id"
+							   " WHERE t.exclusion_group = $1 AND t.status = 'running' AND p.slots IS NOT NULL"
+							   " ORDER BY p.slot_from",
+							   TEXTOID);
+	int64 lock = -2 - (int64) hash_bytes((const unsigned char *) d->exclusion_group, strlen(d->exclusion_group));
+	int32 end = 0;
+	int32 gap = 0;
+	int32 free = BUCKET_TOTAL;
+	uint64 rows;
+
+	(void) mm_lock_model(lock, true); /* models have positive ids */
+	rows = query_run(&taken, text_arg(d->exclusion_group));
+	for (uint64 row = 0; row < rows; row++)
+	{
+		int32 from = query_int32(row, 0);
+
+		if (from - end >= wanted)
+			return end;
+		gap = Max(gap, from - end);
+		end = from + query_int32(row, 1);
+		free -= query_int32(row, 1);
+	}
+	if (BUCKET_TOTAL - end >= wanted)
+		return end;
+	gap = Max(gap, BUCKET_TOTAL - end);
+	ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			errmsg("exclusion group \"%s\" has no room for test \"%s\"", d->exclusion_group, d->test_id),
+			errdetail("The test wants coverage %g; %llu tests run in the group and leave %g, at most %g of it in one"
+					  " piece.",
+					  d->coverage, (unsigned long long) rows, (double) free / BUCKET_TOTAL, (double) gap / BUCKET_TOTAL),
+			errhint("Pass a smaller coverage, or stop a test of the group."));
+}
+
+/* ---- the rows ---- */
+
+/* array_of: n datums of a type as a parameter. */
+static query_arg
+array_of(Datum *values, int n, Oid type)
+{
+	int16 length = type == TEXTOID ? -1 : type == INT2OID ? 2 : 8;
+	char align = type == TEXTOID ? TYPALIGN_INT : type == INT2OID ? TYPALIGN_SHORT : TYPALIGN_DOUBLE;
+
+	return datum_arg(PointerGetDatum(construct_array(values, n, type, length, length > 0, align)), false);
+}
+
+/* The design's columns of ab_test, as parameters $1 to $25. */
+#define DESIGN_COLUMNS                                                                                                 \
+	"test_id, name, control_model, control_version, treatment_model, treatment_version, description,"                  \
+	" confidence_level, minimum_detectable_effect, power, max_duration_hours, min_sample_size_per_variant,"            \
+	" primary_metric, secondary_metrics, early_stopping_enabled, futility_threshold, traffic_split, stopping_rule,"    \
+	" metric_directions, routes_traffic, coverage, guardrails, arms, exclusion_group, allocation"
+#define DESIGN_TYPES                                                                                                   \
+	TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, FLOAT8OID, FLOAT8OID, FLOAT8OID, INT4OID, INT4OID,  \
+		TEXTOID, TEXTARRAYOID, BOOLOID, FLOAT8OID, FLOAT8OID, TEXTOID, JSONBOID, BOOLOID, FLOAT8OID, JSONBOID,         \
+		JSONBOID, TEXTOID, TEXTOID
+#define DESIGN_ARGS 25
+
+static void
+design_args(const experiment_design *d, query_arg *args)
+{
+	Datum *secondary = palloc(sizeof(Datum) * (d->secondary_count + 1));
+
+	for (int i = 0; i < d->secondary_count; i++)
+		secondary[i] = CStringGetTextDatum(d->secondary_metrics[i]);
+	memcpy(args,
+		   ((query_arg[DESIGN_ARGS]){text_arg(d->test_id),
+									 text_arg(d->name),
+									 text_arg(d->control_model),
+									 text_arg(d->control_version),
+									 text_arg(d->treatment_model),
+									 text_arg(d->treatment_version),
+									 text_arg(d->description),
+									 float8_arg(d->confidence_level),
+									 float8_arg(d->minimum_detectable_effect),
+									 float8_arg(d->power),
+									 int32_arg(d->max_duration_hours),
+									 int32_arg(d->min_sample_size_per_variant),
+									 text_arg(d->primary_metric),
+									 array_of(secondary, d->secondary_count, TEXTOID),
+									 bool_arg(d->early_stopping_enabled),
+									 float8_arg(d->futility_threshold),
+									 float8_arg(d->traffic_split),
+									 text_arg(d->stopping_rule),
+									 jsonb_arg(d->metric_directions),
+									 bool_arg(d->routes_traffic),
+									 float8_arg(d->coverage),
+									 jsonb_arg(d->guardrails),
+									 jsonb_arg(d->arms),
+									 text_arg(d->exclusion_group),
+									 text_arg(d->allocation)}),
+		   sizeof(query_arg) * DESIGN_ARGS);
+}
+
+/* declared: whether a test of this id is there; 42710 when its design is another one. */
+static bool
+declared(const experiment_design *d, int64 deployment_id)
+{
+	static query differences =
+		QUERY("SELECT (SELECT pg_catalog.string_agg(n.key, ', ' ORDER BY n.position)"
+			  "  FROM pg_catalog.regexp_split_to_table('" DESIGN_COLUMNS "', ', *') WITH ORDINALITY n (key, position)"
+			  "  WHERE o.old -> n.key IS DISTINCT FROM o.new -> n.key)"
+			  " FROM (SELECT pg_catalog.to_jsonb(t) AS old, (SELECT pg_catalog.to_jsonb(r) FROM (SELECT $1, $2, $3, $4,"
+			  "  $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)"
+			  "  r (" DESIGN_COLUMNS ")) AS new FROM model_mgr.ab_test t WHERE t.test_id = $1) o",
+			  DESIGN_TYPES);
+	query_arg args[DESIGN_ARGS];
+
+	design_args(d, args);
+	if (query_run_args(&differences, DESIGN_ARGS, args) == 0)
+		return false;
+	if (deployment_id != 0)
+		ereport(ERROR, errcode(ERRCODE_DUPLICATE_OBJECT), errmsg("test \"%s\" exists already", d->test_id),
+				errdetail("A test that has ended keeps its id."),
+				errhint("Give another test_id, or none: {\"test\": {\"test_id\": \"...\"}}."));
+	if (!query_isnull(0, 0))
+		ereport(ERROR, errcode(ERRCODE_DUPLICATE_OBJECT),
+				errmsg("test \"%s\" exists with another design", d->test_id),
+				errdetail("It differs in %s.", query_text(0, 0)),
+				errhint("A test is never changed: give the new one an id of its own."));
+	return true;
+}
+
+/* insert: the row and its machinery; false when somebody else has just made a test of this id. */
+static bool
+insert(const experiment_design *d, const char *created_by, int64 deployment_id, int64 model_id, int64 planned)
+{
+	static query row = QUERY("INSERT INTO model_mgr.ab_test (" DESIGN_COLUMNS
+							 ", status, planned_samples, created_by, started_at, ends_at) VALUES ($1, $2, $3, $4, $5,"
+							 " $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,"
+							 " $24, $25, 'running', $26, $27, $28, $29) ON CONFLICT (test_id) DO NOTHING",
+							 DESIGN_TYPES, INT8OID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID);
+	static query plan = QUERY(
+		"INSERT INTO model_mgr.ab_test_plan (test_id, deployment_id, model_id, control_version_id,"
+		" treatment_version_id, metrics, roles, directions, anchors, covariates, slot_from, slots)"
+		" SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, CASE WHEN $3 IS NULL THEN 'none' ELSE 'wanted' END, $10, $11"
+		" RETURNING test_no",
+		TEXTOID, INT8OID, INT8OID, INT8OID, INT8OID, TEXTARRAYOID, TEXTARRAYOID, INT2ARRAYOID, FLOAT8ARRAYOID, INT4OID,
+		INT4OID);
+	static query arm = QUERY("INSERT INTO model_mgr.ab_test_arm (test_no, arm, variant, model_name, version,"
+							 " version_id) VALUES ($1, $2::pg_catalog.int2, $3, $4, $5, $6)",
+							 INT8OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, INT8OID);
+	static query share = QUERY("INSERT INTO model_mgr.ab_test_share (test_no, epoch, from_at, shares)"
+							   " VALUES ($1, 1, $2, $3)",
+							   INT8OID, TIMESTAMPTZOID, FLOAT8ARRAYOID);
+	static const char *const roles[] = {"primary", "secondary", "guardrail"};
+	TimestampTz now = mm_now();
+	int32 slots = (int32) rint(d->coverage * BUCKET_TOTAL);
+	bool grouped = d->exclusion_group != NULL;
+	query_arg args[DESIGN_ARGS + 4];
+	Datum names[TEST_MAX_METRICS];
+	Datum role[TEST_MAX_METRICS];
+	Datum direction[TEST_MAX_METRICS];
+	Datum anchor[TEST_MAX_METRICS];
+	Datum shares[TEST_MAX_ARMS];
+	int32 slot_from = grouped ? take_slots(d, slots) : 0;
+	int64 test_no;
+
+	design_args(d, args);
+	args[DESIGN_ARGS] = int64_arg(planned);
+	args[DESIGN_ARGS + 1] = text_arg(created_by);
+	args[DESIGN_ARGS + 2] = time_arg(now);
+	args[DESIGN_ARGS + 3] = time_arg(now + d->max_duration_hours * USECS_PER_HOUR);
+	if (query_run_args(&row, DESIGN_ARGS + 4, args) == 0)
+		return false;
+	for (int i = 0; i < d->metric_count; i++)
+	{
+		names[i] = CStringGetTextDatum(d->metric[i].name);
+		role[i] = CStringGetTextDatum(roles[d->metric[i].role]);
+		direction[i] = Int16GetDatum(d->metric[i].direction);
+		anchor[i] = Float8GetDatum(NAN);
+	}
+#define id_arg(id) ((id) != 0 ? int64_arg(id) : null_arg())
+	query_run(&plan, text_arg(d->test_id), id_arg(deployment_id), id_arg(model_id), id_arg(d->arm[0].version_id),
+			  id_arg(d->arm[1].version_id), array_of(names, d->metric_count, TEXTOID),
+			  array_of(role, d->metric_count, TEXTOID), array_of(direction, d->metric_count, INT2OID),
+			  array_of(anchor, d->metric_count, FLOAT8OID), grouped ? int32_arg(slot_from) : null_arg(),
+			  grouped ? int32_arg(slots) : null_arg());
+	test_no = query_int64(0, 0);
+	for (int i = 0; i < d->arm_count; i++)
+	{
+		shares[i] = Float8GetDatum(d->share[i]);
+		query_run(&arm, int64_arg(test_no), int32_arg(i), text_arg(d->arm[i].variant), text_arg(d->arm[i].model_name),
+				  text_arg(d->arm[i].version), id_arg(d->arm[i].version_id));
+	}
+	query_run(&share, int64_arg(test_no), time_arg(now), array_of(shares, d->arm_count, FLOAT8OID));
+	return true;
+}
+
+bool
+experiment_create(experiment_design *d, const char *created_by, int64 deployment_id)
+{
+	int64 model_id;
+	double planned;
+	Jsonb *data;
+
+	lock_models(d);
+	model_id = resolve_arms(d);
+	if (declared(d, deployment_id))
+		return false;
+	planned = planned_samples(d);
+	if (!insert(d, created_by, deployment_id, model_id, (int64) planned))
+	{
+		(void) declared(d, deployment_id);
+		return false;
+	}
+	if (deployment_id == 0)
+	{
+		say_unknown(d);
+		say_plan(d, planned);
+	}
+	data = json_build(
+		json_text_pair("test_id", d->test_id),
+		deployment_id != 0 ? json_integer_pair("deployment_id", deployment_id) : json_text_pair("deployment_id", NULL),
+		json_text_pair("control_version", d->control_version), json_text_pair("treatment_version", d->treatment_version),
+		json_number_pair("traffic_split", d->traffic_split), json_integer_pair("planned_samples", (int64) planned),
+		json_time_pair("ends_at", mm_now() + d->max_duration_hours * USECS_PER_HOUR));
+	event_append("test.started", d->treatment_model, d->treatment_version, deployment_id, data);
+	audit_append("create_test", d->treatment_model, d->treatment_version, data);
+	return true;
+}
+
+/* The arguments by position. */
+enum
+{
+	ARG_TEST_ID,
+	ARG_NAME,
+	ARG_CONTROL_MODEL,
+	ARG_CONTROL_VERSION,
+	ARG_TREATMENT_MODEL,
+	ARG_TREATMENT_VERSION,
+	ARG_DESCRIPTION,
+	ARG_CONFIDENCE,
+	ARG_EFFECT,
+	ARG_POWER,
+	ARG_HOURS,
+	ARG_MIN_SAMPLES,
+	ARG_PRIMARY,
+	ARG_SECONDARY,
+	ARG_EARLY,
+	ARG_FUTILITY,
+	ARG_SPLIT,
+	ARG_RULE,
+	ARG_DIRECTIONS,
+	ARG_ROUTES,
+	ARG_COVERAGE,
+	ARG_GUARDRAILS,
+	ARG_ARMS,
+	ARG_GROUP,
+	ARG_ALLOCATION
+};
+
+/* read_names: the array as C strings; NULL elements 22004, more than one dimension 22023. */
+static void
+read_secondary(Datum array, experiment_design *d)
+{
+	ArrayType *given = DatumGetArrayTypeP(array);
+	Datum *elements;
+	bool *nulls;
+
+	if (ARR_NDIM(given) > 1)
+		ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"secondary_metrics\" must be a list"),
+				errdetail("The array has %d dimensions.", ARR_NDIM(given)),
+				errhint("Write '{response_time,confidence_score}'."));
+	deconstruct_array(given, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &d->secondary_count);
+	d->secondary_metrics = palloc(sizeof(char *) * (d->secondary_count + 1));
+	for (int i = 0; i < d->secondary_count; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("a metric name must not be null"),
+					errdetail("Element %d of %d of \"secondary_metrics\" is null.", i + 1, d->secondary_count),
+					errhint("Leave the element out."));
+		d->secondary_metrics[i] = TextDatumGetCString(elements[i]);
+	}
+}
+
+/* read_arguments: those given replace the defaults. */
+static void
+read_arguments(FunctionCallInfo fcinfo, experiment_design *d)
+{
+	static const struct
+	{
+		int argno;
+		const char *name;
+		size_t field;
+		bool required;
+	} texts[] = {
+		{ARG_TEST_ID, "test_id", offsetof(experiment_design, test_id), true},
+		{ARG_NAME, "name", offsetof(experiment_design, name), true},
+		{ARG_CONTROL_MODEL, "control_model", offsetof(experiment_design, control_model), true},
+		{ARG_CONTROL_VERSION, "control_version", offsetof(experiment_design, control_version), true},
+		{ARG_TREATMENT_MODEL, "treatment_model", offsetof(experiment_design, treatment_model), true},
+		{ARG_TREATMENT_VERSION, "treatment_version", offsetof(experiment_design, treatment_version), true},
+		{ARG_DESCRIPTION, "description", offsetof(experiment_design, description), false},
+		{ARG_PRIMARY, "primary_metric", offsetof(experiment_design, primary_metric), false},
+		{ARG_RULE, "stopping_rule", offsetof(experiment_design, stopping_rule), false},
+		{ARG_GROUP, "exclusion_group", offsetof(experiment_design, exclusion_group), false},
+		{ARG_ALLOCATION, "allocation", offsetof(experiment_design, allocation), false}};
+	static const struct
+	{
+		int argno;
+		size_t field;
+	} numbers[] = {{ARG_CONFIDENCE, offsetof(experiment_design, confidence_level)},
+				   {ARG_EFFECT, offsetof(experiment_design, minimum_detectable_effect)},
+				   {ARG_POWER, offsetof(experiment_design, power)},
+				   {ARG_FUTILITY, offsetof(experiment_design, futility_threshold)},
+				   {ARG_SPLIT, offsetof(experiment_design, traffic_split)},
+				   {ARG_COVERAGE, offsetof(experiment_design, coverage)}};
+
+	for (int i = 0; i < lengthof(texts); i++)
+	{
+		char *value = mm_text_arg(fcinfo, texts[i].argno, texts[i].name, texts[i].required);
+
+		if (value)
+			*(const char **) ((char *) d + texts[i].field) = value;
+	}
+	for (int i = 0; i < lengthof(numbers); i++)
+		if (!PG_ARGISNULL(numbers[i].argno))
+			*(double *) ((char *) d + numbers[i].field) = PG_GETARG_FLOAT8(numbers[i].argno);
+	if (!PG_ARGISNULL(ARG_HOURS))
+		d->max_duration_hours = PG_GETARG_INT32(ARG_HOURS);
+	if (!PG_ARGISNULL(ARG_MIN_SAMPLES))
+		d->min_sample_size_per_variant = PG_GETARG_INT32(ARG_MIN_SAMPLES);
+	if (!PG_ARGISNULL(ARG_SECONDARY))
+		read_secondary(PG_GETARG_DATUM(ARG_SECONDARY), d);
+	if (!PG_ARGISNULL(ARG_EARLY))
+		d->early_stopping_enabled = PG_GETARG_BOOL(ARG_EARLY);
+	if (!PG_ARGISNULL(ARG_ROUTES))
+		d->routes_traffic = PG_GETARG_BOOL(ARG_ROUTES);
+	if (!PG_ARGISNULL(ARG_DIRECTIONS))
+		d->metric_directions = PG_GETARG_JSONB_P(ARG_DIRECTIONS);
+	if (!PG_ARGISNULL(ARG_GUARDRAILS))
+		d->guardrails = PG_GETARG_JSONB_P(ARG_GUARDRAILS);
+	if (!PG_ARGISNULL(ARG_ARMS))
+		d->arms = PG_GETARG_JSONB_P(ARG_ARMS);
+}
+
+MM_FUNCTION(mm_create_test);
+
+/* mm_create_test(...): the test's row, new or the one that this call repeats. */
+Datum
+mm_create_test(PG_FUNCTION_ARGS)
+{
+	static query row = QUERY("SELECT t FROM model_mgr.ab_test t WHERE t.test_id = $1", TEXTOID);
+	experiment_design d;
+	mm_scope scope;
+	Datum result;
+
+	experiment_design_begin(&d);
+	read_arguments(fcinfo, &d);
+	experiment_design_check(&d);
+	if (d.routes_traffic)
+		mm_not_built("a test with routes_traffic", "Use deploy_model_version() with strategy a_b_test.");
+	scope = mm_enter();
+	(void) experiment_create(&d, mm_session_user_name(), 0);
+	query_run(&row, text_arg(d.test_id));
+	result = query_result_row();
+	mm_leave(scope);
+	PG_RETURN_DATUM(result);
+}
