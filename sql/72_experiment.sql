@@ -1,4 +1,5 @@
--- 72_experiment: A/B tests. So far those that deployments of strategy a_b_test open: looked at once, at their end.
+-- 72_experiment: A/B tests: their design, what is recorded of them, and the sums over their units. How they are judged is
+-- in 74_analysis, who is in which arm in 73_assignment.
 
 CREATE TABLE model_mgr.ab_test (
     test_id text PRIMARY KEY,
@@ -137,36 +138,74 @@ SELECT pg_catalog.pg_extension_config_dump('model_mgr.ab_test_covariate', '');
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.ab_test_sum', '');
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.ab_test_sketch', '');
 
-COMMENT ON COLUMN model_mgr.ab_test.test_id IS 'For get_test_status() and so on; deployment-<id> where none was asked for.';
+COMMENT ON COLUMN model_mgr.ab_test.test_id IS 'For get_test_status() and so on; deployment-<id> of a rollout that asked for none.';
 COMMENT ON COLUMN model_mgr.ab_test.name IS 'What it is called.';
 COMMENT ON COLUMN model_mgr.ab_test.control_model IS 'Model of the control arm.';
 COMMENT ON COLUMN model_mgr.ab_test.control_version IS 'Version of the control arm.';
 COMMENT ON COLUMN model_mgr.ab_test.treatment_model IS 'Model of the treatment arm.';
 COMMENT ON COLUMN model_mgr.ab_test.treatment_version IS 'Version of the treatment arm.';
 COMMENT ON COLUMN model_mgr.ab_test.description IS 'What it is for.';
-COMMENT ON COLUMN model_mgr.ab_test.confidence_level IS 'Inside 0..1; a p-value below 1 - confidence_level is significant.';
-COMMENT ON COLUMN model_mgr.ab_test.minimum_detectable_effect IS 'Difference that the plan is made for; absolute for rates.';
+COMMENT ON COLUMN model_mgr.ab_test.confidence_level IS 'Inside 0..1: the test as a whole declares a false winner with at most 1 less this.';
+COMMENT ON COLUMN model_mgr.ab_test.minimum_detectable_effect IS 'Difference that the plan is made for; absolute for rates, else relative.';
 COMMENT ON COLUMN model_mgr.ab_test.power IS 'Probability of finding that difference, as planned.';
 COMMENT ON COLUMN model_mgr.ab_test.max_duration_hours IS 'Hours from start to end.';
-COMMENT ON COLUMN model_mgr.ab_test.min_sample_size_per_variant IS 'Outcomes an arm that are planned at least.';
-COMMENT ON COLUMN model_mgr.ab_test.primary_metric IS 'Metric that decides; success_rate only, so far: a test of another one ends inconclusive.';
-COMMENT ON COLUMN model_mgr.ab_test.secondary_metrics IS 'Further metrics; not looked at yet.';
-COMMENT ON COLUMN model_mgr.ab_test.early_stopping_enabled IS 'Whether it may end early; not applied yet: it is looked at once, at ends_at.';
-COMMENT ON COLUMN model_mgr.ab_test.futility_threshold IS 'Conditional power below which it is hopeless; not applied yet.';
+COMMENT ON COLUMN model_mgr.ab_test.min_sample_size_per_variant IS 'Outcomes an arm before any verdict.';
+COMMENT ON COLUMN model_mgr.ab_test.primary_metric IS 'Metric that decides.';
+COMMENT ON COLUMN model_mgr.ab_test.secondary_metrics IS 'Metrics that may decide when the primary is not worse by more than minimum_detectable_effect.';
+COMMENT ON COLUMN model_mgr.ab_test.early_stopping_enabled IS 'Whether looks before the end may end it.';
+COMMENT ON COLUMN model_mgr.ab_test.futility_threshold IS 'Conditional power below which it is hopeless and ends; 0: never.';
 COMMENT ON COLUMN model_mgr.ab_test.traffic_split IS 'The treatment''s share of the units, 0..1.';
-COMMENT ON COLUMN model_mgr.ab_test.stopping_rule IS 'Spending of early looks; not applied yet.';
+COMMENT ON COLUMN model_mgr.ab_test.stopping_rule IS 'How error probability is spent over looks: obrien_fleming or pocock.';
 COMMENT ON COLUMN model_mgr.ab_test.metric_directions IS 'Which way is better, by metric.';
 COMMENT ON COLUMN model_mgr.ab_test.routes_traffic IS 'Whether route() sends units to the arms.';
 COMMENT ON COLUMN model_mgr.ab_test.coverage IS 'Share of all units that take part, 0..1.';
-COMMENT ON COLUMN model_mgr.ab_test.guardrails IS 'Metrics that end it when surely broken; not applied yet.';
+COMMENT ON COLUMN model_mgr.ab_test.guardrails IS 'Metrics that end it when one is surely broken.';
 COMMENT ON COLUMN model_mgr.ab_test.arms IS 'Further arms.';
-COMMENT ON COLUMN model_mgr.ab_test.exclusion_group IS 'Tests of one group share no unit; not applied yet.';
+COMMENT ON COLUMN model_mgr.ab_test.exclusion_group IS 'Tests of one group share no unit.';
 COMMENT ON COLUMN model_mgr.ab_test.allocation IS 'Fixed or thompson.';
 COMMENT ON COLUMN model_mgr.ab_test.status IS 'Running, stopped (ended by other causes) or completed (by its own verdict).';
 COMMENT ON COLUMN model_mgr.ab_test.stop_reason IS 'Why it ended, in words and numbers; NULL while it runs.';
-COMMENT ON COLUMN model_mgr.ab_test.winning_variant IS 'Control or treatment; NULL: none, or not yet.';
-COMMENT ON COLUMN model_mgr.ab_test.planned_samples IS 'Outcomes of both arms together that the plan asks for.';
+COMMENT ON COLUMN model_mgr.ab_test.winning_variant IS 'Control, treatment or a further arm; NULL: none, or not yet.';
+COMMENT ON COLUMN model_mgr.ab_test.planned_samples IS 'Outcomes of all arms together that the plan asks for.';
 COMMENT ON COLUMN model_mgr.ab_test.created_by IS 'Who began it.';
 COMMENT ON COLUMN model_mgr.ab_test.started_at IS 'When it began.';
-COMMENT ON COLUMN model_mgr.ab_test.ends_at IS 'When it is decided, max_duration_hours after its beginning.';
+COMMENT ON COLUMN model_mgr.ab_test.ends_at IS 'When it ends at the latest, max_duration_hours after its beginning.';
 COMMENT ON COLUMN model_mgr.ab_test.stopped_at IS 'When it ended; NULL while it runs.';
+
+CREATE FUNCTION model_mgr.create_test(test_id text, name text, control_model text, control_version text, treatment_model text,
+    treatment_version text, description text DEFAULT NULL, confidence_level float8 DEFAULT NULL,
+    minimum_detectable_effect float8 DEFAULT 0.02, power float8 DEFAULT NULL, max_duration_hours integer DEFAULT 168,
+    min_sample_size_per_variant integer DEFAULT NULL, primary_metric text DEFAULT 'success_rate',
+    secondary_metrics text[] DEFAULT '{response_time,confidence_score}', early_stopping_enabled boolean DEFAULT true,
+    futility_threshold float8 DEFAULT 0.01, traffic_split float8 DEFAULT 0.5, stopping_rule text DEFAULT 'obrien_fleming',
+    metric_directions jsonb DEFAULT '{}', routes_traffic boolean DEFAULT false, coverage float8 DEFAULT 1.0,
+    guardrails jsonb DEFAULT '[]', arms jsonb DEFAULT '[]', exclusion_group text DEFAULT NULL, allocation text DEFAULT 'fixed')
+RETURNS model_mgr.ab_test
+AS 'MODULE_PATHNAME', 'mm_create_test' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.create_test(text, text, text, text, text, text, text, float8, float8, float8, integer, integer, text, text[], boolean, float8, float8, text, jsonb, boolean, float8, jsonb, jsonb, text, text) IS
+'Begins an A/B test now and returns its row; a NOTICE tells how many outcomes it plans and how long they take at the
+present traffic. Versions may be given as @alias; those not in the registry are accepted with a NOTICE. NULL of
+confidence_level, power, min_sample_size_per_variant: the settings ab_test_default_confidence, ab_test_default_power,
+ab_test_min_sample_size. minimum_detectable_effect is absolute for rates, else relative to control''s mean; traffic_split
+is the treatment''s share, coverage the test''s of all units (0 to 1, in steps of 0.0001). metric_directions
+{"metric": "higher" or "lower"}; arms [{"variant": "b", "version": "1.3.0", "share": 0.2}]; guardrails
+[{"metric": "cost", "max_relative_increase": 0.2}], also max_increase, max_decrease, max_relative_decrease; allocation fixed
+or thompson. The same design again gives the same row. 22004: NULL; 22003: out of range; 22023: unknown word or key,
+arms that leave control nothing, a full exclusion group; 22P02: malformed JSON; 42602, 42622, 42939: bad name; 42704:
+unknown alias; 42710: another design under this id; 55006: with routes_traffic, a rollout or such a test of the model runs.';
+
+CREATE FUNCTION model_mgr.record_result(test_id text, variant text, response_time float8 DEFAULT NULL,
+    success boolean DEFAULT NULL, confidence float8 DEFAULT NULL, user_id text DEFAULT NULL, metrics jsonb DEFAULT '{}',
+    recorded_at timestamptz DEFAULT NULL) RETURNS void
+AS 'MODULE_PATHNAME', 'mm_record_result' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.record_result(text, text, float8, boolean, float8, text, jsonb, timestamptz) IS
+'Records one outcome of an arm of a test: variant is control, treatment or a further one. response_time in seconds (0 and
+up), confidence 0 to 1, metrics an object of numbers; NULL: not known. user_id makes the user the unit of analysis.
+Results of a test that has ended are recorded and change nothing of its verdict. 22004: test_id or variant NULL; 42704:
+unknown test; 22023: unknown variant; 22003: out of range; 22P02: metrics malformed.';
+
+CREATE FUNCTION model_mgr.record_results(test_id text, results jsonb) RETURNS bigint
+AS 'MODULE_PATHNAME', 'mm_record_results' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.record_results(text, jsonb) IS
+'Records an array of objects with the keys of record_result() but test_id, all or nothing; returns the rows written. Takes
+1,000,000 elements and more. As record_result(); 22023 also for an unknown key or one without variant; 54000: over 256 MB.';

@@ -49,6 +49,13 @@ WITH routine (routine_name, kinds) AS (VALUES
     ('rollout_status', 'reader'),
     ('replay_evidence', 'reader'),
     -- 72_experiment
+    ('create_test', 'operator'),
+    ('record_result', 'app'),
+    ('record_results', 'app'),
+    -- 73_assignment
+    ('should_route_to_treatment', 'reader app'),
+    ('assigned_variant', 'reader app'),
+    -- 74_analysis
     ('test_verdicts', 'reader'),
     ('get_test_status', 'reader'),
     ('list_active_tests', 'reader'),

@@ -10,13 +10,11 @@
 
 #include "core/experiment.h"
 #include "pg/audit.h"
-#include "pg/deployment_key.h"
 #include "pg/event.h"
 #include "pg/query.h"
 #include "pg/rollup.h"
 
 #define DECIDES "success_rate"
-#define MAX_HOURS (10 * 8784)
 
 /* One test in memory. */
 typedef struct experiment
@@ -232,149 +230,6 @@ experiment_close(const deployment *d, const char *reason)
 					  json_number_pair("p_value", test.p_value), json_number_pair("effect_size", test.effect));
 	event_append("test.stopped", d->model_name, d->version, d->deployment_id, data);
 	audit_append("stop_test", d->model_name, d->version, data);
-}
-
-/* expect: 22P02 unless a key is absent or of this JSON type. */
-static bool
-expect(const Jsonb *test, const char *key, enum jbvType type, const char *words, JsonbValue *value)
-{
-	if (!deployment_key_find(test, key, value))
-		return false;
-	if (value->type != type)
-		deployment_key_malformed(key, words);
-	return true;
-}
-
-/* inside: a number between low and high, not equal to either. */
-static double
-inside(const Jsonb *test, const char *key, double otherwise)
-{
-	double number = deployment_key_number(test, key, otherwise, 0, 1);
-
-	if (number <= 0 || number >= 1)
-		ereport(ERROR, errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("\"%s\" is out of range", key),
-				errdetail("The value %g is not between 0 and 1.", number), errhint("Usual is %g.", otherwise));
-	return number;
-}
-
-/* check_array: an array; of strings where strings_only. */
-static void
-check_array(const Jsonb *test, const char *key, bool strings_only, const char *words)
-{
-	Jsonb *array = deployment_key_value(test, key);
-	JsonbIterator *iterator;
-	JsonbIteratorToken token;
-	JsonbValue value;
-
-	if (array == NULL)
-		return;
-	if (!JB_ROOT_IS_ARRAY(array) || JB_ROOT_IS_SCALAR(array))
-		deployment_key_malformed(key, words);
-	iterator = JsonbIteratorInit(&array->root);
-	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
-		if (token == WJB_ELEM && strings_only && value.type != jbvString)
-			deployment_key_malformed(key, words);
-}
-
-void
-experiment_check(const Jsonb *test)
-{
-	static const char *const texts[] = {"name", "description", "exclusion_group", "stopping_rule"};
-	JsonbValue value;
-
-	(void) deployment_key_whole(test, "max_duration_hours", 168, 1, MAX_HOURS);
-	(void) deployment_key_whole(test, "min_sample_size_per_variant", 1000, 1, PG_INT32_MAX);
-	(void) inside(test, "confidence_level", 0.95);
-	(void) inside(test, "power", 0.8);
-	(void) deployment_key_number(test, "minimum_detectable_effect", 0.02, 0, 1e9);
-	(void) deployment_key_number(test, "futility_threshold", 0.01, 0, 1);
-	(void) deployment_key_boolean(test, "early_stopping_enabled", true);
-	(void) deployment_key_object(test, "metric_directions");
-	check_array(test, "secondary_metrics", true, "an array of metric names");
-	check_array(test, "guardrails", false, "an array of objects");
-	for (int i = 0; i < lengthof(texts); i++)
-		(void) expect(test, texts[i], jbvString, "a string", &value);
-	if (expect(test, "primary_metric", jbvString, "the name of a metric", &value))
-		mm_check_name("metric name", pnstrdup(value.val.string.val, value.val.string.len));
-	if (expect(test, "test_id", jbvString, "a string", &value))
-		mm_check_name("test id", pnstrdup(value.val.string.val, value.val.string.len));
-}
-
-/* control_rate: the baseline's success rate of the last 14 days; 0.5 when nothing is known. */
-static double
-control_rate(int64 version_id)
-{
-	static query rate = QUERY("SELECT sum(r.successes)::pg_catalog.float8 / sum(r.known)::pg_catalog.float8"
-							  " FROM model_mgr.rollup_history r WHERE r.version_id = $1 AND r.bucket >= $2"
-							  " AND r.bucket < $3 HAVING sum(r.known) > 0",
-							  INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID);
-	TimestampTz now = mm_now();
-
-	return query_run(&rate, int64_arg(version_id), time_arg(now - 14 * USECS_PER_DAY), time_arg(now)) > 0
-			   ? query_float8(0, 0)
-			   : 0.5;
-}
-
-char *
-experiment_open(const deployment *d, const Jsonb *test_arguments)
-{
-	/* Columns that the arguments leave open have the function's defaults. */
-	static query begin = QUERY(
-		"INSERT INTO model_mgr.ab_test (test_id, name, control_model, control_version, treatment_model,"
-		" treatment_version, description, confidence_level, minimum_detectable_effect, power, max_duration_hours,"
-		" min_sample_size_per_variant, primary_metric, secondary_metrics, early_stopping_enabled, futility_threshold,"
-		" traffic_split, stopping_rule, metric_directions, routes_traffic, guardrails, exclusion_group, status,"
-		" planned_samples, created_by, started_at, ends_at)"
-		" SELECT $1, coalesce($2 ->> 'name', $1), $3, $4, $3, $5, $2 ->> 'description', $6, $7, $8, $9, $10,"
-		" coalesce($2 ->> 'primary_metric', 'success_rate'),"
-		" coalesce((SELECT pg_catalog.array_agg(m) FROM pg_catalog.jsonb_array_elements_text("
-		"  CASE WHEN pg_catalog.jsonb_typeof($2 -> 'secondary_metrics') = 'array' THEN $2 -> 'secondary_metrics' END) m),"
-		"  CASE WHEN $2 -> 'secondary_metrics' = '[]' THEN '{}'::text[] ELSE '{response_time,confidence_score}' END),"
-		" coalesce(($2 ->> 'early_stopping_enabled')::boolean, true), coalesce(($2 ->> 'futility_threshold')::float8, 0.01),"
-		" $11, coalesce($2 ->> 'stopping_rule', 'obrien_fleming'),"
-		" coalesce(nullif($2 -> 'metric_directions', 'null'), '{}'), true,"
-		" coalesce(nullif($2 -> 'guardrails', 'null'), '[]'), $2 ->> 'exclusion_group', 'running', $12, $13, $14, $15"
-		" ON CONFLICT (test_id) DO NOTHING",
-		TEXTOID, JSONBOID, TEXTOID, TEXTOID, TEXTOID, FLOAT8OID, FLOAT8OID, FLOAT8OID, INT4OID, INT4OID, FLOAT8OID,
-		INT8OID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID);
-	static query plan = QUERY("INSERT INTO model_mgr.ab_test_plan (test_id, deployment_id, control_version_id,"
-							  " treatment_version_id) VALUES ($1, $2, $3, $4)",
-							  TEXTOID, INT8OID, INT8OID, INT8OID);
-	const Jsonb *test = test_arguments ? test_arguments : json_build_pairs(0, NULL);
-	double confidence_level = inside(test, "confidence_level", 0.95);
-	double effect = deployment_key_number(test, "minimum_detectable_effect", 0.02, 0, 1e9);
-	double power = inside(test, "power", 0.8);
-	int hours = (int) deployment_key_whole(test, "max_duration_hours", 168, 1, MAX_HOURS);
-	double least = deployment_key_whole(test, "min_sample_size_per_variant", 1000, 1, PG_INT32_MAX);
-	double share = d->traffic_percentage / 100;
-	double planned =
-		experiment_planned_samples(control_rate(d->baseline_version_id), effect, power, confidence_level, share, least);
-	TimestampTz now = mm_now();
-	TimestampTz end = now + hours * USECS_PER_HOUR;
-	JsonbValue value;
-	char *test_id;
-	Jsonb *data;
-
-	planned = fmin(planned, 1e18);
-	test_id = expect(test, "test_id", jbvString, "a string", &value)
-				  ? pnstrdup(value.val.string.val, value.val.string.len)
-				  : psprintf("deployment-%lld", (long long) d->deployment_id);
-	if (query_run(&begin, text_arg(test_id), jsonb_arg(test), text_arg(d->model_name), text_arg(d->baseline_version),
-				  text_arg(d->version), float8_arg(confidence_level), float8_arg(effect), float8_arg(power),
-				  int32_arg(hours), int32_arg((int32) least), float8_arg(share), int64_arg((int64) planned),
-				  text_arg(d->deployed_by), time_arg(now), time_arg(end)) == 0)
-		ereport(ERROR, errcode(ERRCODE_DUPLICATE_OBJECT), errmsg("test \"%s\" exists already", test_id),
-				errdetail("A test that has ended keeps its id."),
-				errhint("Give another test_id, or none: {\"test\": {\"test_id\": \"...\"}}."));
-	query_run(&plan, text_arg(test_id), int64_arg(d->deployment_id), int64_arg(d->baseline_version_id),
-			  int64_arg(d->version_id));
-	data = json_build(json_text_pair("test_id", test_id), json_integer_pair("deployment_id", d->deployment_id),
-					  json_text_pair("control_version", d->baseline_version),
-					  json_text_pair("treatment_version", d->version), json_number_pair("traffic_split", share),
-					  json_integer_pair("planned_samples", (int64) planned), json_time_pair("ends_at", end));
-	event_append("test.started", d->model_name, d->version, d->deployment_id, data);
-	audit_append("create_test", d->model_name, d->version, data);
-	return test_id;
 }
 
 MM_FUNCTION(mm_test_verdicts);

@@ -1,6 +1,6 @@
 /*
- * experiment_create.c: beginning a test: create_test(), and the tests that a_b_test rollouts open. The design is checked
- * before (experiment_design.c); here it meets the registry, the other tests and the traffic.
+ * experiment_create.c: beginning a test: create_test(), and the tests that a_b_test rollouts open. The design is
+ * checked before (experiment_design.c); here it meets the registry, the other tests and the traffic.
  */
 #include "pg/experiment_design.h"
 
@@ -12,17 +12,19 @@
 
 #include "core/bucket.h"
 #include "core/experiment.h"
+#include "pg/assignment.h"
 #include "pg/audit.h"
 #include "pg/deployment_store.h"
 #include "pg/event.h"
 #include "pg/query.h"
 #include "pg/registry.h"
+#include "pg/statistics.h"
 
 /* ---- the registry ---- */
 
 /* lock_models: those that are in the registry, in one order for everybody. */
 static void
-lock_models(const experiment_design *d)
+lock_models(const test_design *d)
 {
 	const char *names[] = {d->control_model, d->treatment_model};
 	int64 ids[] = {registry_model_id(names[0], true), registry_model_id(names[1], true)};
@@ -40,7 +42,7 @@ lock_models(const experiment_design *d)
 /* resolve_arms: aliases become versions; what the registry does not hold keeps its name. Returns the control's model,
  * 0 when it is not there. */
 static int64
-resolve_arms(experiment_design *d)
+resolve_arms(test_design *d)
 {
 	for (int i = 0; i < d->arm_count; i++)
 	{
@@ -62,7 +64,7 @@ resolve_arms(experiment_design *d)
 
 /* say_unknown: the versions that nothing but this test knows. */
 static void
-say_unknown(const experiment_design *d)
+say_unknown(const test_design *d)
 {
 	for (int i = 0; i < d->arm_count; i++)
 		if (d->arm[i].version_id == 0)
@@ -127,41 +129,59 @@ look_back(const test_metric *m, int64 version_id)
 	return known;
 }
 
-/* planned_samples: of all arms together, so that each arm's comparison with control has the power that was asked for. */
-static double
-planned_samples(const experiment_design *d)
+/* plan_samples: outcomes of all arms together, and at how many of them information is 1, so that looking early costs
+ * no power. */
+static void
+plan_samples(const test_design *d, double *planned, double *horizon)
 {
 	known_before known = look_back(&d->metric[0], d->arm[0].version_id);
-	double planned = 0;
+	experiment_form form = test_metric_form(&d->metric[0]);
+	experiment_metric metric[TEST_MAX_METRICS];
+	experiment_design design = {.form = form,
+								.baseline = known.count > 0 ? known.mean : NAN,
+								.deviation = known.count > 1 ? known.deviation : NAN,
+								.minimum_detectable_effect = d->minimum_detectable_effect,
+								.power = d->power,
+								.confidence_level = d->confidence_level,
+								.min_samples = d->min_sample_size_per_variant,
+								.arms = d->arm_count,
+								.share = d->share};
+	experiment_plan plan = {.confidence_level = d->confidence_level,
+							.minimum_detectable_effect = d->minimum_detectable_effect,
+							.power = d->power,
+							.futility_threshold = d->futility_threshold,
+							.min_samples = d->min_sample_size_per_variant,
+							.early_stopping = d->early_stopping_enabled,
+							.spending =
+								strcmp(d->stopping_rule, "pocock") == 0 ? SEQUENTIAL_POCOCK : SEQUENTIAL_OBRIEN_FLEMING,
+							.arms = d->arm_count,
+							.metrics = d->metric_count,
+							.epochs = 1,
+							.metric = metric,
+							.share = d->share};
 
-	for (int i = 1; i < d->arm_count; i++)
-	{
-		double both = d->share[0] + d->share[i];
-		double pair = 0;
-
-		if (test_metric_is_rate(&d->metric[0]))
-			pair = experiment_planned_samples(known.count > 0 ? known.mean : 0.5, d->minimum_detectable_effect,
-											  d->power, d->confidence_level, d->share[i] / both,
-											  d->min_sample_size_per_variant);
-		planned = fmax(planned, pair / both);
-	}
-	for (int i = 0; i < d->arm_count; i++)
-		planned = fmax(planned, d->min_sample_size_per_variant / d->share[i]);
-	/* A quotient that is whole but for rounding is whole. */
-	return fmin(ceil(planned * (1 - 1e-12)), 1e18);
+	for (int i = 0; i < d->metric_count; i++)
+		metric[i] = (experiment_metric){.role = d->metric[i].role == TEST_PRIMARY     ? EXPERIMENT_PRIMARY
+												: d->metric[i].role == TEST_SECONDARY ? EXPERIMENT_SECONDARY
+																					  : EXPERIMENT_GUARDRAIL,
+										.form = test_metric_form(&d->metric[i]),
+										.direction = d->metric[i].direction,
+										.bounds = experiment_no_bounds};
+	*planned = fmin(experiment_planned(&design), 1e18);
+	(void) plan;
+	*horizon = *planned;
 }
 
 /* requests_a_day: of the models' versions, over the last 7 days or since they began. */
 static double
-requests_a_day(const experiment_design *d)
+requests_a_day(const test_design *d)
 {
-	static query traffic =
-		QUERY("SELECT pg_catalog.sum(r.requests)::pg_catalog.float8,"
-			  " pg_catalog.extract(epoch FROM $4 - pg_catalog.min(r.bucket))::pg_catalog.float8"
-			  " FROM model_mgr.rollup_history r WHERE r.version_id IN (SELECT v.version_id"
-			  "  FROM model_mgr.model_version v WHERE v.model_name = $1 OR v.model_name = $2)"
-			  " AND r.bucket >= $3 AND r.bucket < $4",
-			  TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID);
+	static query traffic = QUERY("SELECT pg_catalog.sum(r.requests)::pg_catalog.float8,"
+								 " pg_catalog.date_part('epoch', $4 - pg_catalog.min(r.bucket))"
+								 " FROM model_mgr.rollup_history r WHERE r.version_id IN (SELECT v.version_id"
+								 "  FROM model_mgr.model_version v WHERE v.model_name = $1 OR v.model_name = $2)"
+								 " AND r.bucket >= $3 AND r.bucket < $4",
+								 TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID);
 
 	query_run(&traffic, text_arg(d->control_model), text_arg(d->treatment_model),
 			  time_arg(mm_now() - 7 * USECS_PER_DAY), time_arg(mm_now()));
@@ -171,18 +191,18 @@ requests_a_day(const experiment_design *d)
 
 /* say_plan: the sample and how long it takes. */
 static void
-say_plan(const experiment_design *d, double planned)
+say_plan(const test_design *d, double planned)
 {
 	double rate = requests_a_day(d) * d->coverage;
 	double days = planned / rate;
 	double most = d->max_duration_hours / 24.0;
 
 	ereport(NOTICE, errmsg("test \"%s\" plans %.0f outcomes", d->test_id, planned),
-			rate > 0 ? errdetail("At the present traffic of %.4g requests a day that takes %.3g days; it ends after"
-								 " %.3g days.",
-								 rate, days, most)
-					 : errdetail("There is no traffic yet that tells how long that takes; it ends after %.3g days.",
-								 most),
+			rate > 0
+				? errdetail("At the present traffic of %.4g requests a day that takes %.3g days; it ends after"
+							" %.3g days.",
+							rate, days, most)
+				: errdetail("There is no traffic yet that tells how long that takes; it ends after %.3g days.", most),
 			rate > 0 && days > most ? errhint("Raise max_duration_hours, minimum_detectable_effect or coverage, or it"
 											  " may end without a verdict.")
 									: 0);
@@ -193,7 +213,7 @@ say_plan(const experiment_design *d, double planned)
 /* take_slots: the first gap in the group's buckets that the test fits in, under the group's lock; 22023 when there is
  * none. Those of ended tests are free. */
 static int32
-take_slots(const experiment_design *d, int32 wanted)
+take_slots(const test_design *d, int32 wanted)
 {
 	static query taken = QUERY("SELECT p.slot_from, p.slots FROM model_mgr.ab_test t"
 							   " JOIN model_mgr.ab_test_plan p ON p.test_id = t.test_id"
@@ -225,7 +245,8 @@ take_slots(const experiment_design *d, int32 wanted)
 			errmsg("exclusion group \"%s\" has no room for test \"%s\"", d->exclusion_group, d->test_id),
 			errdetail("The test wants coverage %g; %llu tests run in the group and leave %g, at most %g of it in one"
 					  " piece.",
-					  d->coverage, (unsigned long long) rows, (double) free / BUCKET_TOTAL, (double) gap / BUCKET_TOTAL),
+					  d->coverage, (unsigned long long) rows, (double) free / BUCKET_TOTAL,
+					  (double) gap / BUCKET_TOTAL),
 			errhint("Pass a smaller coverage, or stop a test of the group."));
 }
 
@@ -254,7 +275,7 @@ array_of(Datum *values, int n, Oid type)
 #define DESIGN_ARGS 25
 
 static void
-design_args(const experiment_design *d, query_arg *args)
+design_args(const test_design *d, query_arg *args)
 {
 	Datum *secondary = palloc(sizeof(Datum) * (d->secondary_count + 1));
 
@@ -291,7 +312,7 @@ design_args(const experiment_design *d, query_arg *args)
 
 /* declared: whether a test of this id is there; 42710 when its design is another one. */
 static bool
-declared(const experiment_design *d, int64 deployment_id)
+declared(const test_design *d, int64 deployment_id)
 {
 	static query differences =
 		QUERY("SELECT (SELECT pg_catalog.string_agg(n.key, ', ' ORDER BY n.position)"
@@ -311,8 +332,7 @@ declared(const experiment_design *d, int64 deployment_id)
 				errdetail("A test that has ended keeps its id."),
 				errhint("Give another test_id, or none: {\"test\": {\"test_id\": \"...\"}}."));
 	if (!query_isnull(0, 0))
-		ereport(ERROR, errcode(ERRCODE_DUPLICATE_OBJECT),
-				errmsg("test \"%s\" exists with another design", d->test_id),
+		ereport(ERROR, errcode(ERRCODE_DUPLICATE_OBJECT), errmsg("test \"%s\" exists with another design", d->test_id),
 				errdetail("It differs in %s.", query_text(0, 0)),
 				errhint("A test is never changed: give the new one an id of its own."));
 	return true;
@@ -320,7 +340,7 @@ declared(const experiment_design *d, int64 deployment_id)
 
 /* insert: the row and its machinery; false when somebody else has just made a test of this id. */
 static bool
-insert(const experiment_design *d, const char *created_by, int64 deployment_id, int64 model_id, int64 planned)
+insert(const test_design *d, const char *created_by, int64 deployment_id, int64 model_id, int64 planned, double horizon)
 {
 	static query row = QUERY("INSERT INTO model_mgr.ab_test (" DESIGN_COLUMNS
 							 ", status, planned_samples, created_by, started_at, ends_at) VALUES ($1, $2, $3, $4, $5,"
@@ -329,11 +349,11 @@ insert(const experiment_design *d, const char *created_by, int64 deployment_id, 
 							 DESIGN_TYPES, INT8OID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID);
 	static query plan = QUERY(
 		"INSERT INTO model_mgr.ab_test_plan (test_id, deployment_id, model_id, control_version_id,"
-		" treatment_version_id, metrics, roles, directions, anchors, covariates, slot_from, slots)"
-		" SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, CASE WHEN $3 IS NULL THEN 'none' ELSE 'wanted' END, $10, $11"
+		" treatment_version_id, metrics, roles, directions, anchors, covariates, slot_from, slots, horizon)"
+		" SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, CASE WHEN $3 IS NULL THEN 'none' ELSE 'wanted' END, $10, $11, $12"
 		" RETURNING test_no",
 		TEXTOID, INT8OID, INT8OID, INT8OID, INT8OID, TEXTARRAYOID, TEXTARRAYOID, INT2ARRAYOID, FLOAT8ARRAYOID, INT4OID,
-		INT4OID);
+		INT4OID, FLOAT8OID);
 	static query arm = QUERY("INSERT INTO model_mgr.ab_test_arm (test_no, arm, variant, model_name, version,"
 							 " version_id) VALUES ($1, $2::pg_catalog.int2, $3, $4, $5, $6)",
 							 INT8OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, INT8OID);
@@ -365,14 +385,14 @@ insert(const experiment_design *d, const char *created_by, int64 deployment_id, 
 		names[i] = CStringGetTextDatum(d->metric[i].name);
 		role[i] = CStringGetTextDatum(roles[d->metric[i].role]);
 		direction[i] = Int16GetDatum(d->metric[i].direction);
-		anchor[i] = Float8GetDatum(NAN);
+		anchor[i] = Float8GetDatum(test_metric_is_rate(&d->metric[i]) ? 0 : NAN);
 	}
 #define id_arg(id) ((id) != 0 ? int64_arg(id) : null_arg())
 	query_run(&plan, text_arg(d->test_id), id_arg(deployment_id), id_arg(model_id), id_arg(d->arm[0].version_id),
 			  id_arg(d->arm[1].version_id), array_of(names, d->metric_count, TEXTOID),
 			  array_of(role, d->metric_count, TEXTOID), array_of(direction, d->metric_count, INT2OID),
 			  array_of(anchor, d->metric_count, FLOAT8OID), grouped ? int32_arg(slot_from) : null_arg(),
-			  grouped ? int32_arg(slots) : null_arg());
+			  grouped ? int32_arg(slots) : null_arg(), float8_arg(horizon));
 	test_no = query_int64(0, 0);
 	for (int i = 0; i < d->arm_count; i++)
 	{
@@ -381,177 +401,42 @@ insert(const experiment_design *d, const char *created_by, int64 deployment_id, 
 				  text_arg(d->arm[i].version), id_arg(d->arm[i].version_id));
 	}
 	query_run(&share, int64_arg(test_no), time_arg(now), array_of(shares, d->arm_count, FLOAT8OID));
+	assignment_create(test_no);
 	return true;
 }
 
 bool
-experiment_create(experiment_design *d, const char *created_by, int64 deployment_id)
+experiment_create(test_design *d, const char *created_by, int64 deployment_id)
 {
 	int64 model_id;
 	double planned;
+	double horizon;
 	Jsonb *data;
 
 	lock_models(d);
 	model_id = resolve_arms(d);
 	if (declared(d, deployment_id))
 		return false;
-	planned = planned_samples(d);
-	if (!insert(d, created_by, deployment_id, model_id, (int64) planned))
+	plan_samples(d, &planned, &horizon);
+	if (!insert(d, created_by, deployment_id, model_id, (int64) planned, horizon))
 	{
 		(void) declared(d, deployment_id);
 		return false;
 	}
 	if (deployment_id == 0)
 	{
+		experiment_design_notices(d);
 		say_unknown(d);
 		say_plan(d, planned);
 	}
 	data = json_build(
 		json_text_pair("test_id", d->test_id),
 		deployment_id != 0 ? json_integer_pair("deployment_id", deployment_id) : json_text_pair("deployment_id", NULL),
-		json_text_pair("control_version", d->control_version), json_text_pair("treatment_version", d->treatment_version),
-		json_number_pair("traffic_split", d->traffic_split), json_integer_pair("planned_samples", (int64) planned),
+		json_text_pair("control_version", d->control_version),
+		json_text_pair("treatment_version", d->treatment_version), json_number_pair("traffic_split", d->traffic_split),
+		json_integer_pair("planned_samples", (int64) planned),
 		json_time_pair("ends_at", mm_now() + d->max_duration_hours * USECS_PER_HOUR));
 	event_append("test.started", d->treatment_model, d->treatment_version, deployment_id, data);
 	audit_append("create_test", d->treatment_model, d->treatment_version, data);
 	return true;
-}
-
-/* The arguments by position. */
-enum
-{
-	ARG_TEST_ID,
-	ARG_NAME,
-	ARG_CONTROL_MODEL,
-	ARG_CONTROL_VERSION,
-	ARG_TREATMENT_MODEL,
-	ARG_TREATMENT_VERSION,
-	ARG_DESCRIPTION,
-	ARG_CONFIDENCE,
-	ARG_EFFECT,
-	ARG_POWER,
-	ARG_HOURS,
-	ARG_MIN_SAMPLES,
-	ARG_PRIMARY,
-	ARG_SECONDARY,
-	ARG_EARLY,
-	ARG_FUTILITY,
-	ARG_SPLIT,
-	ARG_RULE,
-	ARG_DIRECTIONS,
-	ARG_ROUTES,
-	ARG_COVERAGE,
-	ARG_GUARDRAILS,
-	ARG_ARMS,
-	ARG_GROUP,
-	ARG_ALLOCATION
-};
-
-/* read_names: the array as C strings; NULL elements 22004, more than one dimension 22023. */
-static void
-read_secondary(Datum array, experiment_design *d)
-{
-	ArrayType *given = DatumGetArrayTypeP(array);
-	Datum *elements;
-	bool *nulls;
-
-	if (ARR_NDIM(given) > 1)
-		ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"secondary_metrics\" must be a list"),
-				errdetail("The array has %d dimensions.", ARR_NDIM(given)),
-				errhint("Write '{response_time,confidence_score}'."));
-	deconstruct_array(given, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &d->secondary_count);
-	d->secondary_metrics = palloc(sizeof(char *) * (d->secondary_count + 1));
-	for (int i = 0; i < d->secondary_count; i++)
-	{
-		if (nulls[i])
-			ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("a metric name must not be null"),
-					errdetail("Element %d of %d of \"secondary_metrics\" is null.", i + 1, d->secondary_count),
-					errhint("Leave the element out."));
-		d->secondary_metrics[i] = TextDatumGetCString(elements[i]);
-	}
-}
-
-/* read_arguments: those given replace the defaults. */
-static void
-read_arguments(FunctionCallInfo fcinfo, experiment_design *d)
-{
-	static const struct
-	{
-		int argno;
-		const char *name;
-		size_t field;
-		bool required;
-	} texts[] = {
-		{ARG_TEST_ID, "test_id", offsetof(experiment_design, test_id), true},
-		{ARG_NAME, "name", offsetof(experiment_design, name), true},
-		{ARG_CONTROL_MODEL, "control_model", offsetof(experiment_design, control_model), true},
-		{ARG_CONTROL_VERSION, "control_version", offsetof(experiment_design, control_version), true},
-		{ARG_TREATMENT_MODEL, "treatment_model", offsetof(experiment_design, treatment_model), true},
-		{ARG_TREATMENT_VERSION, "treatment_version", offsetof(experiment_design, treatment_version), true},
-		{ARG_DESCRIPTION, "description", offsetof(experiment_design, description), false},
-		{ARG_PRIMARY, "primary_metric", offsetof(experiment_design, primary_metric), false},
-		{ARG_RULE, "stopping_rule", offsetof(experiment_design, stopping_rule), false},
-		{ARG_GROUP, "exclusion_group", offsetof(experiment_design, exclusion_group), false},
-		{ARG_ALLOCATION, "allocation", offsetof(experiment_design, allocation), false}};
-	static const struct
-	{
-		int argno;
-		size_t field;
-	} numbers[] = {{ARG_CONFIDENCE, offsetof(experiment_design, confidence_level)},
-				   {ARG_EFFECT, offsetof(experiment_design, minimum_detectable_effect)},
-				   {ARG_POWER, offsetof(experiment_design, power)},
-				   {ARG_FUTILITY, offsetof(experiment_design, futility_threshold)},
-				   {ARG_SPLIT, offsetof(experiment_design, traffic_split)},
-				   {ARG_COVERAGE, offsetof(experiment_design, coverage)}};
-
-	for (int i = 0; i < lengthof(texts); i++)
-	{
-		char *value = mm_text_arg(fcinfo, texts[i].argno, texts[i].name, texts[i].required);
-
-		if (value)
-			*(const char **) ((char *) d + texts[i].field) = value;
-	}
-	for (int i = 0; i < lengthof(numbers); i++)
-		if (!PG_ARGISNULL(numbers[i].argno))
-			*(double *) ((char *) d + numbers[i].field) = PG_GETARG_FLOAT8(numbers[i].argno);
-	if (!PG_ARGISNULL(ARG_HOURS))
-		d->max_duration_hours = PG_GETARG_INT32(ARG_HOURS);
-	if (!PG_ARGISNULL(ARG_MIN_SAMPLES))
-		d->min_sample_size_per_variant = PG_GETARG_INT32(ARG_MIN_SAMPLES);
-	if (!PG_ARGISNULL(ARG_SECONDARY))
-		read_secondary(PG_GETARG_DATUM(ARG_SECONDARY), d);
-	if (!PG_ARGISNULL(ARG_EARLY))
-		d->early_stopping_enabled = PG_GETARG_BOOL(ARG_EARLY);
-	if (!PG_ARGISNULL(ARG_ROUTES))
-		d->routes_traffic = PG_GETARG_BOOL(ARG_ROUTES);
-	if (!PG_ARGISNULL(ARG_DIRECTIONS))
-		d->metric_directions = PG_GETARG_JSONB_P(ARG_DIRECTIONS);
-	if (!PG_ARGISNULL(ARG_GUARDRAILS))
-		d->guardrails = PG_GETARG_JSONB_P(ARG_GUARDRAILS);
-	if (!PG_ARGISNULL(ARG_ARMS))
-		d->arms = PG_GETARG_JSONB_P(ARG_ARMS);
-}
-
-MM_FUNCTION(mm_create_test);
-
-/* mm_create_test(...): the test's row, new or the one that this call repeats. */
-Datum
-mm_create_test(PG_FUNCTION_ARGS)
-{
-	static query row = QUERY("SELECT t FROM model_mgr.ab_test t WHERE t.test_id = $1", TEXTOID);
-	experiment_design d;
-	mm_scope scope;
-	Datum result;
-
-	experiment_design_begin(&d);
-	read_arguments(fcinfo, &d);
-	experiment_design_check(&d);
-	if (d.routes_traffic)
-		mm_not_built("a test with routes_traffic", "Use deploy_model_version() with strategy a_b_test.");
-	scope = mm_enter();
-	(void) experiment_create(&d, mm_session_user_name(), 0);
-	query_run(&row, text_arg(d.test_id));
-	result = query_result_row();
-	mm_leave(scope);
-	PG_RETURN_DATUM(result);
 }

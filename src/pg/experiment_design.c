@@ -26,7 +26,7 @@ empty(bool list)
 }
 
 void
-experiment_design_begin(experiment_design *d)
+experiment_design_begin(test_design *d)
 {
 	static const char *usual[] = {"response_time", "confidence_score"};
 
@@ -79,7 +79,7 @@ text_key(const json_value *object, const char *key, const char **out)
 }
 
 void
-experiment_design_keys(experiment_design *d, const Jsonb *test)
+experiment_design_keys(test_design *d, const Jsonb *test)
 {
 	const json_value *tree = json_tree(test);
 	const json_value *list = json_member(tree, "secondary_metrics");
@@ -173,7 +173,7 @@ find_metric(const test_metric *m, int n, const char *name)
 
 /* add_metric: once, whatever it is called; the first role counts. */
 static void
-add_metric(experiment_design *d, const char *name, test_role role)
+add_metric(test_design *d, const char *name, test_role role)
 {
 	test_metric m = {.name = pstrdup(name), .parsed = metric_parse(name), .role = role};
 
@@ -210,42 +210,63 @@ direction_of(const char *metric_name, const char *word)
 			errhint("Write it as in {\"%s\": \"higher\"}.", metric_name));
 }
 
-/* take_directions: those that the caller gives, and what is said of the others. */
+/* take_directions: those that the caller gives; a metric of its own that it does not tell is better when higher. */
 static void
-take_directions(experiment_design *d)
+take_directions(test_design *d)
 {
 	const json_value *tree = json_tree(d->metric_directions);
+	static const char *const expected = "an object of \"higher\" and \"lower\" by metric";
 	static const char *const example = "{\"tickets_reopened\": \"lower\"}";
 
 	if (tree->kind != JSON_KIND_OBJECT)
-		malformed("metric_directions", "an object of \"higher\" and \"lower\" by metric", example);
+		malformed("metric_directions", expected, example);
 	for (size_t i = 0; i < tree->count; i++)
 	{
 		char *name = pnstrdup(tree->items[i].key, tree->items[i].key_length);
 		int number = find_metric(d->metric, d->metric_count, name);
+		int direction;
 
 		mm_check_name("metric name", name);
 		if (tree->items[i].kind != JSON_KIND_STRING)
-			malformed("metric_directions", "an object of \"higher\" and \"lower\" by metric", example);
+			malformed("metric_directions", expected, example);
+		direction = direction_of(name, text_of(&tree->items[i]));
 		if (number >= 0)
-			d->metric[number].direction = direction_of(name, text_of(&tree->items[i]));
-		else
-		{
-			(void) direction_of(name, text_of(&tree->items[i]));
-			ereport(NOTICE, errmsg("the test does not look at metric \"%s\"", name),
-					errdetail("Its direction says nothing."), errhint("Check the spelling, or leave it out."));
-		}
+			d->metric[number].direction = direction;
 	}
 	for (int i = 0; i < d->metric_count; i++)
 		if (d->metric[i].direction == 0)
-		{
 			d->metric[i].direction = 1;
-			if (d->metric[i].role != TEST_GUARDRAIL) /* its limits say what is worse */
-				ereport(NOTICE, errmsg("higher is taken to be better for metric \"%s\"", d->metric[i].name),
-						errdetail("It is a metric of your own, and metric_directions does not say."),
-						errhint("Pass metric_directions => '{\"%s\": \"lower\"}' where less is better.",
-								d->metric[i].name));
+}
+
+void
+experiment_design_notices(const test_design *d)
+{
+	const json_value *tree = json_tree(d->metric_directions);
+
+	for (size_t i = 0; i < tree->count; i++)
+	{
+		char *name = pnstrdup(tree->items[i].key, tree->items[i].key_length);
+
+		if (find_metric(d->metric, d->metric_count, name) < 0)
+			ereport(NOTICE, errmsg("the test does not look at metric \"%s\"", name),
+					errdetail("Its direction says nothing."), errhint("Check the spelling, or leave it out."));
+	}
+	for (int i = 0; i < d->metric_count; i++)
+	{
+		const test_metric *m = &d->metric[i];
+		bool told = m->parsed.direction != 0 || m->role == TEST_GUARDRAIL; /* whose limits say what is worse */
+
+		for (size_t k = 0; k < tree->count && !told; k++)
+		{
+			char *name = pnstrdup(tree->items[k].key, tree->items[k].key_length);
+
+			told = strcmp(metric_canonical(name), metric_canonical(m->name)) == 0;
 		}
+		if (!told)
+			ereport(NOTICE, errmsg("higher is taken to be better for metric \"%s\"", m->name),
+					errdetail("It is a metric of your own, and metric_directions does not say."),
+					errhint("Pass metric_directions => '{\"%s\": \"lower\"}' where less is better.", m->name));
+	}
 }
 
 /* ---- guardrails ---- */
@@ -281,7 +302,7 @@ number_of(const json_value *value)
 
 /* check_guardrails: the list's form; adds the metrics. */
 static void
-check_guardrails(experiment_design *d)
+check_guardrails(test_design *d)
 {
 	const json_value *list = json_tree(d->guardrails);
 
@@ -321,11 +342,6 @@ check_guardrails(experiment_design *d)
 		if (found == 0)
 			refuse_guardrail(psprintf("the guardrail of \"%s\" has no limit", text_of(name)));
 		add_metric(d, text_of(name), TEST_GUARDRAIL);
-		if (metric_parse(text_of(name)).form == METRIC_QUANTILE)
-			ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("\"%s\" cannot be a guardrail", text_of(name)),
-					errdetail("A guardrail is watched at every look, which holds for means and rates only."),
-					errhint("Guard \"response_time\", and limit quantiles by health_criteria of a rollout."));
 	}
 }
 
@@ -372,7 +388,7 @@ arm_text(const json_value *arm, const char *key)
 
 /* check_variant: a name of its own, and none that route() gives to others. */
 static void
-check_variant(const experiment_design *d, const char *variant)
+check_variant(const test_design *d, const char *variant)
 {
 	static const char *const taken[] = {"stable", "candidate", "shadow", "pinned", "segment"};
 
@@ -389,7 +405,7 @@ check_variant(const experiment_design *d, const char *variant)
 }
 
 static void
-add_arm(experiment_design *d, const char *variant, const char *model_name, const char *version, double share)
+add_arm(test_design *d, const char *variant, const char *model_name, const char *version, double share)
 {
 	d->share[d->arm_count] = share;
 	d->arm[d->arm_count] = (test_arm){.arm = d->arm_count,
@@ -401,7 +417,7 @@ add_arm(experiment_design *d, const char *variant, const char *model_name, const
 
 /* take_arms: control, treatment and those of the list, with their shares. */
 static void
-take_arms(experiment_design *d)
+take_arms(test_design *d)
 {
 	const json_value *list = json_tree(d->arms);
 	double sum = 0;
@@ -457,7 +473,7 @@ take_arms(experiment_design *d)
 
 /* check_effect: above 0; a difference of rates is at most 1. */
 static void
-check_effect(const experiment_design *d)
+check_effect(const test_design *d)
 {
 	double effect = d->minimum_detectable_effect;
 
@@ -470,7 +486,7 @@ check_effect(const experiment_design *d)
 }
 
 void
-experiment_design_check(experiment_design *d)
+experiment_design_check(test_design *d)
 {
 	static const char *const rules[] = {"obrien_fleming", "pocock", NULL};
 	static const char *const allocations[] = {"fixed", "thompson", NULL};
@@ -481,6 +497,12 @@ experiment_design_check(experiment_design *d)
 	mm_check_name("treatment_model", d->treatment_model);
 	if (d->exclusion_group)
 		mm_check_name("exclusion_group", d->exclusion_group);
+	if (d->exclusion_group && strcmp(d->exclusion_group, d->test_id) == 0)
+		ereport(
+			ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			errmsg("\"exclusion_group\" must differ from the test's id"),
+			errdetail("Both are \"%s\": who is in the test and in which arm would be drawn by one key.", d->test_id),
+			errhint("Name the group after what its tests compete for."));
 	check_inside("confidence_level", d->confidence_level, 0, 1, 0.95);
 	check_inside("power", d->power, 0, 1, 0.8);
 	mm_check_float("max_duration_hours", d->max_duration_hours, 1, MAX_HOURS);

@@ -1,13 +1,13 @@
 /*
- * experiment_design.h: the arguments of create_test(), from a call or from the `test` key of a rollout, checked. Touches
- * no table.
+ * experiment_design.h: the arguments of create_test(), from a call or from the `test` key of a rollout, checked.
+ * Touches no table.
  */
 #ifndef MM_EXPERIMENT_DESIGN_H
 #define MM_EXPERIMENT_DESIGN_H
 
 #include "pg/experiment_store.h"
 
-typedef struct experiment_design
+typedef struct test_design
 {
 	const char *test_id;
 	const char *name;
@@ -42,22 +42,24 @@ typedef struct experiment_design
 	int arm_count;
 	test_arm arm[TEST_MAX_ARMS]; /* models and versions as they were given */
 	double share[TEST_MAX_ARMS];
-} experiment_design;
+} test_design;
 
 /* experiment_design_begin: every argument that has a default has it: the settings' where there is one. */
-extern void experiment_design_begin(experiment_design *d);
+extern void experiment_design_begin(test_design *d);
 /* experiment_design_keys: takes the arguments that a rollout's `test` object gives; 22P02 for a wrong JSON type. */
-extern void experiment_design_keys(experiment_design *d, const Jsonb *test);
+extern void experiment_design_keys(test_design *d, const Jsonb *test);
 /* experiment_design_check: names, ranges, words and what fits together: 42602, 42622, 42939, 22003, 22004, 22023,
- * 22P02. Notices of what is surely not meant. */
-extern void experiment_design_check(experiment_design *d);
+ * 22P02. */
+extern void experiment_design_check(test_design *d);
+/* experiment_design_notices: of a checked design: what was assumed, and what is surely not meant. */
+extern void experiment_design_notices(const test_design *d);
 
 /*
  * experiment_create.c: experiment_create: begins a checked test now and returns true; false when a test of this id and
  * design is there already (42710 of another design). Aliases are resolved in *d. deployment_id: of an a_b_test rollout,
  * whose routing is its own business, or 0.
  */
-extern bool experiment_create(experiment_design *d, const char *created_by, int64 deployment_id);
+extern bool experiment_create(test_design *d, const char *created_by, int64 deployment_id);
 
 /* experiment_guardrails: a checked list of guardrails, by their metrics' numbers in m; returns how many. */
 extern int experiment_guardrails(const Jsonb *list, const test_metric *m, int metrics, test_guardrail **out);

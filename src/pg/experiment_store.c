@@ -200,14 +200,29 @@ experiment_totals(const experiment *e, int arm, int metric)
 	test_moments total = {0};
 
 	for (int i = 0; i < e->epoch_count; i++)
-	{
-		const test_moments *m = &e->epochs[i].moments[arm][metric];
-
-		total.units += m->units;
-		for (int k = 0; k < lengthof(m->sum); k++)
-			total.sum[k] += m->sum[k];
-		for (int k = 0; k < lengthof(m->product); k++)
-			total.product[k] += m->product[k];
-	}
+		experiment_moments_merge(&total, &e->epochs[i].moments[arm][metric]);
 	return total;
+}
+
+void
+experiment_forget_model(int64 model_id)
+{
+#define BY_NUMBER(table)                                                                                               \
+	QUERY("DELETE FROM model_mgr." table " x USING model_mgr.ab_test_plan p"                                           \
+		  " WHERE p.test_no = x.test_no AND p.model_id = $1",                                                          \
+		  INT8OID)
+#define BY_NAME(table)                                                                                                 \
+	QUERY("DELETE FROM model_mgr." table " x USING model_mgr.ab_test_plan p"                                           \
+		  " WHERE p.test_id = x.test_id AND p.model_id = $1",                                                          \
+		  INT8OID)
+	/* The plan goes after what is found by it. */
+	static query deletes[] = {
+		BY_NUMBER("ab_test_arm"),  BY_NUMBER("ab_test_share"),
+		BY_NUMBER("ab_test_unit"), BY_NUMBER("ab_test_covariate"),
+		BY_NUMBER("ab_test_sum"),  BY_NUMBER("ab_test_sketch"),
+		BY_NUMBER("ab_test_look"), BY_NAME("ab_test_result"),
+		BY_NAME("ab_test"),        QUERY("DELETE FROM model_mgr.ab_test_plan p WHERE p.model_id = $1", INT8OID)};
+
+	for (int i = 0; i < lengthof(deletes); i++)
+		query_run(&deletes[i], int64_arg(model_id));
 }

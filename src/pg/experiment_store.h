@@ -7,6 +7,7 @@
 
 #include "pg/mm.h"
 
+#include "core/experiment.h"
 #include "core/metric.h"
 #include "core/summary.h"
 
@@ -14,16 +15,8 @@
 #define TEST_MAX_ARMS 16
 #define TEST_MAX_METRICS 32
 
-/*
- * Over the units of an arm: those with a value, and of v = (count, sum - anchor * count, the same two of the 14 days
- * before the test) the sums and the upper triangle of the products, row by row. An outcome without a unit is one unit.
- */
-typedef struct test_moments
-{
-	double units;
-	double sum[4];
-	double product[10];
-} test_moments;
+/* A test's sums are the core's, about each metric's anchor. */
+typedef experiment_moments test_moments;
 
 typedef enum test_role
 {
@@ -38,7 +31,7 @@ typedef struct test_metric
 	metric parsed;
 	test_role role;
 	int direction; /* 1: higher is better, -1: lower */
-	double anchor; /* sums count from here; 0 while there is no value */
+	double anchor; /* sums count from here; 0 while there is no value, and for rates */
 } test_metric;
 
 /* test_metric_is_rate: effects on it are absolute; on others they are relative to control's mean. */
@@ -48,13 +41,22 @@ test_metric_is_rate(const test_metric *m)
 	return m->parsed.form == METRIC_SUCCESS_RATE || m->parsed.form == METRIC_ERROR_RATE;
 }
 
+/* test_metric_form: as the core takes it. */
+static inline experiment_form
+test_metric_form(const test_metric *m)
+{
+	return m->parsed.form == METRIC_QUANTILE ? EXPERIMENT_QUANTILE
+		   : test_metric_is_rate(m)          ? EXPERIMENT_RATE
+											 : EXPERIMENT_MEAN;
+}
+
 /* A metric may not become worse than control's by more than the limit; one of these for each limit of the list. */
 typedef struct test_guardrail
 {
 	int metric; /* its number */
 	double limit;
 	bool relative; /* to control's mean */
-	int side;	   /* 1: it may not increase so much, -1: decrease */
+	int side;      /* 1: it may not increase so much, -1: decrease */
 } test_guardrail;
 
 typedef struct test_arm
@@ -129,6 +131,8 @@ extern bool experiment_load(const char *test_id, experiment *out);
 extern int experiment_load_many(bool running, experiment **out);
 /* experiment_is_running: by its status. */
 extern bool experiment_is_running(const experiment *e);
+/* experiment_forget_model: deletes the tests whose control is a version of this model, which is being deleted. */
+extern void experiment_forget_model(int64 model_id);
 
 /*
  * experiment_read: fills units, moments and sketches of n tests in one statement: running sums and the rows not folded

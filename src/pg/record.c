@@ -208,6 +208,37 @@ record_set_unit(record_row *row, const char *unit, int length)
 		record_set(row, RECORD_UNIT_HASH, Int64GetDatum(unit_hash_of(unit, length)));
 }
 
+void
+record_set_variant(record_row *row, const assignment_test *test, const char *variant, int length)
+{
+	const assignment_arm *arm = NULL;
+	StringInfoData list;
+
+	for (int i = 0; i < test->arm_count && arm == NULL; i++)
+		if (test->arms[i].variant_length == (uint32) length && memcmp(test->arms[i].variant, variant, length) == 0)
+		{
+			arm = &test->arms[i];
+			record_set(row, RECORD_ARM, Int16GetDatum(i));
+		}
+	if (arm == NULL)
+	{
+		initStringInfo(&list);
+		for (int i = 0; i < test->arm_count; i++)
+			appendStringInfo(&list, "%s\"%.*s\"", i > 0 ? ", " : "", (int) test->arms[i].variant_length,
+							 test->arms[i].variant);
+		ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("test \"%.*s\" has no variant \"%.*s\"", (int) test->id_length, test->test_id, length, variant),
+				errdetail("Its variants are %s.", list.data),
+				errhint("assigned_variant() tells which one a unit is in."));
+	}
+	record_set(row, RECORD_TEST_NO, Int64GetDatum(test->test_no));
+	if (arm->version_id == 0)
+		return; /* nothing but the test knows this version */
+	record_set(row, RECORD_VERSION_ID, Int64GetDatum(arm->version_id));
+	if (!row->timed)
+		credit_now(row, arm->model_name, (int) arm->model_length, arm->version_id);
+}
+
 /* set_argument: argument argno into a column, NULL stays NULL. */
 static void
 set_argument(record_row *row, record_column column, FunctionCallInfo fcinfo, int argno)
@@ -280,6 +311,40 @@ mm_record_outcome(PG_FUNCTION_ARGS)
 		record_set_metrics(&row, PG_GETARG_JSONB_P(8));
 	record_set_decision(&row, VARDATA_ANY(decision), VARSIZE_ANY_EXHDR(decision));
 	record_insert("record_outcome", &row, 1);
+	PG_RETURN_VOID();
+}
+
+MM_FUNCTION(mm_record_result);
+
+/* mm_record_result: records one outcome of a variant of a test. */
+Datum
+mm_record_result(PG_FUNCTION_ARGS)
+{
+	record_row row;
+	text *test_id;
+	text *variant;
+
+	mm_require(fcinfo, 0, "test_id");
+	mm_require(fcinfo, 1, "variant");
+	test_id = PG_GETARG_TEXT_PP(0);
+	variant = PG_GETARG_TEXT_PP(1);
+	record_clear(&row);
+	set_argument(&row, RECORD_RESPONSE_TIME, fcinfo, 2);
+	set_argument(&row, RECORD_SUCCESS, fcinfo, 3);
+	set_argument(&row, RECORD_CONFIDENCE, fcinfo, 4);
+	set_argument(&row, RECORD_RECORDED_AT, fcinfo, 7);
+	record_check_row(&row);
+	if (!PG_ARGISNULL(6))
+		record_set_metrics(&row, PG_GETARG_JSONB_P(6));
+	record_set_variant(&row, assignment_require(VARDATA_ANY(test_id), VARSIZE_ANY_EXHDR(test_id)), VARDATA_ANY(variant),
+					   VARSIZE_ANY_EXHDR(variant));
+	if (!PG_ARGISNULL(5))
+	{
+		text *unit = PG_GETARG_TEXT_PP(5);
+
+		record_set_unit(&row, VARDATA_ANY(unit), VARSIZE_ANY_EXHDR(unit));
+	}
+	record_insert("record_result", &row, 1);
 	PG_RETURN_VOID();
 }
 

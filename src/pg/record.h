@@ -5,6 +5,7 @@
 #ifndef MM_RECORD_H
 #define MM_RECORD_H
 
+#include "pg/assignment.h"
 #include "pg/mm.h"
 
 /* Largest value taken: sums, and sums of squares, of any number of them stay finite. The table checks the same. */
@@ -55,6 +56,9 @@ extern void record_set_decision(record_row *row, const char *decision, int lengt
 extern void record_set_version(record_row *row, const char *model, int model_length, const char *version,
 							   int version_length);
 extern void record_set_unit(record_row *row, const char *unit, int length);
+/* record_set_variant: after the checks: an arm of a test, 22023 when it has none of that name. Its version is credited
+ * as record_set_version would. */
+extern void record_set_variant(record_row *row, const assignment_test *test, const char *variant, int length);
 
 /* record_insert: writes rows, the present transaction's key filled in. `function` names the caller in errors. */
 extern void record_insert(const char *function, record_row *rows, int64 count);

@@ -1,6 +1,7 @@
 /*
- * record_json.c: record_outcomes(): an array of outcomes, a million elements and more, in one call. Elements are made
- * into rows a chunk at a time and each chunk is written before the next is read, so memory stays small.
+ * record_json.c: record_outcomes() and record_results(): an array of outcomes, a million elements and more, in one
+ * call. Elements are made into rows a chunk at a time and each chunk is written before the next is read, so memory
+ * stays small.
  *
  * All or nothing, unless bad elements may be skipped: then a chunk is checked in internal subtransactions, a new one
  * after each bad element, and nothing is written inside of them. They take no transaction id.
@@ -27,7 +28,9 @@ enum
 	FORM_DECISION = 1,
 	FORM_VERSION = 2,
 	FORM_FEEDBACK = 4,
-	FORM_ANY = FORM_DECISION | FORM_VERSION | FORM_FEEDBACK
+	FORM_OUTCOME = FORM_DECISION | FORM_VERSION | FORM_FEEDBACK, /* of record_outcomes() */
+	FORM_RESULT = 8,                                             /* of record_results() */
+	FORM_ANY = FORM_OUTCOME | FORM_RESULT
 };
 
 typedef enum key_type
@@ -53,13 +56,15 @@ static const element_key element_keys[] = {
 	{"model_name", KEY_TEXT, FORM_VERSION, -1},
 	{"version", KEY_TEXT, FORM_VERSION, -1},
 	{"unit_id", KEY_TEXT, FORM_VERSION, -1},
-	{"feedback", KEY_BOOLEAN, FORM_ANY, RECORD_FEEDBACK},
+	{"variant", KEY_TEXT, FORM_RESULT, -1},
+	{"user_id", KEY_TEXT, FORM_RESULT, -1},
+	{"feedback", KEY_BOOLEAN, FORM_OUTCOME, RECORD_FEEDBACK},
 	{"success", KEY_BOOLEAN, FORM_ANY, RECORD_SUCCESS},
 	{"recorded_at", KEY_TIME, FORM_ANY, RECORD_RECORDED_AT},
 	{"routed_at", KEY_TIME, FORM_VERSION, RECORD_ROUTED_AT},
 	{"metrics", KEY_OBJECT, FORM_ANY, -1},
-	{"response_time", KEY_NUMBER, FORM_DECISION | FORM_VERSION, RECORD_RESPONSE_TIME},
-	{"confidence", KEY_NUMBER, FORM_DECISION | FORM_VERSION, RECORD_CONFIDENCE},
+	{"response_time", KEY_NUMBER, FORM_DECISION | FORM_VERSION | FORM_RESULT, RECORD_RESPONSE_TIME},
+	{"confidence", KEY_NUMBER, FORM_DECISION | FORM_VERSION | FORM_RESULT, RECORD_CONFIDENCE},
 	{"cost", KEY_NUMBER, FORM_DECISION | FORM_VERSION, RECORD_COST},
 	{"input_tokens", KEY_INTEGER, FORM_DECISION | FORM_VERSION, RECORD_INPUT_TOKENS},
 	{"output_tokens", KEY_INTEGER, FORM_DECISION | FORM_VERSION, RECORD_OUTPUT_TOKENS},
@@ -72,23 +77,38 @@ enum
 	KEY_MODEL_NAME,
 	KEY_VERSION,
 	KEY_UNIT_ID,
-	KEY_METRICS = 8
+	KEY_VARIANT,
+	KEY_USER_ID,
+	KEY_TEXTS, /* so many that are no columns */
+	KEY_METRICS = 10
 };
+
+/* What a call is about. */
+typedef struct reading
+{
+	const char *function;
+	const char *argument;        /* the array */
+	const assignment_test *test; /* of record_results(), else NULL */
+	int64 position;              /* of the element, from 1; 0: not told */
+} reading;
 
 static const char *const type_names[] = {
 	"a string", "a number", "an integer", "true or false", "a string with a point in time", "an object of numbers"};
 
 /* find_key: 22023 for one that is not known. */
 static int
-find_key(const JsonbValue *key)
+find_key(const JsonbValue *key, bool result)
 {
 	for (int i = 0; i < lengthof(element_keys); i++)
-		if (strlen(element_keys[i].name) == key->val.string.len &&
+		if ((element_keys[i].forms & (result ? FORM_RESULT : FORM_OUTCOME)) != 0 &&
+			strlen(element_keys[i].name) == key->val.string.len &&
 			memcmp(element_keys[i].name, key->val.string.val, key->val.string.len) == 0)
 			return i;
 	ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			errmsg("unknown key \"%s\"", pnstrdup(key->val.string.val, key->val.string.len)),
-			errdetail("Keys are those of record_outcome() or of update_model_metrics(), and \"feedback\"."),
+			result
+				? errdetail("Keys are variant, response_time, success, confidence, user_id, metrics and recorded_at.")
+				: errdetail("Keys are those of record_outcome() or of update_model_metrics(), and \"feedback\"."),
 			errhint("Put values of your own into \"metrics\"."));
 	return -1;
 }
@@ -220,9 +240,9 @@ check_form(const bool *given, bool feedback)
 
 /* read_element: one element of the array as a row. */
 static void
-read_element(const JsonbValue *element, record_row *row)
+read_element(const JsonbValue *element, record_row *row, const assignment_test *test)
 {
-	JsonbValue texts[KEY_UNIT_ID + 1];
+	JsonbValue texts[KEY_TEXTS];
 	bool given[lengthof(element_keys)] = {0};
 	Jsonb *metrics = NULL;
 	JsonbIterator *it;
@@ -232,13 +252,13 @@ read_element(const JsonbValue *element, record_row *row)
 	if (element->type != jbvBinary || !JsonContainerIsObject(element->val.binary.data))
 		ereport(ERROR, errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("an outcome must be a JSON object"),
 				errdetail("The element is a scalar or an array."),
-				errhint("Pass [{\"decision\": \"...\", ...}, ...]."));
+				errhint("Pass [{\"%s\": \"...\", ...}, ...].", test ? "variant" : "decision"));
 	record_clear(row);
 	it = JsonbIteratorInit(element->val.binary.data);
 	(void) JsonbIteratorNext(&it, &key, true);
 	while (JsonbIteratorNext(&it, &key, true) == WJB_KEY)
 	{
-		int i = find_key(&key);
+		int i = find_key(&key, test != NULL);
 		const element_key *known = &element_keys[i];
 
 		(void) JsonbIteratorNext(&it, &value, true);
@@ -247,23 +267,33 @@ read_element(const JsonbValue *element, record_row *row)
 		if (!fits(known, &value))
 			wrong_value(known);
 		given[i] = true;
-		if (i <= KEY_UNIT_ID)
+		if (i < KEY_TEXTS)
 			texts[i] = value;
 		else if (i == KEY_METRICS)
 			metrics = JsonbValueToJsonb(&value);
 		else
 			set_column(row, known, &value);
 	}
-	check_form(given, DatumGetBool(row->values[RECORD_FEEDBACK]));
+	if (test == NULL)
+		check_form(given, DatumGetBool(row->values[RECORD_FEEDBACK]));
+	else if (!given[KEY_VARIANT])
+		ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("key \"variant\" is missing"),
+				errdetail("A result names the arm that served the request."),
+				errhint("assigned_variant() tells which one a unit is in."));
 	record_check_row(row);
 	record_set_metrics(row, metrics);
-	if (given[KEY_DECISION])
-		record_set_decision(row, texts[KEY_DECISION].val.string.val, texts[KEY_DECISION].val.string.len);
+#define TEXT_OF(key) texts[key].val.string.val, texts[key].val.string.len
+	if (test)
+		record_set_variant(row, test, TEXT_OF(KEY_VARIANT));
+	else if (given[KEY_DECISION])
+		record_set_decision(row, TEXT_OF(KEY_DECISION));
 	else
-		record_set_version(row, texts[KEY_MODEL_NAME].val.string.val, texts[KEY_MODEL_NAME].val.string.len,
-						   texts[KEY_VERSION].val.string.val, texts[KEY_VERSION].val.string.len);
+		record_set_version(row, TEXT_OF(KEY_MODEL_NAME), TEXT_OF(KEY_VERSION));
 	if (given[KEY_UNIT_ID])
-		record_set_unit(row, texts[KEY_UNIT_ID].val.string.val, texts[KEY_UNIT_ID].val.string.len);
+		record_set_unit(row, TEXT_OF(KEY_UNIT_ID));
+	if (given[KEY_USER_ID])
+		record_set_unit(row, TEXT_OF(KEY_USER_ID));
+#undef TEXT_OF
 }
 
 /* is_bad_element: an error that speaks of the element, not of the server. */
@@ -290,7 +320,7 @@ read_until_bad(const JsonbValue *elements, int count, int *volatile next, record
 		for (int i = start; i < count; i++)
 		{
 			*next = i;
-			read_element(&elements[i], &rows[filled]);
+			read_element(&elements[i], &rows[filled], NULL);
 			filled++;
 		}
 		*next = count;
@@ -321,41 +351,36 @@ read_until_bad(const JsonbValue *elements, int count, int *volatile next, record
 static void
 say_where(void *arg)
 {
-	const int64 *position = arg;
+	const reading *r = arg;
 
-	if (*position > 0)
-		errcontext("element %lld of \"outcomes\"", (long long) *position);
+	if (r->position > 0)
+		errcontext("element %lld of \"%s\"", (long long) r->position, r->argument);
 }
 
-MM_FUNCTION(mm_record_outcomes);
-
-/* mm_record_outcomes: records an array of outcomes and feedback; returns the number of rows written. */
-Datum
-mm_record_outcomes(PG_FUNCTION_ARGS)
+/* record_array: records the elements of an array; returns the number of rows written. */
+static int64
+record_array(reading *r, Datum value, bool skip_bad)
 {
 	MemoryContext chunk = AllocSetContextCreate(CurrentMemoryContext, "outcomes", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = CurrentMemoryContext;
-	bool skip_bad = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
 	int64 position = 0;
 	int64 recorded = 0;
-	ErrorContextCallback where = {.callback = say_where, .arg = &position};
+	ErrorContextCallback where = {.callback = say_where, .arg = r};
 	JsonbIterator *it;
 	JsonbIteratorToken token = WJB_DONE;
 	JsonbValue *elements;
 	record_row *rows;
 	Jsonb *outcomes;
 
-	mm_require(fcinfo, 0, "outcomes");
-	if (toast_raw_datum_size(PG_GETARG_DATUM(0)) > JSON_LIMIT)
-		ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("\"outcomes\" is too large"),
-				errdetail("It has %lld bytes; the limit is %d.", (long long) toast_raw_datum_size(PG_GETARG_DATUM(0)),
-						  JSON_LIMIT),
+	if (toast_raw_datum_size(value) > JSON_LIMIT)
+		ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("\"%s\" is too large", r->argument),
+				errdetail("It has %lld bytes; the limit is %d.", (long long) toast_raw_datum_size(value), JSON_LIMIT),
 				errhint("Pass it in several calls, or use COPY into model_mgr.observation."));
-	outcomes = PG_GETARG_JSONB_P(0);
+	outcomes = DatumGetJsonbP(value);
 	if (!JB_ROOT_IS_ARRAY(outcomes) || JB_ROOT_IS_SCALAR(outcomes))
-		ereport(ERROR, errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("\"outcomes\" must be a JSON array"),
+		ereport(ERROR, errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("\"%s\" must be a JSON array", r->argument),
 				errdetail("The value is a scalar or an object."),
-				errhint("Pass [{\"decision\": \"...\", \"success\": true}, ...]."));
+				errhint("Pass [{\"%s\": \"...\", \"success\": true}, ...].", r->test ? "variant" : "decision"));
 
 	where.previous = error_context_stack;
 	error_context_stack = &where;
@@ -377,17 +402,44 @@ mm_record_outcomes(PG_FUNCTION_ARGS)
 		else
 			for (; filled < count; filled++)
 			{
-				position++;
-				read_element(&elements[filled], &rows[filled]);
+				r->position = ++position;
+				read_element(&elements[filled], &rows[filled], r->test);
 			}
 		MemoryContextSwitchTo(caller);
 		if (filled > 0)
-			record_insert("record_outcomes", rows, filled);
+			record_insert(r->function, rows, filled);
 		recorded += filled;
 		MemoryContextReset(chunk);
 		CHECK_FOR_INTERRUPTS();
 	} while (token == WJB_ELEM);
 	error_context_stack = where.previous;
 	MemoryContextDelete(chunk);
-	PG_RETURN_INT64(recorded);
+	return recorded;
+}
+
+MM_FUNCTION(mm_record_outcomes);
+MM_FUNCTION(mm_record_results);
+
+/* mm_record_outcomes: records an array of outcomes and feedback; returns the number of rows written. */
+Datum
+mm_record_outcomes(PG_FUNCTION_ARGS)
+{
+	reading r = {.function = "record_outcomes", .argument = "outcomes"};
+
+	mm_require(fcinfo, 0, "outcomes");
+	PG_RETURN_INT64(record_array(&r, PG_GETARG_DATUM(0), !PG_ARGISNULL(1) && PG_GETARG_BOOL(1)));
+}
+
+/* mm_record_results: records an array of results of one test; returns the number of rows written. */
+Datum
+mm_record_results(PG_FUNCTION_ARGS)
+{
+	reading r = {.function = "record_results", .argument = "results"};
+	text *test_id;
+
+	mm_require(fcinfo, 0, "test_id");
+	mm_require(fcinfo, 1, "results");
+	test_id = PG_GETARG_TEXT_PP(0);
+	r.test = assignment_require(VARDATA_ANY(test_id), VARSIZE_ANY_EXHDR(test_id));
+	PG_RETURN_INT64(record_array(&r, PG_GETARG_DATUM(1), false));
 }

@@ -8,6 +8,7 @@
 #include "pg/alert_store.h"
 #include "pg/audit.h"
 #include "pg/event.h"
+#include "pg/experiment_store.h"
 #include "pg/query.h"
 
 MM_FUNCTION(mm_delete_model_version);
@@ -95,12 +96,6 @@ mm_delete_model(PG_FUNCTION_ARGS)
 		QUERY("DELETE FROM model_mgr.deployment_step s USING model_mgr.deployment_plan p"
 			  " WHERE p.deployment_id = s.deployment_id AND p.model_id = $1",
 			  INT8OID),
-		QUERY("DELETE FROM model_mgr.ab_test t USING model_mgr.ab_test_plan a, model_mgr.deployment_plan p"
-			  " WHERE a.test_id = t.test_id AND p.deployment_id = a.deployment_id AND p.model_id = $1",
-			  INT8OID),
-		QUERY("DELETE FROM model_mgr.ab_test_plan a USING model_mgr.deployment_plan p"
-			  " WHERE p.deployment_id = a.deployment_id AND p.model_id = $1",
-			  INT8OID),
 		QUERY("DELETE FROM model_mgr.deployment d USING model_mgr.deployment_plan p"
 			  " WHERE p.deployment_id = d.deployment_id AND p.model_id = $1",
 			  INT8OID),
@@ -136,6 +131,7 @@ mm_delete_model(PG_FUNCTION_ARGS)
 		query_run(&versions, int64_arg(model_id));
 		names = query_jsonb(0, 0);
 		alert_forget_model(model_id);
+		experiment_forget_model(model_id);
 		for (int i = 0; i < lengthof(deletes); i++)
 			query_run(&deletes[i], int64_arg(model_id));
 		(void) event_append("model.deleted", model_name, NULL, 0, json_build(json_object_pair("versions", names)));

@@ -336,7 +336,7 @@ breathe(void)
 	CHECK_FOR_INTERRUPTS();
 }
 
-static const sequential_caller caller = {palloc, pfree, breathe};
+const sequential_caller statistics_caller = {palloc, pfree, breathe};
 
 /* numbers: the elements of a required float8[]: none NULL, each between low and high. */
 static double *
@@ -388,7 +388,7 @@ mm_sequential_boundary(PG_FUNCTION_ARGS)
 							  fraction[i - 1]),
 					errhint("Pass each look once, in order."));
 	z = palloc(sizeof(double) * looks);
-	sequential_boundaries(fraction, looks, level, spending, z, &caller);
+	sequential_boundaries(fraction, looks, level, spending, z, &statistics_caller);
 	element = palloc(sizeof(Datum) * looks);
 	for (int i = 0; i < looks; i++)
 		element[i] = Float8GetDatum(z[i]);
@@ -409,6 +409,6 @@ mm_adjust_p_values(PG_FUNCTION_ARGS)
 				errdetail("Methods are holm (family-wise error rate) and bh (false discovery rate)."),
 				errhint("Pass method => 'holm' or 'bh'."));
 	result = PG_GETARG_ARRAYTYPE_P_COPY(0);
-	sequential_adjust((double *) ARR_DATA_PTR(result), n, *method == 'h', &caller);
+	sequential_adjust((double *) ARR_DATA_PTR(result), n, *method == 'h', &statistics_caller);
 	PG_RETURN_ARRAYTYPE_P(result);
 }

@@ -7,6 +7,7 @@
 #include "pg/mm.h"
 
 #include "core/hypothesis.h"
+#include "core/sequential.h"
 #include "core/moments.h"
 #include "core/summary.h"
 
@@ -16,6 +17,9 @@
 extern Datum statistics_result(FunctionCallInfo fcinfo, const hypothesis_result *result);
 /* statistics_memory: the core's allocations, in the memory context given as its context (NULL: the current one). */
 extern void *statistics_memory(void *context, void *old, size_t size);
+
+/* statistics_caller: memory and interruptions for what the core computes at length. */
+extern const sequential_caller statistics_caller;
 
 /* statistics_float: a required float8 argument between low and high, ends excluded where `open`. */
 extern double statistics_float(FunctionCallInfo fcinfo, int argno, const char *name, double low, double high,

@@ -32,6 +32,8 @@ INSERT INTO exempt VALUES
     ('column comments', 'rollup_watermark', 'columns of rollup_state'),
     ('parallel', 'route_version', 'backend-local cache'),
     ('parallel', 'route', 'backend-local cache'),
+    ('parallel', 'should_route_to_treatment', 'backend-local cache'),
+    ('parallel', 'assigned_variant', 'backend-local cache'),
     ('parallel', 'explain_route', 'backend-local cache'),
     ('parallel', 'route_at', 'reads through the catalog snapshot');
 

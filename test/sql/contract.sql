@@ -52,6 +52,11 @@ INSERT INTO contract VALUES
     ('get_deployment', 'deployment_id bigint', 'SETOF deployment', 'r'),
     ('list_deployments', 'model_name text = null, status text = null', 'SETOF deployment', 'r'),
     ('explain_deployment', 'deployment_id bigint', 'TABLE("time" timestamptz, status text, traffic_percentage float8, what text, metric_name text, value float8, limit_value float8, samples bigint, evidence jsonb)', 'r'),
+    ('create_test', 'test_id text, name text, control_model text, control_version text, treatment_model text, treatment_version text, description text = null, confidence_level float8 = null, minimum_detectable_effect float8 = 0.02, power float8 = null, max_duration_hours integer = 168, min_sample_size_per_variant integer = null, primary_metric text = success_rate, secondary_metrics text[] = {response_time,confidence_score}, early_stopping_enabled boolean = true, futility_threshold float8 = 0.01, traffic_split float8 = 0.5, stopping_rule text = obrien_fleming, metric_directions jsonb = {}, routes_traffic boolean = false, coverage float8 = 1.0, guardrails jsonb = [], arms jsonb = [], exclusion_group text = null, allocation text = fixed', 'ab_test', 'w'),
+    ('should_route_to_treatment', 'test_id text, user_id text = null, request_id text = null', 'boolean', 'w'),
+    ('assigned_variant', 'test_id text, user_id text = null, request_id text = null', 'text', 'w'),
+    ('record_result', 'test_id text, variant text, response_time float8 = null, success boolean = null, confidence float8 = null, user_id text = null, metrics jsonb = {}, recorded_at timestamptz = null', 'void', 'w'),
+    ('record_results', 'test_id text, results jsonb', 'bigint', 'w'),
     ('list_active_tests', '', 'SETOF text', 'r'),
     ('get_test_status', 'test_id text', 'SETOF ab_test_list', 'r'),
     ('tick', '', 'TABLE(task text, items bigint, seconds float8)', 'w'),
@@ -170,7 +175,8 @@ SELECT set_eq($$SELECT function_name, prokind::text, arguments FROM present WHER
     $$VALUES ('work', 'p', ''), ('maintain', 'p', ''), ('run', 'p', 'seconds float8'),
     ('wait_for_deployment', 'p', 'deployment_id bigint, timeout_seconds float8 = 600')$$, 'procedures');
 SELECT set_eq($$SELECT name, setting, context FROM pg_settings WHERE name LIKE 'model\_mgr.%'$$,
-    $$VALUES ('model_mgr.clock', '', 'superuser'), ('model_mgr.default_deployment_strategy', 'canary', 'user'),
+    $$VALUES ('model_mgr.ab_test_default_confidence', '0.95', 'user'), ('model_mgr.ab_test_default_power', '0.8', 'user'), ('model_mgr.ab_test_min_sample_size', '1000', 'user'),
+    ('model_mgr.clock', '', 'superuser'), ('model_mgr.default_deployment_strategy', 'canary', 'user'),
     ('model_mgr.enforcement', 'on', 'superuser'), ('model_mgr.perf_monitor_anomaly_sensitivity', '2', 'user'), ('model_mgr.perf_monitor_interval_seconds', '60', 'user'),
     ('model_mgr.perf_monitor_retention_hours', '168', 'superuser'), ('model_mgr.notify', 'on', 'user'), ('model_mgr.event_type_prefix', '', 'user'), ('model_mgr.retention_days', '90', 'superuser'),
     ('model_mgr.update_validation_timeout', '300', 'user')$$, 'settings, their defaults and who may set them');

@@ -1,0 +1,60 @@
+/*
+ * assignment.h: which arm of a test a unit is in, and what a backend keeps of tests to tell. The rule is flagd's
+ * (core/bucket.h) with the test's id as key: treatment first, then the further arms, control last; beyond them lies
+ * what the test does not cover. In an exclusion group the group's name draws the test first, and its id the arm.
+ */
+#ifndef MM_ASSIGNMENT_H
+#define MM_ASSIGNMENT_H
+
+#include "pg/experiment_store.h"
+
+#include "core/bucket.h"
+
+#define ASSIGNMENT_OUTSIDE (-1)
+
+typedef struct assignment_arm
+{
+	const char *variant;
+	uint32 variant_length;
+	uint32 limit;     /* buckets below, and not below the arm before it in order of drawing, are the arm's */
+	int64 version_id; /* 0: not in the registry */
+	const char *model_name;
+	uint32 model_length;
+} assignment_arm;
+
+/* A test as the cache keeps it. */
+typedef struct assignment_test
+{
+	uint64 checked; /* generation that this was last known to be true in */
+	TransactionId xmin;
+	int64 revision;
+	int64 test_no;
+	bool running;
+	int16 winner; /* arm; -1: none */
+	int16 arm_count;
+	bool grouped;
+	uint32 slot_from;
+	uint32 slots;
+	bucket_key group;
+	bucket_key key;
+	uint32 id_length;
+	const char *test_id;
+	assignment_arm arms[FLEXIBLE_ARRAY_MEMBER];
+} assignment_test;
+
+/* assignment_find: a test by its id, NULL when there is none; good until the next call. No SPI, no lock and no rights
+ * of the caller; on standbys too. */
+extern const assignment_test *assignment_find(const char *test_id, int length);
+/* assignment_require: the same; 42704 when there is none. */
+extern const assignment_test *assignment_require(const char *test_id, int length);
+
+/* What follows writes; between mm_enter and mm_leave. */
+/* assignment_create: a new test's. coverage 1 where a group's slots say what is covered. */
+extern void assignment_create(int64 test_no);
+/* assignment_set_shares: begins a new epoch of a running test; shares by arm, their sum is 1. */
+extern void assignment_set_shares(int64 test_no, const double *shares);
+/* assignment_close: the test has ended, won by `winner` (an arm, or EXPERIMENT_NO_ARM). Where it carried the traffic of
+ * its model, everybody is with the stable version again; then under the model's lock. */
+extern void assignment_close(int64 test_no, int winner);
+
+#endif
