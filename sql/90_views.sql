@@ -79,7 +79,8 @@ COMMENT ON COLUMN model_mgr.alias_list.set_at IS 'When it was set last.';
 
 CREATE VIEW model_mgr.audit_list AS
 SELECT l.audit_id, l.logged_at, l.operation, l.model_name, l.version, l.user_name, l.caller, l.session_id,
-       l.application_name, l.client_address, l.txn, l.details, false AS sealed
+       l.application_name, l.client_address, l.txn, l.details,
+       EXISTS (SELECT FROM model_mgr.audit_seal s WHERE s.audit_id = l.audit_id) AS sealed
 FROM model_mgr.audit_log l;
 COMMENT ON VIEW model_mgr.audit_list IS 'Who changed what, from where, with the numbers.';
 COMMENT ON COLUMN model_mgr.audit_list.audit_id IS 'Id of the entry.';
@@ -87,11 +88,11 @@ COMMENT ON COLUMN model_mgr.audit_list.logged_at IS 'Real time of the change, wh
 COMMENT ON COLUMN model_mgr.audit_list.operation IS 'What was done.';
 COMMENT ON COLUMN model_mgr.audit_list.model_name IS 'Model concerned; kept after the model is deleted.';
 COMMENT ON COLUMN model_mgr.audit_list.version IS 'Version concerned.';
-COMMENT ON COLUMN model_mgr.audit_list.user_name IS 'session_user: who had logged in.';
+COMMENT ON COLUMN model_mgr.audit_list.user_name IS 'session_user: who had logged in; of log_operation() whom the application named.';
 COMMENT ON COLUMN model_mgr.audit_list.caller IS 'current_user at the call.';
 COMMENT ON COLUMN model_mgr.audit_list.session_id IS 'Session as in the server log (%c).';
 COMMENT ON COLUMN model_mgr.audit_list.application_name IS 'application_name of the session.';
 COMMENT ON COLUMN model_mgr.audit_list.client_address IS 'Address of the client; NULL for a local socket.';
 COMMENT ON COLUMN model_mgr.audit_list.txn IS 'Key of the transaction, as in observation.';
 COMMENT ON COLUMN model_mgr.audit_list.details IS 'What was before and after, or the numbers.';
-COMMENT ON COLUMN model_mgr.audit_list.sealed IS 'Whether the entry is part of the sealed chain yet.';
+COMMENT ON COLUMN model_mgr.audit_list.sealed IS 'Whether the entry is part of the sealed chain yet; the next tick sees to it.';

@@ -32,6 +32,17 @@ WITH routine (routine_name, kinds) AS (VALUES
     ('check_range', 'reader'),
     ('get_model_statistics', 'reader'),
     ('get_model_statistics_json', 'reader'),
+    -- 25_audit
+    ('log_operation', 'app'),
+    ('seal_audit', 'operator'),
+    ('verify_audit_log', 'reader'),
+    ('export_audit', 'reader'),
+    ('prune_audit', 'admin'),
+    -- 26_trust
+    ('is_member', 'reader'),
+    ('require_approvals', 'admin'),
+    ('approve_model_version', 'operator'),
+    ('grant_model', 'admin'),
     -- 30_deployment
     ('deploy_model_version', 'operator'),
     ('promote_deployment', 'operator'),

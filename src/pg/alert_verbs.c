@@ -24,16 +24,19 @@ MM_FUNCTION(mm_silence);
 static int64
 alert_model(int64 alert_id, char **status)
 {
-	static query find = QUERY("SELECT m.model_id, a.status FROM model_mgr.alert a"
+	static query find = QUERY("SELECT m.model_id, a.status, a.model_name FROM model_mgr.alert a"
 							  " LEFT JOIN model_mgr.model m ON m.model_name = a.model_name WHERE a.alert_id = $1",
 							  INT8OID);
+	int64 model_id;
 
 	if (query_run(&find, int64_arg(alert_id)) == 0)
 		ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("alert %lld does not exist", (long long) alert_id),
 				errdetail("No alert has this id."),
 				errhint("SELECT * FROM model_mgr.get_active_alerts() shows those that fire."));
 	*status = query_text(0, 1);
-	return query_int64(0, 0);
+	model_id = query_int64(0, 0);
+	registry_check_grant(query_text(0, 2));
+	return model_id;
 }
 
 /* put_alert: the alert's row as the one row of the answer. */

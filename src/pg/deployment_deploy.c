@@ -11,7 +11,7 @@
 #include "pg/audit.h"
 #include "pg/deployment_key.h"
 #include "pg/query.h"
-#include "pg/registry.h"
+#include "pg/registry_trust.h"
 #include "pg/routing.h"
 
 /* The arguments by position. */
@@ -367,6 +367,7 @@ mm_deploy_model_version(PG_FUNCTION_ARGS)
 					errdetail("Archived versions do not deploy."),
 					errhint("Revive it with model_mgr.mark_version_ready() first."));
 		deployment_plan_refuse_taken_test(w.rollout);
+		registry_approval_check(&v, w.deployed_by);
 		make_way(model_id, &v, &w);
 		if (w.plan.start_at <= mm_now())
 		{

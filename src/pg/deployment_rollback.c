@@ -9,7 +9,7 @@
 #include "pg/event.h"
 #include "pg/experiment.h"
 #include "pg/query.h"
-#include "pg/registry.h"
+#include "pg/registry_trust.h"
 #include "pg/routing.h"
 
 /* move_traffic: from the version of a rollout that has begun to `target`, with the statuses of the versions. */
@@ -191,6 +191,7 @@ roll_back_to(int64 model_id, const registry_version *target, const char *reason)
 				errmsg("version \"%s\" of model \"%s\" is %s", target->version, target->model_name, target->status),
 				errdetail("A rollback never leads to a version that has been taken back or refused."),
 				errhint("Deploy it by name with model_mgr.deploy_model_version(), or name another version."));
+	registry_approval_check_return(target);
 	if (id == 0)
 		id = serving(model_id, now.stable_version_id);
 	if (id == 0)

@@ -12,6 +12,7 @@
 
 #include "pg/event.h"
 #include "pg/query.h"
+#include "pg/registry.h"
 #include "pg/routing.h"
 
 static bool
@@ -152,6 +153,7 @@ deployment_load_locked(int64 deployment_id, deployment *out)
 
 	if (found)
 	{
+		registry_check_grant(out->model_name);
 		(void) mm_lock_model(out->model_id, true);
 		deployment_fresh(out->model_id);
 		/* It may have changed, or gone with its model, while we waited. */

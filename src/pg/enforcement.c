@@ -26,6 +26,7 @@
 #include "pg/alert.h"
 #include "pg/deployment.h"
 #include "pg/query.h"
+#include "pg/registry.h"
 #include "pg/rollup.h"
 #include "pg/routing.h"
 
@@ -93,12 +94,14 @@ evaluate(int64 model_id)
 {
 	Oid user;
 	int context;
+	bool for_all;
 	mm_scope scope;
 
 	/* The audit log names who called: here the extension itself, not who happened to record. */
 	GetUserIdAndSecContext(&user, &context);
 	SetUserIdAndSecContext(mm_owner(), context | SECURITY_LOCAL_USERID_CHANGE);
 	scope = mm_enter();
+	for_all = registry_act_for_all(true);
 	(void) set_config_option("lock_timeout", "100", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	if (mm_lock_model(model_id, false))
 	{
@@ -114,6 +117,7 @@ evaluate(int64 model_id)
 	}
 	else
 		enforcement_retry_soon(model_id); /* whoever holds it may not see this transaction's rows */
+	(void) registry_act_for_all(for_all);
 	mm_leave(scope);
 	SetUserIdAndSecContext(user, context);
 }

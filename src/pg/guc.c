@@ -21,6 +21,7 @@ char *guc_event_type_prefix;
 double guc_ab_test_confidence = 0.95;
 double guc_ab_test_power = 0.8;
 int guc_ab_test_min_samples = 1000;
+int guc_audit_retention_days;
 
 static char *guc_clock;
 static TimestampTz *fixed_time; /* NULL: the clock runs */
@@ -156,6 +157,8 @@ guc_define(void)
 	DefineCustomIntVariable("model_mgr.ab_test_min_sample_size",
 							"Outcomes an arm before there is a verdict, of A/B tests that are told no number.", NULL,
 							&guc_ab_test_min_samples, 1000, 1, INT_MAX, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("model_mgr.audit_retention_days", "Days that sealed audit entries are kept; 0 keeps them all.",
+							NULL, &guc_audit_retention_days, 0, 0, 36500, PGC_SUSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("model_mgr");
 }
 

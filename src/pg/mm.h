@@ -28,6 +28,7 @@ extern int guc_monitor_retention_hours;
 extern bool guc_notify;
 extern int guc_validation_timeout; /* seconds */
 extern char *guc_event_type_prefix;
+extern int guc_audit_retention_days; /* 0: for ever */
 extern char *guc_default_deployment_strategy;
 extern double guc_ab_test_confidence;
 extern double guc_ab_test_power;

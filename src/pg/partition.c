@@ -18,6 +18,7 @@
 #include "utils/rel.h"
 
 #include "pg/alert.h"
+#include "pg/audit_chain.h"
 #include "pg/event.h"
 #include "pg/observation.h"
 #include "pg/query.h"
@@ -411,6 +412,8 @@ mm_maintenance_tasks(PG_FUNCTION_ARGS)
 	add_task(result->setResult, result->setDesc, "prune hours");
 	add_task(result->setResult, result->setDesc, "prune events");
 	add_task(result->setResult, result->setDesc, "prune alerts");
+	if (guc_audit_retention_days > 0)
+		add_task(result->setResult, result->setDesc, "prune audit");
 	add_task(result->setResult, result->setDesc, "summarize");
 	AtEOXact_GUC(true, level);
 	mm_leave(scope);
@@ -475,6 +478,10 @@ run_task(const char *task)
 		return event_prune(retention_limit());
 	if (strcmp(task, "prune alerts") == 0)
 		return alert_prune(retention_limit());
+	if (strcmp(task, "prune audit") == 0)
+		return guc_audit_retention_days > 0
+				   ? audit_prune(Min(mm_now(), GetCurrentTimestamp()) - guc_audit_retention_days * USECS_PER_DAY, false)
+				   : 0;
 	if (strcmp(task, "summarize") == 0)
 		return summarize();
 	if (strncmp(task, "raise fence ", 12) == 0)

@@ -62,13 +62,11 @@ jsonb_arg(const Jsonb *value)
 	return value ? datum_arg(PointerGetDatum(value), false) : null_arg();
 }
 
-uint64
-query_run_args(query *q, int nargs, const query_arg *args)
+/* prepare: the plan, made once a session; the arguments go into values and nulls as SPI wants them. */
+static void
+prepare(query *q, int nargs, const query_arg *args, Datum *values, char *nulls)
 {
-	Datum values[QUERY_MAX_ARGS];
-	char nulls[QUERY_MAX_ARGS + 1];
 	int ntypes = 0;
-	int result;
 
 	while (ntypes < QUERY_MAX_ARGS && OidIsValid(q->types[ntypes]))
 		ntypes++;
@@ -89,11 +87,31 @@ query_run_args(query *q, int nargs, const query_arg *args)
 			elog(ERROR, "could not prepare: %s", q->sql);
 		q->plan = plan;
 	}
+}
+
+uint64
+query_run_args(query *q, int nargs, const query_arg *args)
+{
+	Datum values[QUERY_MAX_ARGS];
+	char nulls[QUERY_MAX_ARGS + 1];
+	int result;
+
+	prepare(q, nargs, args, values, nulls);
 	/* Beside a parallel query nothing can have been written that the statement's snapshot misses. */
 	result = SPI_execute_plan(q->plan, values, nulls, q->read_only || IsInParallelMode(), 0);
 	if (result < 0)
 		elog(ERROR, "could not run (%s): %s", SPI_result_code_string(result), q->sql);
 	return SPI_processed;
+}
+
+Portal
+query_open_args(query *q, int nargs, const query_arg *args)
+{
+	Datum values[QUERY_MAX_ARGS];
+	char nulls[QUERY_MAX_ARGS + 1];
+
+	prepare(q, nargs, args, values, nulls);
+	return SPI_cursor_open(NULL, q->plan, values, nulls, q->read_only || IsInParallelMode());
 }
 
 Datum

@@ -23,7 +23,7 @@ typedef struct query
 	const char *sql;
 	Oid types[QUERY_MAX_ARGS]; /* ends at the first InvalidOid */
 	SPIPlanPtr plan;
-	bool read_only; /* not used for what must see its own earlier writes */
+	bool read_only; /* under the active snapshot; not for what must see its own earlier writes */
 } query;
 
 /* Types may be empty: QUERY("SELECT 1"). */
@@ -57,6 +57,12 @@ extern uint64 query_run_args(query *q, int nargs, const query_arg *args);
 #define query_run(q, ...)                                                                                              \
 	query_run_args((q), sizeof((query_arg[]){null_arg(), ##__VA_ARGS__}) / sizeof(query_arg) - 1,                      \
 				   ((query_arg[]){null_arg(), ##__VA_ARGS__}) + 1)
+
+/* query_open: a cursor over it, for SPI_cursor_fetch and SPI_cursor_close: what is too much for the memory at once. */
+extern Portal query_open_args(query *q, int nargs, const query_arg *args);
+#define query_open(q, ...)                                                                                             \
+	query_open_args((q), sizeof((query_arg[]){null_arg(), ##__VA_ARGS__}) / sizeof(query_arg) - 1,                     \
+					((query_arg[]){null_arg(), ##__VA_ARGS__}) + 1)
 
 /* Readers of the last result, by row and column from 0. Those that return a pointer copy into the SPI context, or
  * into `context` for query_text_in. */

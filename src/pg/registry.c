@@ -107,6 +107,7 @@ registry_lock_model(const char *model_name)
 	int64 found;
 
 	/* While this waited, the model may have been deleted, and made anew under another id. */
+	registry_check_grant(model_name);
 	for (;;)
 	{
 		(void) mm_lock_model(model_id, true);

@@ -21,8 +21,14 @@ typedef struct registry_version
 /* registry_model_id: 0 when there is no such model and missing_ok, else 42704 with the nearest name as HINT. */
 extern int64 registry_model_id(const char *model_name, bool missing_ok);
 /* registry_lock_model: the model's id (42704 when unknown) with mm_lock_model held until the transaction ends. Every
- * writer of a model starts here, so that what it reads afterwards stays true. */
+ * writer of a model starts here, so that what it reads afterwards stays true. 42501 as registry_check_grant. */
 extern int64 registry_lock_model(const char *model_name);
+/* registry_check_grant: 42501 when the caller, or who is logged in, is confined to other models (grant_model). What
+ * acts on a model and finds it by anything else than registry_lock_model (an id, a deployment) calls it. */
+extern void registry_check_grant(const char *model_name);
+/* registry_act_for_all: from true to false the extension acts by itself on every model (tick, enforcement), whoever's
+ * session it is; an error ends it too. Returns what was in force. */
+extern bool registry_act_for_all(bool on);
 /* registry_find_version: a version by its text or '@alias'; false when absent and missing_ok, else 42704. */
 extern bool registry_find_version(const char *model_name, const char *version, bool missing_ok, registry_version *out);
 extern void registry_version_by_id(int64 version_id, registry_version *out);

@@ -41,6 +41,9 @@ mm_delete_model_version(PG_FUNCTION_ARGS)
 			  " FROM model_mgr.model_alias a WHERE a.version_id = $3 LIMIT 1",
 			  INT8OID, TEXTOID, INT8OID);
 	static query delete = QUERY("DELETE FROM model_mgr.model_version v WHERE v.version_id = $1", INT8OID);
+	static query forget = QUERY("WITH creator AS (DELETE FROM model_mgr.version_creator c WHERE c.version_id = $1)"
+								" DELETE FROM model_mgr.version_approval a WHERE a.version_id = $1",
+								INT8OID);
 	/* Whoever waits for the model's lock with an older snapshot still sees the version; writing the row that he writes
 	 * too gives him the server's own 40001. */
 	static query touch =
@@ -66,6 +69,7 @@ mm_delete_model_version(PG_FUNCTION_ARGS)
 			ereport(ERROR, errcode(ERRCODE_OBJECT_IN_USE),
 					errmsg("version \"%s\" of model \"%s\" is in use and cannot be deleted", found.version, model_name),
 					errdetail("In use: %s.", query_text(0, 0)), errhint("%s", query_text(0, 1)));
+		query_run(&forget, int64_arg(found.version_id));
 		query_run(&delete, int64_arg(found.version_id));
 		query_run(&touch, int64_arg(found.model_id));
 		(void) event_append("version.deleted", model_name, found.version, 0, NULL);
@@ -105,6 +109,12 @@ mm_delete_model(PG_FUNCTION_ARGS)
 		QUERY("DELETE FROM model_mgr.routing_history h WHERE h.model_id = $1", INT8OID),
 		QUERY("DELETE FROM model_mgr.routing r WHERE r.model_id = $1", INT8OID),
 		QUERY("DELETE FROM model_mgr.model_alias a WHERE a.model_id = $1", INT8OID),
+		QUERY("WITH creator AS (DELETE FROM model_mgr.version_creator c USING model_mgr.model_version v"
+			  " WHERE v.version_id = c.version_id AND v.model_id = $1)"
+			  " DELETE FROM model_mgr.version_approval a USING model_mgr.model_version v"
+			  " WHERE v.version_id = a.version_id AND v.model_id = $1",
+			  INT8OID),
+		QUERY("DELETE FROM model_mgr.approval_rule r WHERE r.model_id = $1", INT8OID),
 		QUERY("DELETE FROM model_mgr.model_version v WHERE v.model_id = $1", INT8OID),
 		QUERY("DELETE FROM model_mgr.model m WHERE m.model_id = $1", INT8OID),
 	};
@@ -114,6 +124,7 @@ mm_delete_model(PG_FUNCTION_ARGS)
 
 	if (model_id != 0)
 	{
+		registry_check_grant(model_name);
 		(void) mm_lock_model(model_id, true);
 		/* somebody else may have deleted it meanwhile */
 		if (registry_model_id(model_name, true) != model_id)

@@ -15,6 +15,7 @@
 #include "pg/configuration.h"
 #include "pg/event.h"
 #include "pg/query.h"
+#include "pg/registry_trust.h"
 #include "pg/routing.h"
 
 MM_FUNCTION(mm_create_model_version);
@@ -60,6 +61,7 @@ make_model(const char *model_name, const char *created_by)
 								" ON CONFLICT (model_name) DO NOTHING RETURNING model_id",
 								TEXTOID, TEXTOID, TIMESTAMPTZOID);
 
+	registry_check_grant(model_name);
 	for (;;)
 	{
 		int64 model_id = registry_model_id(model_name, true);
@@ -174,6 +176,7 @@ mm_create_model_version(PG_FUNCTION_ARGS)
 					   json_text_pair("parent_version", parent), json_text_pair("artifact_uri", uri),
 					   json_text_pair("artifact_digest", digest), json_text_pair("created_by", mm_by(created_by)));
 
+		registry_approval_created(query_int64(0, 0));
 		audit_append("create", model_name, version, details);
 		(void) event_append("version.created", model_name, version, 0, details);
 	}

@@ -14,13 +14,16 @@
 
 #include "pg/alert.h"
 #include "pg/anomaly_feed.h"
+#include "pg/audit_chain.h"
 #include "pg/deployment.h"
 #include "pg/event.h"
 #include "pg/query.h"
+#include "pg/registry.h"
 #include "pg/rollup.h"
 
 /* A tick's time since its start. Each of the pieces that go through models leaves the later ones a share, so that a
  * busy one does not starve them; what is not reached is first the next time. */
+#define AUDIT_UNTIL (600 * INT64CONST(1000))
 #define DEPLOYMENTS_UNTIL (1200 * INT64CONST(1000))
 #define THRESHOLDS_UNTIL (1600 * INT64CONST(1000))
 #define BUDGET (2000 * INT64CONST(1000))
@@ -90,6 +93,16 @@ events(int64 argument)
 	return emitted + event_notify(tick->in_block);
 }
 
+/* audit: seals what is committed; what this tick has logged is sealed by the next. */
+static int64
+audit(int64 argument)
+{
+	ticking *tick = (ticking *) (intptr_t) argument;
+	int64 sealed = audit_seal_pending(false, tick->start + AUDIT_UNTIL);
+
+	return sealed < 0 ? 0 : sealed;
+}
+
 /* In this order: each sees what those before it have done. */
 static const struct
 {
@@ -99,6 +112,7 @@ static const struct
 } pieces[] = {
 	{"rollups", fold, "folding the rollups"},
 	{"hours", hours, "rolling minutes up into hours"},
+	{"audit", audit, "sealing the audit log"},
 	{"deployments", deployments, "judging the rollouts"},
 	{"thresholds", thresholds, "looking at the thresholds"},
 	{"anomalies", anomalies, "feeding the detectors of anomalies"},
@@ -142,6 +156,7 @@ mm_tick(PG_FUNCTION_ARGS)
 	ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
 	ticking tick = {.start = GetCurrentTimestamp(), .now = mm_now(), .in_block = IsTransactionBlock()};
 	int64 noted;
+	bool for_all;
 	mm_scope scope;
 
 	if (IsolationUsesXactSnapshot())
@@ -155,6 +170,7 @@ mm_tick(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("tick()");
 	InitMaterializedSRF(fcinfo, 0);
 	scope = mm_enter();
+	for_all = registry_act_for_all(true);
 
 	for (int i = 0; i < lengthof(pieces); i++)
 	{
@@ -169,6 +185,7 @@ mm_tick(PG_FUNCTION_ARGS)
 		tick.failed++;
 	if (tick.failed > 0)
 		put(set, "failures", tick.failed, tick.start);
+	(void) registry_act_for_all(for_all);
 	mm_leave(scope);
 	return (Datum) 0;
 }

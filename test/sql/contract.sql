@@ -59,6 +59,14 @@ INSERT INTO contract VALUES
     ('record_results', 'test_id text, results jsonb', 'bigint', 'w'),
     ('list_active_tests', '', 'SETOF text', 'r'),
     ('get_test_status', 'test_id text', 'SETOF ab_test_list', 'r'),
+    ('log_operation', 'operation text, model_name text = null, version text = null, user_name text = null, details jsonb = {}', 'bigint', 'w'),
+    ('seal_audit', '', 'text', 'w'),
+    ('verify_audit_log', 'anchor text = null', 'TABLE(ok boolean, entries bigint, unsealed bigint, first_bad_audit_id bigint, detail text)', 'r'),
+    ('export_audit', 'until timestamptz = null', 'SETOF text', 'r'),
+    ('prune_audit', 'until timestamptz', 'bigint', 'w'),
+    ('require_approvals', 'model_name text, approvals integer, from_role text = null', 'void', 'w'),
+    ('approve_model_version', 'model_name text, version text, note text = ', 'model_version', 'w'),
+    ('grant_model', 'model_name text, role text, revoke boolean = false', 'void', 'w'),
     ('tick', '', 'TABLE(task text, items bigint, seconds float8)', 'w'),
     ('start', 'tick_schedule text = * * * * *', 'TABLE(job_name text, schedule text, database text, note text)', 'w'),
     ('stop', '', 'integer', 'w'),
@@ -178,7 +186,7 @@ SELECT set_eq($$SELECT name, setting, context FROM pg_settings WHERE name LIKE '
     $$VALUES ('model_mgr.ab_test_default_confidence', '0.95', 'user'), ('model_mgr.ab_test_default_power', '0.8', 'user'), ('model_mgr.ab_test_min_sample_size', '1000', 'user'),
     ('model_mgr.clock', '', 'superuser'), ('model_mgr.default_deployment_strategy', 'canary', 'user'),
     ('model_mgr.enforcement', 'on', 'superuser'), ('model_mgr.perf_monitor_anomaly_sensitivity', '2', 'user'), ('model_mgr.perf_monitor_interval_seconds', '60', 'user'),
-    ('model_mgr.perf_monitor_retention_hours', '168', 'superuser'), ('model_mgr.notify', 'on', 'user'), ('model_mgr.event_type_prefix', '', 'user'), ('model_mgr.retention_days', '90', 'superuser'),
+    ('model_mgr.audit_retention_days', '0', 'superuser'), ('model_mgr.perf_monitor_retention_hours', '168', 'superuser'), ('model_mgr.notify', 'on', 'user'), ('model_mgr.event_type_prefix', '', 'user'), ('model_mgr.retention_days', '90', 'superuser'),
     ('model_mgr.update_validation_timeout', '300', 'user')$$, 'settings, their defaults and who may set them');
 
 SELECT * FROM finish();

@@ -64,7 +64,7 @@ totals_agree($source, 'source: rollups agree with the observations');
 cmp_ok($source->safe_psql('postgres', 'SELECT count(*) FROM model_mgr.rollup_tail'), '>', 0, 'source: some rows are not folded yet');
 
 # The oldest row of these two is the one that counts; a target has its own beside the restored one.
-my @one_row = qw(unit_key rollup_state);
+my @one_row = qw(unit_key rollup_state audit_seal_state);
 
 # contents: everything that must come through.
 sub contents

@@ -11,7 +11,7 @@ use ModelMgrMonitor;
 my $dir = PostgreSQL::Test::Utils::tempdir();
 my $source = new_node('monitored');
 my $cursor = watched($source);
-my @one_row = qw(unit_key rollup_state tick_state);
+my @one_row = qw(unit_key rollup_state audit_seal_state tick_state);
 
 # contents: tables and readings.
 sub contents

@@ -1,0 +1,19 @@
+/*
+ * registry_trust.h: who may act on which model, and what a version needs before it serves. Between mm_enter and
+ * mm_leave, under the model's lock where it says so.
+ */
+#ifndef MM_REGISTRY_TRUST_H
+#define MM_REGISTRY_TRUST_H
+
+#include "pg/registry.h"
+
+/* registry_approval_created: notes under whose login a version was made, whatever created_by says. */
+extern void registry_approval_created(int64 version_id);
+/* registry_approval_check: 55000 while the version has fewer approvals that count than its model asks for: those of
+ * distinct logins, members of from_role now, neither the creator nor whoever deploys it. Under the model's lock. */
+extern void registry_approval_check(const registry_version *version, const char *deployed_by);
+/* registry_approval_check_return: the same of a version that a rollback names, unless it was deployed before: the way
+ * back is never barred, and is no way round. */
+extern void registry_approval_check_return(const registry_version *version);
+
+#endif
