@@ -263,6 +263,7 @@ deployment_advance_all(TimestampTz deadline, int64 *failed)
 	if (!mm_guarded(look_at_all, (intptr_t) &open, "looking at the rollouts", &items))
 		for (int i = 0; i < open.count; i++)
 			open.due[i] = true;
+	deadline = mm_turn(deadline);
 	for (int i = 0; i < open.count && GetCurrentTimestamp() < deadline; i++)
 	{
 		CHECK_FOR_INTERRUPTS();

@@ -89,6 +89,16 @@ extern bool mm_lock_model(int64 model_id, bool wait);
  */
 extern bool mm_guarded(int64 (*work)(int64 argument), int64 argument, const char *what, int64 *items);
 
+/*
+ * mm_turn: until when work that goes model by model may start on another one: its deadline, but at least 0.3 s from now.
+ * On a busy machine what is read before, for all models together, can take longer than the deadline leaves, every time.
+ */
+static inline TimestampTz
+mm_turn(TimestampTz deadline)
+{
+	return Max(deadline, GetCurrentTimestamp() + 300 * INT64CONST(1000));
+}
+
 /* Arguments. Each raises its standard SQLSTATE and names the argument. */
 extern void mm_require(FunctionCallInfo fcinfo, int argno, const char *name);                  /* NULL: 22004 */
 extern char *mm_text_arg(FunctionCallInfo fcinfo, int argno, const char *name, bool required); /* cstring or NULL */

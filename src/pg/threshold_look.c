@@ -539,6 +539,7 @@ threshold_look_all(TimestampTz deadline, int64 *failed)
 
 	measure(&all);
 	busy = find_busy(&all, &count);
+	deadline = mm_turn(deadline);
 	for (int i = 0; i < count && GetCurrentTimestamp() < deadline; i++)
 	{
 		CHECK_FOR_INTERRUPTS();

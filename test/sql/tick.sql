@@ -56,6 +56,15 @@ SELECT results_eq('EXECUTE tick', $$VALUES ('rollups', 0::bigint), ('deployments
 DROP TRIGGER broken ON model_mgr.rollup_state;
 DROP TRIGGER broken ON model_mgr.tick_state;
 
+-- A fold that takes all of the tick's time, every time, starves nobody.
+SELECT pg_temp.make_model('patient', '1', '2');
+SELECT count(model_mgr.deploy_model_version('patient', v, rollout => '{"step_seconds": 0, "min_requests": 0}')) FROM unnest('{1,2}'::text[]) v;
+CREATE FUNCTION pg_temp.slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(2.1); RETURN NEW; END $$;
+CREATE TRIGGER slow BEFORE UPDATE ON model_mgr.rollup_state FOR EACH ROW EXECUTE FUNCTION pg_temp.slow();
+SELECT cmp_ok(pg_temp.tick(), '>', 0::bigint, 'rollouts are judged after a slow fold');
+DROP TRIGGER slow ON model_mgr.rollup_state;
+SELECT is(pg_temp.state('patient'), 'running 20 2', 'and step');
+
 -- From the first step to the end in as many ticks as there are changes.
 SELECT pg_temp.make_model('fast', '1', '2');
 SELECT count(model_mgr.deploy_model_version('fast', v, rollout => '{"step_seconds": 0, "min_requests": 0, "steps": [1, 50, 100]}')) FROM unnest('{1,2}'::text[]) v;
