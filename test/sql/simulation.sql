@@ -2,10 +2,10 @@
 \i test/fresh.psql
 \i test/rollout.psql
 SELECT no_plan();
-\set per_class 12
+\set per_class 8
 \set seed 0.25
 \i test/simulation.psql
 SELECT results_eq('SELECT class, completed, rolled_back FROM figures ORDER BY class',
-    $$VALUES ('bad', 0::bigint, 12::bigint), ('drift', 12, 0), ('good', 12, 0), ('late', 12, 0)$$, 'the bad ones come back, the others arrive');
-SELECT cmp_ok((SELECT median_bad_requests FROM figures WHERE class = 'bad'), '<', 2000::bigint, 'before much harm is done');
+    $$VALUES ('bad', 0::bigint, 8::bigint), ('bad_late', 0, 8), ('drift', 8, 0), ('edge', 8, 0), ('good', 8, 0), ('late', 8, 0)$$, 'the bad ones come back, the others arrive');
+SELECT cmp_ok((SELECT max(median_bad_requests) FROM figures WHERE class LIKE 'bad%'), '<', 2000::bigint, 'before much harm is done');
 SELECT * FROM finish();
