@@ -112,6 +112,45 @@ CREATE TABLE model_mgr.deployment_freeze (
 );
 COMMENT ON TABLE model_mgr.deployment_freeze IS 'Models whose rollouts take no automatic step until a time.';
 
+-- Requests of a shadow rollout that both versions answer. What is said first may be corrected by feedback, so a pair
+-- stays until the rollout has ended; its sums follow it by differences, and are what is judged.
+CREATE TABLE model_mgr.deployment_pair (
+    deployment_id bigint NOT NULL,
+    request bigint NOT NULL,
+    baseline_said boolean,                  -- success as recorded; NULL: not known
+    baseline_truth boolean,                 -- ... and as feedback says
+    candidate_said boolean,
+    candidate_truth boolean,
+    baseline_error boolean,                 -- NULL: no outcome yet
+    candidate_error boolean,
+    baseline_time float8,                   -- seconds
+    candidate_time float8,
+    PRIMARY KEY (deployment_id, request)
+) WITH (fillfactor = 80);                   -- the second half is taken in in place
+COMMENT ON TABLE model_mgr.deployment_pair IS 'Halves and pairs of outcomes of shadow rollouts under way, one row a request.';
+
+CREATE TABLE model_mgr.deployment_pair_sum (
+    deployment_id bigint PRIMARY KEY,
+    both_good bigint NOT NULL,              -- pairs of which both successes are known
+    only_baseline_good bigint NOT NULL,
+    only_candidate_good bigint NOT NULL,
+    both_bad bigint NOT NULL,
+    no_error bigint NOT NULL,               -- pairs of which both outcomes are there
+    only_candidate_error bigint NOT NULL,
+    only_baseline_error bigint NOT NULL,
+    both_error bigint NOT NULL,
+    timed bigint NOT NULL,                  -- pairs with both response times, and sums over them
+    baseline_time float8 NOT NULL,
+    candidate_time float8 NOT NULL,
+    baseline_squares float8 NOT NULL,
+    candidate_squares float8 NOT NULL,
+    products float8 NOT NULL,
+    cleared boolean NOT NULL DEFAULT false  -- ended, and its pairs are deleted
+);
+COMMENT ON TABLE model_mgr.deployment_pair_sum IS 'What the pairs of a shadow rollout that are folded add up to.';
+
+SELECT pg_catalog.pg_extension_config_dump('model_mgr.deployment_pair', '');
+SELECT pg_catalog.pg_extension_config_dump('model_mgr.deployment_pair_sum', '');
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.deployment', '');
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.deployment_deployment_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.deployment_plan', '');

@@ -295,6 +295,41 @@ p_of(double log_e)
 	return log_e > 0 ? exp(-log_e) : 1;
 }
 
+/* cells_of: the pairs of a metric that is a rate. */
+static const paired_cells *
+cells_of(rollout_metric metric, const guard_pairs *pairs)
+{
+	return metric == ROLLOUT_SUCCESS_RATE ? &pairs->outcomes : &pairs->errors;
+}
+
+/* add_step: what one step, or a shadow's pairs, say of each effect; false when they say nothing. */
+static bool
+add_step(rollout_metric metric, const guard_stratum *stratum, const double *effects, edge e, double *log_e)
+{
+	bool means = metric == ROLLOUT_RESPONSE_TIME;
+	sample b;
+	sample c;
+
+	if (stratum->paired)
+	{
+		if (means)
+			paired_add_means(log_e, effects, EFFECTS, &stratum->pairs.response_time, e.offset, e.slope,
+							 MEAN_VALUES_MIN);
+		else
+			paired_add_rates(log_e, EFFECTS, cells_of(metric, &stratum->pairs), e.offset, e.slope);
+		return true;
+	}
+	b = sample_of(metric, &stratum->baseline);
+	c = sample_of(metric, &stratum->candidate);
+	if (!comparable(stratum) || b.n < 1 || c.n < 1)
+		return false;
+	if (means)
+		add_means(log_e, effects, b, c, e);
+	else
+		add_rates(log_e, effects, b, c, e);
+	return true;
+}
+
 /* evidence_of: the e-value of one metric over all steps. */
 static double
 evidence_of(rollout_metric metric, guard_margin margin, const guard_stratum *strata, int count)
@@ -320,20 +355,52 @@ evidence_of(rollout_metric metric, guard_margin margin, const guard_stratum *str
 	total = -log(count + 1.0);
 	for (int k = count - 1; k >= 0; k--)
 	{
-		sample b = sample_of(metric, &strata[k].baseline);
-		sample c = sample_of(metric, &strata[k].candidate);
-
-		if (comparable(&strata[k]) && b.n >= 1 && c.n >= 1)
-		{
-			if (means)
-				add_means(log_e, effects, b, c, e);
-			else
-				add_rates(log_e, effects, b, c, e);
+		if (add_step(metric, &strata[k], effects, e, log_e))
 			from_here = log_mean(log_e, EFFECTS);
-		}
 		total = log_sum(total, from_here - log((k + 1.0) * (k + 2.0)));
 	}
 	return total;
+}
+
+/* Both sides of a metric in a step, in bad outcomes or values, with the variance of candidate - slope * baseline. */
+typedef struct comparison
+{
+	double n_b;
+	double n_c;
+	double baseline;
+	double candidate;
+	double variance;
+} comparison;
+
+/* compare: false when there is nothing to compare. */
+static bool
+compare(rollout_metric metric, const guard_stratum *stratum, edge e, comparison *out)
+{
+	sample b;
+	sample c;
+
+	if (stratum->paired && metric == ROLLOUT_RESPONSE_TIME)
+	{
+		const paired_values *v = &stratum->pairs.response_time;
+
+		*out = (comparison){(double) v->count, (double) v->count, v->baseline, v->candidate,
+							v->count > 0 ? paired_mean_variance(v, e.slope) : 0};
+		return v->count > 0;
+	}
+	if (stratum->paired)
+	{
+		const paired_cells *cells = cells_of(metric, &stratum->pairs);
+		double n = (double) paired_count(cells);
+
+		*out = (comparison){n, n, (double) (cells->of[1][0] + cells->of[1][1]) / n,
+							(double) (cells->of[0][1] + cells->of[1][1]) / n,
+							n > 0 ? paired_rate_variance(cells, e.slope) : 0};
+		return n > 0;
+	}
+	b = sample_of(metric, &stratum->baseline);
+	c = sample_of(metric, &stratum->candidate);
+	*out = (comparison){b.n, c.n, b.mean, c.mean, c.m2 / (c.n * c.n) + e.slope * e.slope * b.m2 / (b.n * b.n)};
+	return comparable(stratum) && b.n >= 1 && c.n >= 1;
 }
 
 /* describe: the numbers for people: means weighted alike on both sides, by what a step tells (Mantel and Haenszel
@@ -349,18 +416,17 @@ describe(rollout_metric metric, guard_margin margin, const guard_stratum *strata
 
 	for (int k = 0; k < count; k++)
 	{
-		sample b = sample_of(metric, &strata[k].baseline);
-		sample c = sample_of(metric, &strata[k].candidate);
+		comparison c;
 		double weight;
 
-		if (!comparable(&strata[k]) || b.n < 1 || c.n < 1)
+		if (!compare(metric, &strata[k], e, &c))
 			continue;
-		weight = b.n * (c.n / (b.n + c.n));
-		result.samples_baseline += (int64_t) b.n;
-		result.samples_candidate += (int64_t) c.n;
-		result.baseline += weight * b.mean;
-		result.candidate += weight * c.mean;
-		variance += weight * weight * (c.m2 / (c.n * c.n) + e.slope * e.slope * b.m2 / (b.n * b.n));
+		weight = c.n_b * (c.n_c / (c.n_b + c.n_c));
+		result.samples_baseline += (int64_t) c.n_b;
+		result.samples_candidate += (int64_t) c.n_c;
+		result.baseline += weight * c.baseline;
+		result.candidate += weight * c.candidate;
+		variance += weight * weight * c.variance;
 		total += weight;
 	}
 	result.baseline /= total;
@@ -414,7 +480,9 @@ guard_bound(rollout_metric metric, double level, const guard_stratum *strata, in
 	{
 		high = 0;
 		for (int k = 0; k < count; k++)
-			high = fmax(high, strata[k].candidate.response_time_count > 0 ? strata[k].candidate.response_time_mean : 0);
+			high = fmax(high, strata[k].paired                              ? strata[k].pairs.response_time.candidate
+							  : strata[k].candidate.response_time_count > 0 ? strata[k].candidate.response_time_mean
+																			: 0);
 	}
 	for (int i = 0; i < 20; i++)
 	{
@@ -449,7 +517,7 @@ guard_check_sample_ratio(const guard_stratum *strata, int count, double toleranc
 		double seen;
 		double null;
 
-		if (!comparable(&strata[k]) || !(b + c > 0))
+		if (strata[k].paired || !comparable(&strata[k]) || !(b + c > 0))
 			continue;
 		expected_sum += expected;
 		result.counted += strata[k].candidate.requests;

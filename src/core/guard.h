@@ -18,6 +18,8 @@
  *
  * It passes unless it convicts: a pass is no proof of equality, and an excess below a 32nd of the margin is not found.
  *
+ * Pairs of a shadow, the same request on both sides, are a stratum of their own kind: see paired.h.
+ *
  * What is judged: failures of known outcomes and errors of requests, as rates; response time, as a mean. Each gives an
  * e-value; the verdict is by their average, which is an e-value again however they depend on each other (Vovk and Wang,
  * E-values: calibration, combination and applications, Ann. Statist. 49, 2021); it convicts at 1 / level.
@@ -28,6 +30,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/paired.h"
 #include "core/rollout.h"
 
 /* The stated rate of false rollbacks a rollout. */
@@ -60,12 +63,22 @@ typedef struct guard_side
 	double response_time_m2;   /* sum of squared deviations from the mean: `m2` of moments and summary */
 } guard_side;
 
-/* One step: everything routed in it so far, on both sides. */
+/* Pairs of a shadow: the same request on both sides. */
+typedef struct guard_pairs
+{
+	paired_cells outcomes; /* failures; the success of both is known */
+	paired_cells errors;   /* both have been recorded */
+	paired_values response_time;
+} guard_pairs;
+
+/* One step: everything routed in it so far, on both sides; or pairs alone. */
 typedef struct guard_stratum
 {
-	double share; /* of the candidate, percent; 0 and 100 are not compared. A shadow's pairs: 50 */
+	double share; /* of the candidate, percent; 0 and 100 are not compared. Ignored of pairs */
 	guard_side baseline;
 	guard_side candidate;
+	bool paired;
+	guard_pairs pairs;
 } guard_stratum;
 
 /* The evidence of one metric. Members that are not defined (one side has no samples) are NaN. */

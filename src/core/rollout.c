@@ -280,8 +280,7 @@ decide_pending(const rollout_plan *plan, const rollout_state *state, rollout_dec
 
 /* decide_forward: the step of a rollout that nothing speaks against; holds as long as something is missing. */
 static void
-decide_forward(const rollout_plan *plan, const rollout_state *state, const rollout_tally *step,
-			   rollout_decision *decision)
+decide_forward(const rollout_plan *plan, const rollout_state *state, rollout_decision *decision)
 {
 	bool last = plan->shape != ROLLOUT_CANARY || state->step + 1 >= plan->step_count;
 
@@ -291,7 +290,7 @@ decide_forward(const rollout_plan *plan, const rollout_state *state, const rollo
 		decision->wait = ROLLOUT_WAIT_TEST;
 	else if (plan->shape != ROLLOUT_AB_TEST && state->now < decision->next_at)
 		decision->wait = ROLLOUT_WAIT_SECONDS;
-	else if (plan->shape != ROLLOUT_AB_TEST && step->known < plan->min_requests)
+	else if (plan->shape != ROLLOUT_AB_TEST && decision->step_samples < plan->min_requests)
 		decision->wait = ROLLOUT_WAIT_REQUESTS;
 	else if (decision->criterion >= 0)
 		decision->wait = ROLLOUT_WAIT_CRITERIA;
@@ -336,8 +335,10 @@ rollout_decision
 rollout_decide(const rollout_plan *plan, const rollout_state *state, const rollout_tally *window,
 			   const rollout_tally *step)
 {
-	rollout_decision decision = {
-		.action = ROLLOUT_HOLD, .broken = ROLLOUT_METRICS, .criterion = -1, .step_samples = step->known};
+	rollout_decision decision = {.action = ROLLOUT_HOLD,
+								 .broken = ROLLOUT_METRICS,
+								 .criterion = -1,
+								 .step_samples = state->paired ? state->pairs : step->known};
 
 	judge_all(plan, state, window, step, &decision);
 	decision.next_at = state->phase == ROLLOUT_BAKING ? state->bake_until : state->step_started_at + plan->step_time;
@@ -381,7 +382,7 @@ rollout_decide(const rollout_plan *plan, const rollout_state *state, const rollo
 			else if (state->phase == ROLLOUT_AWAITING && !state->approved)
 				decision.wait = ROLLOUT_WAIT_APPROVAL;
 			else
-				decide_forward(plan, state, step, &decision);
+				decide_forward(plan, state, &decision);
 			look_at_clock(plan, state, &decision);
 			break;
 		case ROLLOUT_PENDING:

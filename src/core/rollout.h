@@ -93,7 +93,7 @@ typedef struct rollout_plan
 	int64_t step_time;
 	int64_t warmup_time;
 	int64_t bake_time;
-	int64_t min_requests; /* known outcomes of the candidate a step */
+	int64_t min_requests; /* known outcomes of the candidate a step; of a shadow, pairs of them */
 	bool auto_rollback;
 	double limits[ROLLOUT_METRICS];
 
@@ -138,6 +138,8 @@ typedef struct rollout_state
 	bool frozen;            /* no automatic steps */
 	bool guard_convicts;    /* core/guard.h, on the same counts */
 	bool sample_ratio_alarm;
+	bool paired;   /* of a shadow: min_requests counts pairs, instead of the candidate's known outcomes */
+	int64_t pairs; /* requests that both versions answered, both outcomes known; and outcomes recorded by name */
 	rollout_validation validation;
 	rollout_test test;
 	const rollout_measured *measured; /* one a criterion; NULL: nothing is known of any */
@@ -225,7 +227,7 @@ typedef struct rollout_decision
 	rollout_action action;
 	rollout_wait wait;
 	rollout_metric broken; /* the first broken limit; ROLLOUT_METRICS: none */
-	int64_t step_samples;  /* known outcomes of the candidate in this step */
+	int64_t step_samples;  /* known outcomes of the candidate in this step; of a shadow, pairs */
 	int64_t next_at;       /* when time allows the next step or the end of the bake */
 	rollout_verdict verdicts[ROLLOUT_METRICS];
 

@@ -94,6 +94,27 @@ side_json(const guard_side *s, int64 drawn)
 					  json_exact_pair("response_time_m2", s->response_time_m2));
 }
 
+/* cells_json: pairs of one kind of outcome. */
+static Jsonb *
+cells_json(const paired_cells *c)
+{
+	return json_build(json_integer_pair("neither", c->of[0][0]), json_integer_pair("only_candidate", c->of[0][1]),
+					  json_integer_pair("only_baseline", c->of[1][0]), json_integer_pair("both", c->of[1][1]));
+}
+
+/* pairs_json: the pairs of a shadow. */
+static Jsonb *
+pairs_json(const guard_pairs *p)
+{
+	const paired_values *v = &p->response_time;
+
+	return json_build(
+		json_object_pair("failures", cells_json(&p->outcomes)), json_object_pair("errors", cells_json(&p->errors)),
+		json_integer_pair("response_time_count", v->count), json_exact_pair("response_time_baseline", v->baseline),
+		json_exact_pair("response_time_candidate", v->candidate), json_exact_pair("baseline_m2", v->baseline_m2),
+		json_exact_pair("candidate_m2", v->candidate_m2), json_exact_pair("cross", v->cross));
+}
+
 static Jsonb *
 strata_json(const deployment_look *look)
 {
@@ -103,9 +124,13 @@ strata_json(const deployment_look *look)
 	{
 		const deployment_stratum *s = &look->strata[i];
 
-		items[i] = json_build(json_integer_pair("step", s->step), json_exact_pair("share", s->counts.share),
-							  json_object_pair("candidate", side_json(&s->counts.candidate, s->drawn_candidate)),
-							  json_object_pair("baseline", side_json(&s->counts.baseline, s->drawn_baseline)));
+		if (s->counts.paired)
+			items[i] =
+				json_build(json_integer_pair("step", s->step), json_object_pair("pairs", pairs_json(&s->counts.pairs)));
+		else
+			items[i] = json_build(json_integer_pair("step", s->step), json_exact_pair("share", s->counts.share),
+								  json_object_pair("candidate", side_json(&s->counts.candidate, s->drawn_candidate)),
+								  json_object_pair("baseline", side_json(&s->counts.baseline, s->drawn_baseline)));
 	}
 	return list(items, look->stratum_count);
 }
@@ -219,7 +244,8 @@ deployment_evidence(const deployment *d, deployment_look *look)
 		json_build(optional_time("awaiting_since", d->awaiting_since),
 				   json_boolean_pair("approved", look->state.approved), json_boolean_pair("frozen", look->state.frozen),
 				   json_text_pair("validation", validation_names[look->state.validation]),
-				   json_text_pair("test", d->plan.shape == ROLLOUT_AB_TEST ? test_names[look->state.test] : NULL));
+				   json_text_pair("test", d->plan.shape == ROLLOUT_AB_TEST ? test_names[look->state.test] : NULL),
+				   look->state.paired ? json_integer_pair("pairs", look->state.pairs) : json_text_pair("pairs", NULL));
 
 	look->evidence = json_build(
 		json_object_pair("window", window), json_object_pair("verdicts", verdicts),
@@ -333,6 +359,26 @@ side_of(const Jsonb *j, int64 *drawn)
 						.response_time_m2 = number(j, "response_time_m2")};
 }
 
+static paired_cells
+cells_of(const Jsonb *j)
+{
+	return (paired_cells){
+		{{whole(j, "neither"), whole(j, "only_candidate")}, {whole(j, "only_baseline"), whole(j, "both")}}};
+}
+
+static guard_pairs
+pairs_of(const Jsonb *j)
+{
+	return (guard_pairs){.outcomes = cells_of(part(j, "failures")),
+						 .errors = cells_of(part(j, "errors")),
+						 .response_time = {.count = whole(j, "response_time_count"),
+										   .baseline = number(j, "response_time_baseline"),
+										   .candidate = number(j, "response_time_candidate"),
+										   .baseline_m2 = number(j, "baseline_m2"),
+										   .candidate_m2 = number(j, "candidate_m2"),
+										   .cross = number(j, "cross")}};
+}
+
 static rollout_value
 value_of(const Jsonb *j)
 {
@@ -388,13 +434,21 @@ read_look(const Jsonb *evidence, const deployment *d, deployment_look *look)
 						.approved = deployment_key_boolean(state, "approved", false),
 						.frozen = deployment_key_boolean(state, "frozen", false),
 						.validation = (rollout_validation) deployment_key_word(state, "validation", validation_names),
-						.test = (rollout_test) deployment_key_word(state, "test", test_names)};
+						.test = (rollout_test) deployment_key_word(state, "test", test_names),
+						.paired = deployment_key_value(state, "pairs") != NULL,
+						.pairs = whole(state, "pairs")};
 	look->strata = palloc0(sizeof(deployment_stratum) * (ROLLOUT_MAX_STEPS + 1));
 	while (look->stratum_count < ROLLOUT_MAX_STEPS && (j = item(evidence, "strata", look->stratum_count)) != NULL)
 	{
 		deployment_stratum *s = &look->strata[look->stratum_count++];
 
 		s->step = (int32) deployment_key_whole(j, "step", 0, 0, ROLLOUT_MAX_STEPS);
+		s->counts.paired = deployment_key_object(j, "pairs") != NULL;
+		if (s->counts.paired)
+		{
+			s->counts.pairs = pairs_of(deployment_key_object(j, "pairs"));
+			continue;
+		}
 		s->counts.share = number(j, "share");
 		s->counts.candidate = side_of(part(j, "candidate"), &s->drawn_candidate);
 		s->counts.baseline = side_of(part(j, "baseline"), &s->drawn_baseline);

@@ -14,6 +14,7 @@
 #include "pg/deployment_store.h"
 #include "pg/experiment.h"
 #include "pg/query.h"
+#include "pg/shadow.h"
 
 /* The alert of a rollout whose outcomes do not arrive. */
 #define RATIO_METRIC "sample_ratio"
@@ -62,8 +63,8 @@ hold(deployment *d, deployment_look *look)
 		deployment_note(d, psprintf("overdue: %s", deployment_waits(d, look)), look, metric);
 	else if (decision->wait == ROLLOUT_WAIT_REQUESTS)
 		deployment_note(d,
-						psprintf("holds: %lld of %lld outcomes in this step", (long long) decision->step_samples,
-								 (long long) d->plan.min_requests),
+						psprintf("holds: %lld of %lld %s in this step", (long long) decision->step_samples,
+								 (long long) d->plan.min_requests, look->state.paired ? "pairs" : "outcomes"),
 						look, metric);
 	else if (decision->wait == ROLLOUT_WAIT_LIMITS)
 		deployment_note(d, psprintf("holds: %s; automatic rollback is off", deployment_reason(d, look)), look, metric);
@@ -244,6 +245,14 @@ look_at_all(int64 argument)
 	return 0;
 }
 
+/* forget_pairs: for mm_guarded. */
+static int64
+forget_pairs(int64 argument)
+{
+	(void) argument;
+	return shadow_clear();
+}
+
 int64
 deployment_advance_all(TimestampTz deadline, int64 *failed)
 {
@@ -274,5 +283,8 @@ deployment_advance_all(TimestampTz deadline, int64 *failed)
 		else
 			(*failed)++;
 	}
+	if (GetCurrentTimestamp() < deadline &&
+		!mm_guarded(forget_pairs, 0, "clearing pairs of shadows that have ended", &items))
+		(*failed)++;
 	return changed;
 }

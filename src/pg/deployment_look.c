@@ -10,6 +10,7 @@
 #include "pg/metric.h"
 #include "pg/query.h"
 #include "pg/rollup.h"
+#include "pg/shadow.h"
 
 /* By how much the odds of the sides may be off: sticky units send unequal numbers of requests. */
 #define SAMPLE_RATIO_TOLERANCE 0.1
@@ -50,14 +51,25 @@ lot_share(const deployment *d, int32 step)
 	return d->plan.shape == ROLLOUT_SHADOW ? 100 * share / (100 + share) : share;
 }
 
-/* take_strata: both sides step by step; a step in which one side has nothing is one of the other alone. */
+/* take_strata: pairs first; both sides step by step; a step in which one side has nothing is one of the other alone. */
 static void
-take_strata(const deployment *d, const rollup_side *candidate, const rollup_side *baseline, deployment_look *look)
+take_strata(const deployment *d, const rollup_side *candidate, const rollup_side *baseline, const guard_pairs *pairs,
+			deployment_look *look)
 {
 	int c = 0;
 	int b = 0;
 
-	look->strata = palloc0(sizeof(deployment_stratum) * (candidate->count + baseline->count + 1));
+	look->strata = palloc0(sizeof(deployment_stratum) * (candidate->count + baseline->count + 2));
+	if (pairs != NULL)
+	{
+		look->strata[look->stratum_count++] =
+			(deployment_stratum){.step = d->step, .counts = {.share = 50, .paired = true, .pairs = *pairs}};
+		look->state.paired = true;
+		/* What was recorded by name has no request to be paired by. */
+		look->state.pairs = paired_count(&pairs->outcomes);
+		for (int i = 0; i < candidate->count; i++)
+			look->state.pairs += candidate->steps[i].compared.known;
+	}
 	while (c < candidate->count || b < baseline->count)
 	{
 		deployment_stratum *s = &look->strata[look->stratum_count++];
@@ -86,7 +98,7 @@ take_strata(const deployment *d, const rollup_side *candidate, const rollup_side
  * nobody said that whoever records by name records both sides.
  */
 static guard_sample_ratio
-check_ratio(const deployment_look *look)
+check_ratio(const deployment *d, const deployment_look *look)
 {
 	guard_stratum *strata = palloc(sizeof(guard_stratum) * (look->stratum_count + 1));
 	guard_sample_ratio ratio;
@@ -94,7 +106,7 @@ check_ratio(const deployment_look *look)
 	for (int i = 0; i < look->stratum_count; i++)
 		strata[i] = look->strata[i].counts;
 	ratio = guard_check_sample_ratio(strata, look->stratum_count, SAMPLE_RATIO_TOLERANCE);
-	if (ratio.counted >= ratio.expected)
+	if (ratio.counted >= ratio.expected || d->plan.shape == ROLLOUT_SHADOW)
 	{
 		for (int i = 0; i < look->stratum_count; i++)
 		{
@@ -114,7 +126,7 @@ deployment_decide(const deployment *d, deployment_look *look)
 	for (int i = 0; i < look->stratum_count; i++)
 		strata[i] = look->strata[i].counts;
 	look->guard = guard_look(d->margins, GUARD_LEVEL, strata, look->stratum_count);
-	look->ratio = check_ratio(look);
+	look->ratio = check_ratio(d, look);
 	look->state.guard_convicts = d->guarded && look->guard.convict;
 	look->state.sample_ratio_alarm = look->ratio.alarm;
 	look->state.measured = look->measured;
@@ -185,6 +197,9 @@ void
 deployment_look_many(const deployment *d, deployment_look *looks, int n)
 {
 	rollup_side *sides = palloc0(sizeof(rollup_side) * 2 * (n + 1));
+	int64 *shadows = palloc(sizeof(int64) * (n + 1));
+	guard_pairs *pairs = palloc(sizeof(guard_pairs) * (n + 1));
+	int shadow_count = 0;
 	int asked = 0;
 
 	for (int i = 0; i < n; i++)
@@ -192,6 +207,8 @@ deployment_look_many(const deployment *d, deployment_look *looks, int n)
 		begin_look(&d[i], &looks[i]);
 		if (d[i].started_at == 0)
 			continue;
+		if (d[i].plan.shape == ROLLOUT_SHADOW)
+			shadows[shadow_count++] = d[i].deployment_id;
 		for (int side = 0; side < 2; side++)
 			sides[asked++] = (rollup_side){.deployment_id = d[i].deployment_id,
 										   .version_id = side == 0 ? d[i].version_id : d[i].baseline_version_id,
@@ -201,14 +218,17 @@ deployment_look_many(const deployment *d, deployment_look *looks, int n)
 	}
 	if (asked > 0)
 		rollup_read_sides(sides, asked);
-	asked = 0;
+	if (shadow_count > 0)
+		shadow_sums(shadows, shadow_count, pairs);
+	asked = shadow_count = 0;
 	for (int i = 0; i < n; i++)
 	{
 		if (d[i].started_at != 0)
 		{
 			take_side(&sides[asked], d[i].step, &looks[i].window, &looks[i].step);
 			take_side(&sides[asked + 1], d[i].step, &looks[i].baseline_window, &looks[i].baseline_step);
-			take_strata(&d[i], &sides[asked], &sides[asked + 1], &looks[i]);
+			take_strata(&d[i], &sides[asked], &sides[asked + 1],
+						d[i].plan.shape == ROLLOUT_SHADOW ? &pairs[shadow_count++] : NULL, &looks[i]);
 			measure_criteria(&d[i], &looks[i]);
 			if (d[i].plan.shape == ROLLOUT_AB_TEST && d[i].test_id != NULL)
 				looks[i].state.test = experiment_verdict(&d[i]);

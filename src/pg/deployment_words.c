@@ -101,10 +101,11 @@ guard_words(const deployment_look *look)
 	e = &look->guard.metrics[m];
 	return psprintf(
 		"the guard finds the %s %s%s worse than the baseline's %.4g%s by more than the margin %.4g%s, over %lld and %lld"
-		" samples drawn in the same steps (always-valid p = %.2g, convicts at %g)",
+		" samples %s (always-valid p = %.2g, convicts at %g)",
 		words[m].name, deployment_number(e->candidate, e->baseline), words[m].unit, e->baseline, words[m].unit,
 		fabs(e->margin), words[m].unit, (long long) e->samples_candidate, (long long) e->samples_baseline,
-		look->guard.p_value, look->guard.level);
+		look->state.paired ? "of the same requests" : "drawn in the same steps", look->guard.p_value,
+		look->guard.level);
 }
 
 /* deployment_ratio_words: outcomes that are missing. */
@@ -118,13 +119,20 @@ deployment_ratio_words(const deployment_look *look)
 		GUARD_SAMPLE_RATIO_LEVEL);
 }
 
+/* counted_words: what min_requests counts. */
+static const char *
+counted_words(const deployment_look *look)
+{
+	return look->state.paired ? "pairs of outcomes" : "outcomes";
+}
+
 /* missing_words: what the step lacks, for deadlines. */
 static char *
 missing_words(const deployment *d, const deployment_look *look)
 {
 	if (look->decision.wait == ROLLOUT_WAIT_REQUESTS)
-		return psprintf("%lld of %lld outcomes", (long long) look->decision.step_samples,
-						(long long) d->plan.min_requests);
+		return psprintf("%lld of %lld %s", (long long) look->decision.step_samples, (long long) d->plan.min_requests,
+						counted_words(look));
 	if (look->decision.wait == ROLLOUT_WAIT_CRITERIA)
 		return criterion_words(d, look);
 	if (look->decision.wait == ROLLOUT_WAIT_SAMPLE_RATIO)
@@ -215,8 +223,8 @@ due_words(const deployment *d, const deployment_look *look)
 static char *
 samples_words(const deployment *d, const deployment_look *look)
 {
-	return psprintf("%lld of %lld outcomes of this step are known", (long long) look->decision.step_samples,
-					(long long) d->plan.min_requests);
+	return psprintf("%lld of %lld %s of this step are known", (long long) look->decision.step_samples,
+					(long long) d->plan.min_requests, counted_words(look));
 }
 
 /* wait_words: what is waited for, and until when. */
@@ -236,8 +244,8 @@ wait_words(const deployment *d, const deployment_look *look)
 			return psprintf("time allows the next step at %s; %s", deployment_time(decision->next_at),
 							samples_words(d, look));
 		case ROLLOUT_WAIT_REQUESTS:
-			return psprintf("waits for %lld more outcomes of this step (%lld of %lld); time allows the next step %s %s",
-							(long long) (d->plan.min_requests - decision->step_samples),
+			return psprintf("waits for %lld more %s of this step (%lld of %lld); time allows the next step %s %s",
+							(long long) (d->plan.min_requests - decision->step_samples), counted_words(look),
 							(long long) decision->step_samples, (long long) d->plan.min_requests,
 							decision->next_at <= look->now ? "since" : "at", deployment_time(decision->next_at));
 		case ROLLOUT_WAIT_LIMITS:

@@ -100,6 +100,12 @@ mm_delete_model(PG_FUNCTION_ARGS)
 		QUERY("DELETE FROM model_mgr.deployment_step s USING model_mgr.deployment_plan p"
 			  " WHERE p.deployment_id = s.deployment_id AND p.model_id = $1",
 			  INT8OID),
+		QUERY("DELETE FROM model_mgr.deployment_pair s USING model_mgr.deployment_plan p"
+			  " WHERE p.deployment_id = s.deployment_id AND p.model_id = $1",
+			  INT8OID),
+		QUERY("DELETE FROM model_mgr.deployment_pair_sum s USING model_mgr.deployment_plan p"
+			  " WHERE p.deployment_id = s.deployment_id AND p.model_id = $1",
+			  INT8OID),
 		QUERY("DELETE FROM model_mgr.deployment d USING model_mgr.deployment_plan p"
 			  " WHERE p.deployment_id = d.deployment_id AND p.model_id = $1",
 			  INT8OID),

@@ -33,6 +33,7 @@
 #include "utils/rel.h"
 
 #include "pg/query.h"
+#include "pg/shadow.h"
 #include "pg/txn.h"
 
 /* Orders folds; models have positive ids. */
@@ -185,32 +186,37 @@ settle_restored(void)
 	query_run(&forget);
 }
 
+/* clang-format off */
+#define FOLD(pairs) QUERY( \
+	"WITH" pairs " pending AS MATERIALIZED (SELECT *, p.bucket < " HOURS_UNTIL " AS to_hour," \
+	"  p.bucket >= " HOURS_UNTIL " OR p.bucket >= " MINUTES_FROM " AS to_minute" \
+	"  FROM model_mgr.rollup_pending p WHERE NOT p.own)," \
+	" custom AS (SELECT p.bucket, p.version_id, p.deployment_id, p.step, p.test_no, p.arm, p.to_hour, p.to_minute," \
+	"  m.metric_name, m.count, m.sum, m.last_at, m.values FROM pending p, pg_catalog.unnest(p.custom) m)," \
+	" minutes AS (INSERT INTO model_mgr.rollup_minute AS r " COLUMNS "  SELECT bucket, " SIDE_KEY ", " SUMS \
+	", last_at, " SUMMARIES " FROM pending WHERE to_minute" TAKE_IN ")," \
+	" hours AS (INSERT INTO model_mgr.rollup_hour AS r " COLUMNS BY_HOUR \
+	"  FROM pending p WHERE p.to_hour GROUP BY 1, 2, 3, 4, 5, 6" TAKE_IN ")," \
+	" custom_minutes AS (INSERT INTO model_mgr.rollup_metric_minute AS r " METRIC_COLUMNS \
+	"  SELECT bucket, " SIDE_KEY \
+	", metric_name, count, sum, last_at, values FROM custom WHERE to_minute" METRIC_TAKE_IN ")," \
+	" custom_hours AS (INSERT INTO model_mgr.rollup_metric_hour AS r " METRIC_COLUMNS METRIC_BY_HOUR \
+	"  FROM custom p WHERE p.to_hour GROUP BY 1, 2, 3, 4, 5, 6, 7" METRIC_TAKE_IN ")," \
+	" stored AS (UPDATE model_mgr.rollup_state s SET" \
+	"  next_txn = ($1 >> 48) << 48 | pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint," \
+	"  in_progress = ARRAY(SELECT ($1 >> 48) << 48 | x::text::bigint" \
+	"   FROM pg_catalog.pg_snapshot_xip(pg_catalog.pg_current_snapshot()) x) || $1," \
+	"  folded_at = pg_catalog.clock_timestamp(), pages = $2" THE_STATE ")" \
+	" SELECT coalesce(pg_catalog.sum(p.rows), 0)::bigint," \
+	" (SELECT t.system_identifier FROM model_mgr.rollup_state t ORDER BY t.installed_at LIMIT 1) FROM pending p", \
+	INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID)
+/* clang-format on */
+
 int64
 rollup_fold(int64 max_rows)
 {
-	static query fold = QUERY(
-		"WITH pending AS MATERIALIZED (SELECT *, p.bucket < " HOURS_UNTIL " AS to_hour,"
-		"  p.bucket >= " HOURS_UNTIL " OR p.bucket >= " MINUTES_FROM " AS to_minute"
-		"  FROM model_mgr.rollup_pending p WHERE NOT p.own),"
-		" custom AS (SELECT p.bucket, p.version_id, p.deployment_id, p.step, p.test_no, p.arm, p.to_hour, p.to_minute,"
-		"  m.metric_name, m.count, m.sum, m.last_at, m.values FROM pending p, pg_catalog.unnest(p.custom) m),"
-		" minutes AS (INSERT INTO model_mgr.rollup_minute AS r " COLUMNS "  SELECT bucket, " SIDE_KEY ", " SUMS
-		", last_at, " SUMMARIES " FROM pending WHERE to_minute" TAKE_IN "),"
-		" hours AS (INSERT INTO model_mgr.rollup_hour AS r " COLUMNS BY_HOUR
-		"  FROM pending p WHERE p.to_hour GROUP BY 1, 2, 3, 4, 5, 6" TAKE_IN "),"
-		" custom_minutes AS (INSERT INTO model_mgr.rollup_metric_minute AS r " METRIC_COLUMNS
-		"  SELECT bucket, " SIDE_KEY
-		", metric_name, count, sum, last_at, values FROM custom WHERE to_minute" METRIC_TAKE_IN "),"
-		" custom_hours AS (INSERT INTO model_mgr.rollup_metric_hour AS r " METRIC_COLUMNS METRIC_BY_HOUR
-		"  FROM custom p WHERE p.to_hour GROUP BY 1, 2, 3, 4, 5, 6, 7" METRIC_TAKE_IN "),"
-		" stored AS (UPDATE model_mgr.rollup_state s SET"
-		"  next_txn = ($1 >> 48) << 48 | pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint,"
-		"  in_progress = ARRAY(SELECT ($1 >> 48) << 48 | x::text::bigint"
-		"   FROM pg_catalog.pg_snapshot_xip(pg_catalog.pg_current_snapshot()) x) || $1,"
-		"  folded_at = pg_catalog.clock_timestamp(), pages = $2" THE_STATE ")"
-		" SELECT coalesce(pg_catalog.sum(p.rows), 0)::bigint,"
-		" (SELECT t.system_identifier FROM model_mgr.rollup_state t ORDER BY t.installed_at LIMIT 1) FROM pending p",
-		INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID);
+	static query fold = FOLD("");
+	static query fold_pairs = FOLD(SHADOW_FOLD);
 	/* Apart, since a statement that names these columns makes every session read its era and plan again. */
 	static query adopt =
 		QUERY("UPDATE model_mgr.rollup_state s SET era = ($1 >> 48)::integer, system_identifier = $2" THE_STATE,
@@ -228,8 +234,9 @@ rollup_fold(int64 max_rows)
 	if (max_rows <= 0 || backlog_fits(max_rows, pages))
 	{
 		settle_restored();
-		query_run(&fold, int64_arg(txn_key()), int64_arg(pages), time_arg(rollup_minutes_due()),
-				  time_arg(now_at_most()));
+		/* Of a shadow that begins between this and the fold nothing has been recorded yet. */
+		query_run(shadow_any() ? &fold_pairs : &fold, int64_arg(txn_key()), int64_arg(pages),
+				  time_arg(rollup_minutes_due()), time_arg(now_at_most()));
 		folded = query_int64(0, 0);
 		if (query_int64(0, 1) != (int64) GetSystemIdentifier())
 			query_run(&adopt, int64_arg(txn_key()), int64_arg((int64) GetSystemIdentifier()));

@@ -16,8 +16,9 @@ typedef struct rollup_step
 	int32 step;
 	rollout_tally window;
 	rollout_tally whole; /* since the rollout began */
-	guard_side compared; /* of that: drawn by lot or credited by name; pins and segments are not */
-	int64 drawn;         /* requests of that whose decision says that they were drawn */
+	guard_side
+		compared; /* of that: drawn by lot or credited by name; pins and segments are not. Pairs: by name alone */
+	int64 drawn;  /* requests of that whose decision says that they were drawn; pairs: with a request number */
 } rollup_step;
 
 /* A question, and its answer: the steps in which anything is recorded, in their order. */
@@ -27,7 +28,7 @@ typedef struct rollup_side
 	int64 version_id;
 	TimestampTz since; /* the window's beginning */
 	TimestampTz began; /* the rollout's */
-	bool pairs;        /* a shadow: every request is compared */
+	bool pairs;        /* a shadow: what has a request number is compared in pairs, by others */
 	int count;
 	rollup_step *steps;
 } rollup_side;

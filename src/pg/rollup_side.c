@@ -31,7 +31,7 @@
 	" pg_catalog.sum(r.response_time_count) FILTER (WHERE " condition ")::bigint,"                                     \
 	" pg_catalog.sum(r.response_time_sum) FILTER (WHERE " condition ")"
 /* The deviations within a bucket are in its summary's head; those between buckets follow from the sums. */
-#define COMPARED "r.in_whole AND (r.arm = ANY ('{-2,0,1}'::pg_catalog.int2[]) OR r.pairs)"
+#define COMPARED "r.in_whole AND (r.arm = -2 OR (NOT r.pairs AND r.arm = ANY ('{0,1}'::pg_catalog.int2[])))"
 #define PART(in_window, in_whole)                                                                                      \
 	"SELECT k.n, k.pairs, t.step, t.arm, t.requests, t.known, t.successes, t.errors, t.response_time_count,"           \
 	" t.response_time_sum, t.response_time, " in_window " AS in_window, " in_whole " AS in_whole "
@@ -50,7 +50,7 @@ static query side_steps = QUERY(
 	"  pg_catalog.unnest($4), pg_catalog.unnest($5)) WITH ORDINALITY k (deployment_id, version_id, since, began, pairs, n)),"
 	" state AS MATERIALIZED (SELECT s.hours_until FROM model_mgr.rollup_state s ORDER BY s.installed_at LIMIT 1)"
 	" SELECT r.n, r.step," SUMS("r.in_window") "," SUMS("r.in_whole") "," SUMS(COMPARED) ","
-	" pg_catalog.sum(r.requests) FILTER (WHERE r.in_whole AND (r.arm = ANY ('{0,1}'::pg_catalog.int2[]) OR r.pairs))::bigint,"
+	" pg_catalog.sum(r.requests) FILTER (WHERE r.in_whole AND (r.arm = ANY ('{0,1}'::pg_catalog.int2[]) OR (r.pairs AND r.arm = -1)))::bigint,"
 	" pg_catalog.sum(model_mgr.summary_variance(r.response_time) * (r.response_time_count - 1)) FILTER (WHERE " COMPARED "),"
 	" pg_catalog.sum(r.response_time_sum * r.response_time_sum / r.response_time_count)"
 	"  FILTER (WHERE r.response_time_count > 0 AND " COMPARED ")"

@@ -7,7 +7,9 @@
 
 #include <math.h>
 
+#include "catalog/pg_type.h"
 #include "funcapi.h"
+#include "utils/array.h"
 
 #include "core/hypothesis.h"
 #include "pg/query.h"
@@ -68,6 +70,100 @@ shadow_pairs_read(int64 deployment_id, shadow_pairs *out)
 	if (out->timed > 1)
 		out->response_time_variance = query_float8(0, 8);
 	return true;
+}
+
+bool
+shadow_any(void)
+{
+	static query find = QUERY("SELECT 1 FROM model_mgr.deployment d WHERE d.strategy = 'shadow'"
+							  " AND d.status = ANY ('{running,paused,awaiting_approval}'::pg_catalog.text[]) LIMIT 1");
+
+	return query_run(&find) > 0;
+}
+
+/* ids_arg: ids as a parameter. */
+static query_arg
+ids_arg(const int64 *ids, int n)
+{
+	Datum *values = palloc(sizeof(Datum) * (n + 1));
+
+	for (int i = 0; i < n; i++)
+		values[i] = Int64GetDatum(ids[i]);
+	return datum_arg(
+		PointerGetDatum(construct_array(values, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)), false);
+}
+
+/* deviations: a sum of products about the means; what is left of equal values is rounding. */
+static double
+deviations(double products, double sum_a, double sum_b, double n)
+{
+	double about = products - sum_a * (sum_b / n);
+
+	return fabs(about) > fabs(products) * 1e-13 ? about : 0;
+}
+
+void
+shadow_sums(const int64 *deployment_ids, int n, guard_pairs *out)
+{
+	static query read =
+		QUERY("SELECT k.n::integer, " SHADOW_SUMS " FROM pg_catalog.unnest($1) WITH ORDINALITY k (deployment_id, n)"
+			  " JOIN model_mgr.deployment_pair_sum s ON s.deployment_id = k.deployment_id",
+			  INT8ARRAYOID);
+	uint64 rows;
+
+	memset(out, 0, sizeof(*out) * n);
+	rows = query_run(&read, ids_arg(deployment_ids, n));
+	for (uint64 row = 0; row < rows; row++)
+	{
+		guard_pairs *p = &out[query_int32(row, 0) - 1];
+		paired_values *v = &p->response_time;
+
+		p->outcomes =
+			(paired_cells){{{query_int64(row, 1), query_int64(row, 2)}, {query_int64(row, 3), query_int64(row, 4)}}};
+		p->errors =
+			(paired_cells){{{query_int64(row, 5), query_int64(row, 6)}, {query_int64(row, 7), query_int64(row, 8)}}};
+		v->count = query_int64(row, 9);
+		if (v->count > 0)
+		{
+			double count = (double) v->count;
+			double b = query_float8(row, 10);
+			double c = query_float8(row, 11);
+
+			v->baseline = b / count;
+			v->candidate = c / count;
+			v->baseline_m2 = fmax(deviations(query_float8(row, 12), b, b, count), 0);
+			v->candidate_m2 = fmax(deviations(query_float8(row, 13), c, c, count), 0);
+			v->cross = deviations(query_float8(row, 14), b, c, count);
+		}
+	}
+}
+
+/* Pairs that are deleted at once, some 0.1 s. */
+#define CLEAR_PAIRS 20000
+
+int64
+shadow_clear(void)
+{
+	static query ended = QUERY(
+		"SELECT s.deployment_id FROM model_mgr.deployment_pair_sum s JOIN model_mgr.deployment d ON d.deployment_id = s.deployment_id"
+		" WHERE NOT s.cleared AND d.status = ANY ('{completed,rolled_back,aborted,failed}'::pg_catalog.text[]) LIMIT 1");
+	static query clear = QUERY(
+		"DELETE FROM model_mgr.deployment_pair p WHERE p.ctid = ANY (ARRAY(SELECT f.ctid FROM model_mgr.deployment_pair f"
+		" WHERE f.deployment_id = $1 LIMIT $2 FOR UPDATE SKIP LOCKED)) AND p.deployment_id = $1",
+		INT8OID, INT8OID);
+	static query done = QUERY("UPDATE model_mgr.deployment_pair_sum s SET cleared = true WHERE s.deployment_id = $1"
+							  " AND NOT EXISTS (SELECT FROM model_mgr.deployment_pair p WHERE p.deployment_id = $1)",
+							  INT8OID);
+	int64 id;
+	int64 cleared;
+
+	if (query_run(&ended) == 0)
+		return 0;
+	id = query_int64(0, 0);
+	cleared = (int64) query_run(&clear, int64_arg(id), int64_arg(CLEAR_PAIRS));
+	if (cleared < CLEAR_PAIRS)
+		(void) query_run(&done, int64_arg(id));
+	return cleared;
 }
 
 /* Columns of shadow_pairs(). */

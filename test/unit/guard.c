@@ -33,7 +33,7 @@ timed(int64_t count, double mean, double deviation)
 static guard_stratum
 step(double share, guard_side baseline, guard_side candidate)
 {
-	return (guard_stratum){share, baseline, candidate};
+	return (guard_stratum){.share = share, .baseline = baseline, .candidate = candidate};
 }
 
 static guard_verdict
@@ -107,7 +107,9 @@ expected_e_value(void)
 			for (int b = 0; b <= n_b; b++)
 				for (int c = 0; c <= n_c; c++)
 				{
-					guard_stratum one = {50, {.requests = n_b, .errors = b}, {.requests = n_c, .errors = c}};
+					guard_stratum one = {.share = 50,
+										 .baseline = {.requests = n_b, .errors = b},
+										 .candidate = {.requests = n_c, .errors = c}};
 
 					e[b][c] = exp(guard_look(margin, GUARD_LEVEL, &one, 1).metrics[ROLLOUT_ERROR_RATE].log_e);
 				}
@@ -287,7 +289,9 @@ margins(void)
 		CHECK(guard_look(m, GUARD_LEVEL, &s, 1).p_value == 1, "nothing is beyond a margin of everything");
 	}
 	/* A relative margin of the error rate: from 0.10 to 0.12 is 20 %. */
-	s = (guard_stratum){50, {.requests = 100000, .errors = 10000}, {.requests = 100000, .errors = 12000}};
+	s = (guard_stratum){.share = 50,
+						.baseline = {.requests = 100000, .errors = 10000},
+						.candidate = {.requests = 100000, .errors = 12000}};
 	m[ROLLOUT_ERROR_RATE] = (guard_margin){.relative = 0.25};
 	CHECK(!guard_look(m, GUARD_LEVEL, &s, 1).convict, "within 25 %%");
 	m[ROLLOUT_ERROR_RATE] = (guard_margin){.relative = 0.10};
