@@ -34,6 +34,8 @@
 #define EXPERIMENT_GUARDRAIL_LEVEL 0.01
 /* Units that a guardrail needs in either arm: below, no limit theorem carries the bound. */
 #define EXPERIMENT_GUARDRAIL_UNITS 50
+/* Part of the planned information before which no test is futile: by an early trend too many good ones would be. */
+#define EXPERIMENT_FUTILITY_FROM 0.5
 
 /* ---------- what is known: running sums ---------- */
 
@@ -221,7 +223,7 @@ extern double experiment_information(const experiment_plan *plan, const experime
 
 typedef enum experiment_status
 {
-	EXPERIMENT_NO_DATA, /* an arm has no outcome of the primary */
+	EXPERIMENT_NO_DATA, /* no outcome of the primary in any arm */
 	EXPERIMENT_RUNNING,
 	EXPERIMENT_STOPPED_EARLY, /* beyond the boundary before the end, or a guardrail is broken */
 	EXPERIMENT_SIGNIFICANT,   /* beyond the boundary at the end */
@@ -281,7 +283,7 @@ typedef struct experiment_result
 	/* Boundaries at this look of the least p-value (Holm's first step) of each family; NaN when this is no look. */
 	double boundary_z;
 	double boundary_p_value;
-	double secondary_boundary_z; /* NaN also without secondaries */
+	double secondary_boundary_z; /* NaN also without secondaries, and where none of them is near it */
 	double secondary_boundary_p_value;
 	double
 		conditional_power; /* by the present trend, of the most promising arm; NaN when this is no look, or the end */
@@ -296,8 +298,12 @@ typedef struct experiment_result
 /*
  * experiment_look: the verdict, and the estimates it rests on ([metrics][arms], as experiment_estimates, with
  * `significant`). A verdict needs a look, a sample ratio that is no alarm, and min_samples in each arm unless it is the
- * end; a broken guardrail needs none of them but the sample ratio. Costs the more the more looks there were: some
- * milliseconds at 100, next to nothing when this is no look.
+ * end; a broken guardrail needs none of them: status stopped_early, winner control. Costs the more the more looks there
+ * were: some 10 milliseconds at 100, next to nothing when this is no look.
+ *
+ * The primary decides for an arm that is significantly better than control (the best of several), and for control when
+ * every arm is significantly worse. Else a secondary may, when the primary of its winner is not worse by more than
+ * minimum_detectable_effect by the confidence_level interval and no other significant secondary says the opposite.
  */
 extern experiment_result experiment_look(const experiment_plan *plan, const experiment_data *data,
 										 const experiment_past *past, experiment_estimate *estimates,

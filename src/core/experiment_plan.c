@@ -1,9 +1,10 @@
 /*
  * experiment_plan.c: how many outcomes a test plans.
  */
-#include "core/experiment.h"
+#include "core/experiment_inside.h"
 
 #include <math.h>
+#include <stddef.h>
 
 #include "core/distribution.h"
 #include "core/power.h"
@@ -55,4 +56,80 @@ experiment_planned(const experiment_design *design)
 	}
 	/* A quotient that is whole but for rounding is whole. */
 	return ceil(planned * (1 - 1e-12));
+}
+
+/* Looks of the plan, and drifts between which the one with the power is interpolated. */
+#define LOOKS 100
+#define DRIFTS 25
+/* The most that is added for what futility costs; a threshold that costs more is paid for with power. */
+#define FUTILITY_COSTS 1.1
+
+/* drift_for: the mean of Z at the whole information that has this power; INFINITY: more than twice `start`. */
+static double
+drift_for(const double *fraction, const double *z, const double *inner, double power, double start,
+		  const sequential_caller *caller)
+{
+	double drift[DRIFTS];
+	double reached[DRIFTS];
+
+	for (int i = 0; i < DRIFTS; i++)
+		drift[i] = start * (1 + (double) i / (DRIFTS - 1));
+	sequential_power(fraction, z, inner, LOOKS, drift, DRIFTS, reached, caller);
+	for (int i = 1; i < DRIFTS; i++)
+		if (reached[i] >= power)
+		{
+			/* Between neighbours the power's normal deviate is all but linear in the drift. */
+			double low = distribution_normal_quantile(fmax(reached[i - 1], 1e-300));
+			double high = distribution_normal_quantile(fmin(reached[i], 1 - 1e-16));
+			double at = (distribution_normal_quantile(power) - low) / (high - low);
+
+			return drift[i - 1] + (drift[i] - drift[i - 1]) * fmax(at, 0);
+		}
+	return INFINITY;
+}
+
+double
+experiment_inflation(const experiment_plan *plan, const sequential_caller *caller)
+{
+	double level = experiment_level(plan, EXPERIMENT_PRIMARY) / (plan->arms - 1);
+	double deviate = distribution_normal_quantile(plan->power);
+	double planned = -distribution_normal_quantile((1 - plan->confidence_level) / 2) + deviate;
+	double single = -distribution_normal_quantile(level / 2) + deviate;
+	double fraction[LOOKS];
+	double z[LOOKS];
+	double inner[LOOKS];
+	double drift;
+	double futile;
+
+	/* A power below the error probability is there without any outcome. */
+	if (!(planned > 0))
+		return 1;
+	if (!plan->early_stopping)
+		return (single / planned) * (single / planned);
+	for (int k = 0; k < LOOKS; k++)
+		fraction[k] = (k + 1) / (double) LOOKS;
+	sequential_boundaries(fraction, LOOKS, 1 - level, plan->spending, z, caller);
+	drift = drift_for(fraction, z, NULL, plan->power, single, caller);
+	if (!isfinite(drift))
+		drift = 2 * single;
+	if (plan->futility_threshold > 0)
+	{
+		double give_up =
+			plan->futility_threshold < 1 ? distribution_normal_quantile(plan->futility_threshold) : INFINITY;
+
+		/* conditional_power() below the threshold; the other direction, that it counts too, is left out: safe */
+		for (int k = 0; k < LOOKS; k++)
+			inner[k] = fraction[k] < EXPERIMENT_FUTILITY_FROM
+						   ? 0
+						   : sqrt(fraction[k]) * (z[LOOKS - 1] + give_up * sqrt(1 - fraction[k]));
+		futile = drift_for(fraction, z, inner, plan->power, single, caller);
+		drift = fmin(futile, drift * sqrt(FUTILITY_COSTS));
+	}
+	return (drift / planned) * (drift / planned);
+}
+
+double
+experiment_horizon(const experiment_plan *plan, double planned, const sequential_caller *caller)
+{
+	return planned * experiment_inflation(plan, caller);
 }

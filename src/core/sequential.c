@@ -5,12 +5,13 @@
  * The score process B(t) is Brownian motion, Z = B / sqrt(t). Between looks its density is carried over the
  * continuation region -c sqrt(t) < B < c sqrt(t): the density at the next look is the present one convolved with a
  * normal density. Everything is even in B, so half of it is kept. The integrals are sums of Gauss-Legendre rules on
- * panels one standard deviation of the shorter neighbouring step wide; the error is below 1e-9 (1e-4 is asked). A
+ * panels of WIDTH standard deviations of the shorter neighbouring step; the error is below 1e-9 (1e-4 is asked). A
  * boundary solves "crossing probability = what this look may spend" by Newton's method on logarithms: the start,
  * -Phi^-1(spend), is above the root and log P is concave in c, so the steps only go down.
  */
 #include "core/sequential.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,7 @@ static const double rule_node[RULE / 2] = {0.14887433898163121088, 0.43339539412
 										   0.86506336668898451073, 0.97390652851717172008};
 static const double rule_weight[RULE / 2] = {0.29552422471475287017, 0.26926671930999635509, 0.21908636251598204400,
 											 0.14945134915058059315, 0.06667134430868813759};
+#define WIDTH 3
 /* normal deviates beyond which a double holds nothing */
 #define FAR 38.5
 
@@ -43,16 +45,17 @@ typedef struct density
 	double *weight; /* of the rule, times the density */
 } density;
 
+/* density_nodes: nodes between two scores, their weights those of the rule alone. */
 static density
-density_nodes(double bound, double panel, const sequential_caller *caller)
+density_nodes(double from, double to, double sigma, const sequential_caller *caller)
 {
 	density d;
-	int panels = (int) ceil(bound / panel);
+	int panels = (int) ceil((to - from) / (WIDTH * sigma));
 	double half;
 
 	if (panels < 1)
 		panels = 1;
-	half = bound / panels / 2;
+	half = (to - from) / panels / 2;
 	d.n = panels * RULE;
 	d.x = caller->allocate(sizeof(double) * (size_t) d.n);
 	d.weight = caller->allocate(sizeof(double) * (size_t) d.n);
@@ -61,7 +64,7 @@ density_nodes(double bound, double panel, const sequential_caller *caller)
 		int k = i % RULE;
 		double at = k < RULE / 2 ? -rule_node[RULE / 2 - 1 - k] : rule_node[k - RULE / 2];
 
-		d.x[i] = (2 * (i / RULE) + 1 + at) * half;
+		d.x[i] = from + (2 * (i / RULE) + 1 + at) * half;
 		d.weight[i] = rule_weight[k < RULE / 2 ? RULE / 2 - 1 - k : k - RULE / 2] * half;
 	}
 	return d;
@@ -152,20 +155,26 @@ solve(density d, double t, double sigma, double spend)
 	return z;
 }
 
-void
-sequential_boundaries(const double *fraction, int looks, double confidence_level, sequential_spending spending,
-					  double *z, const sequential_caller *caller)
+/* begin: gives the nodes of the first look their density. */
+static void
+begin(density next, double sigma)
 {
-	double side = (1 - confidence_level) / 2;
-	double spent = 0;
+	for (int i = 0; i < next.n; i++)
+		next.weight[i] *= distribution_normal_density(next.x[i] / sigma) / sigma;
+}
+
+void
+sequential_solve(const double *fraction, const double *spent, int looks, double *z, const sequential_caller *caller)
+{
+	double before = 0;
 	density d = {0, NULL, NULL};
 
 	for (int k = 0; k < looks; k++)
 	{
 		double t = fraction[k];
 		double sigma = k > 0 ? sqrt(t - fraction[k - 1]) : sqrt(t);
-		double total = sequential_spent(t, side, spending);
-		double spend = total - spent;
+		double total = spent[k]; /* z may lie in the same place */
+		double spend = total - before;
 
 		if (!(spend >= 1e-300))
 			z[k] = INFINITY;
@@ -174,21 +183,84 @@ sequential_boundaries(const double *fraction, int looks, double confidence_level
 		else
 			z[k] = solve(d, t, sigma, spend);
 		if (spend > 0)
-			spent = total;
+			before = total;
 		if (k + 1 < looks)
 		{
 			double sigma_next = sqrt(fraction[k + 1] - t);
-			density next = density_nodes(fmin(z[k], FAR) * sqrt(t), fmin(sigma, sigma_next), caller);
+			density next = density_nodes(0, fmin(z[k], FAR) * sqrt(t), fmin(sigma, sigma_next), caller);
 
 			if (k == 0)
-				for (int i = 0; i < next.n; i++)
-					next.weight[i] *= distribution_normal_density(next.x[i] / sigma) / sigma;
+				begin(next, sigma);
 			else
 				advance(next, d, sigma, caller);
 			if (d.n > 0)
 				density_free(d, caller);
 			d = next;
 		}
+	}
+	if (d.n > 0)
+		density_free(d, caller);
+}
+
+void
+sequential_boundaries(const double *fraction, int looks, double confidence_level, sequential_spending spending,
+					  double *z, const sequential_caller *caller)
+{
+	/* what is spent is read at a look before its boundary is written: z serves as both */
+	for (int k = 0; k < looks; k++)
+		z[k] = sequential_spent(fraction[k], (1 - confidence_level) / 2, spending);
+	sequential_solve(fraction, z, looks, z, caller);
+}
+
+/* lost: under a drift, by Girsanov's theorem, the probability that the nodes stand for; both halves. */
+static double
+lost(density d, double t, double drift)
+{
+	double sum = 0;
+
+	for (int i = 0; i < d.n; i++)
+		sum +=
+			d.weight[i] * (exp(drift * d.x[i] - drift * drift * t / 2) + exp(-drift * d.x[i] - drift * drift * t / 2));
+	return sum;
+}
+
+void
+sequential_power(const double *fraction, const double *z, const double *inner, int looks, const double *drift,
+				 int drifts, double *power, const sequential_caller *caller)
+{
+	density d = {0, NULL, NULL};
+
+	for (int i = 0; i < drifts; i++)
+		power[i] = 1;
+	for (int k = 0; k < looks; k++)
+	{
+		double t = fraction[k];
+		bool last = k + 1 == looks;
+		double sigma = k > 0 ? sqrt(t - fraction[k - 1]) : sqrt(t);
+		double panel = last ? sigma : fmin(sigma, sqrt(fraction[k + 1] - t));
+		double outside = fmin(z[k], FAR) * sqrt(t);
+		double inside = last ? outside : inner == NULL ? 0 : fmin(fmax(inner[k], 0) * sqrt(t), outside);
+		density next = density_nodes(inside, outside, panel, caller);
+
+		if (k == 0)
+			begin(next, sigma);
+		else
+			advance(next, d, sigma, caller);
+		if (inside > 0)
+		{
+			density stopped = density_nodes(0, inside, panel, caller);
+
+			if (k == 0)
+				begin(stopped, sigma);
+			else
+				advance(stopped, d, sigma, caller);
+			for (int i = 0; i < drifts; i++)
+				power[i] -= lost(stopped, t, drift[i]);
+			density_free(stopped, caller);
+		}
+		if (d.n > 0)
+			density_free(d, caller);
+		d = next;
 	}
 	if (d.n > 0)
 		density_free(d, caller);

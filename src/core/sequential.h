@@ -36,6 +36,19 @@ extern double sequential_spent(double t, double side, sequential_spending spendi
 extern void sequential_boundaries(const double *fraction, int looks, double confidence_level,
 								  sequential_spending spending, double *z, const sequential_caller *caller);
 
+/*
+ * sequential_solve: the same for any spending: spent[k] is the error probability that a side has spent up to look k,
+ * ascending. z may be spent itself.
+ */
+extern void sequential_solve(const double *fraction, const double *spent, int looks, double *z,
+							 const sequential_caller *caller);
+/*
+ * sequential_power: probability that |Z| is at or beyond z at some look before it was within inner at an earlier one
+ * (NULL: never stopped inside), for each of several drifts: the mean of Z at fraction 1.
+ */
+extern void sequential_power(const double *fraction, const double *z, const double *inner, int looks,
+							 const double *drift, int drifts, double *power, const sequential_caller *caller);
+
 /* sequential_anytime: interval and p-value that stay valid whenever and however often they are looked at. */
 extern void sequential_anytime(hypothesis_arm control, hypothesis_arm treatment, double confidence_level,
 							   double *ci_low, double *ci_high, double *p_value);
