@@ -16,13 +16,13 @@ SELECT pg_catalog.pg_extension_config_dump('model_mgr.tick_state', 'WHERE false'
 INSERT INTO model_mgr.tick_state DEFAULT VALUES;
 
 CREATE FUNCTION model_mgr.tick() RETURNS TABLE (task text, items bigint, seconds float8)
-AS 'MODULE_PATHNAME', 'mm_tick' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 7;
+AS 'MODULE_PATHNAME', 'mm_tick' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 8;
 COMMENT ON FUNCTION model_mgr.tick() IS
-'Does what is due, one row a task: rollups (rows folded), hours (minute rows rolled up), audit (entries sealed), deployments (judged and changed), thresholds (alerts changed), anomalies (points fed), events (told); failures when there were any, each said in a WARNING. Waits for no lock; starts nothing after 2 s, but gives each task that goes through models 0.3 s; safe twice and concurrently. seconds: what the task took. Errors: 25000 above READ COMMITTED.';
+'Does what is due, one row a task: rollups (rows folded), hours (minute rows rolled up), audit (entries sealed), deployments (judged and changed), updates (schedules due, updates taken on), thresholds (alerts changed), anomalies (points fed), events (told); failures when there were any, each said in a WARNING. Waits for no lock; starts nothing after 2 s, but gives each task that goes through models 0.3 s; safe twice and concurrently. seconds: what the task took. Errors: 25000 above READ COMMITTED.';
 
 CREATE FUNCTION model_mgr.work_tasks() RETURNS SETOF text
 AS 'MODULE_PATHNAME', 'mm_work_tasks' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 10;
-COMMENT ON FUNCTION model_mgr.work_tasks() IS 'What work() has to do now, for example "callback 3 event 17" or "metric source refunds".';
+COMMENT ON FUNCTION model_mgr.work_tasks() IS 'What work() has to do now, for example "callback 3 event 17", "metric source refunds" or "validation 5".';
 CREATE FUNCTION model_mgr.work_begin(task text) RETURNS boolean
 AS 'MODULE_PATHNAME', 'mm_work_begin' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION model_mgr.work_begin(text) IS
@@ -91,7 +91,7 @@ BEGIN
 END
 $work$;
 COMMENT ON PROCEDURE model_mgr.work() IS
-'Runs registered code (callbacks, metric sources) that is due, each as the role that registered it, one commit an item; what fails is a WARNING and is tried again later, what takes the session down is disabled by the next work(). Safe twice and concurrently. Errors: 2D000 inside a transaction.';
+'Runs registered code (callbacks, metric sources, validators) that is due, each as the role that registered it, one commit an item; what fails is a WARNING and is tried again later (but for validators: that has not passed), what takes the session down is disabled by the next work(). Safe twice and concurrently. Errors: 2D000 inside a transaction.';
 
 CREATE PROCEDURE model_mgr.run(seconds float8) LANGUAGE plpgsql AS $run$
 DECLARE

@@ -3,25 +3,17 @@
  * delivering one event to one of them. Each (callback, event) is a row of callback_delivery, made in the event's own
  * transaction and worked off by work(): at least once, by itself, so that one bad event or callback holds up no other.
  *
- * A callback is known by four columns: function OID and signature, role OID and name. Where the function's OID no
- * longer agrees, the one that has the signature now takes the place, provided that the role owns it; then nobody's code
- * runs as anybody else. The role's OID does not outlive a dump and a restore, its name does: only in another database
- * than that of the registration (origin) the name will do. Else the callback is disabled, with the reason.
+ * A callback whose function or role is not what was registered any more (user_code_find) is disabled, with the reason.
  */
 #include "pg/event.h"
 
 #include "access/xact.h"
 #include "miscadmin.h"
-#include "storage/proc.h"
-#include "storage/procarray.h"
-#include "utils/acl.h"
 
 #include "pg/audit.h"
 #include "pg/query.h"
 #include "pg/user_code.h"
 
-/* A mark this young may be of a session that has not come to the call yet. */
-#define GAP_SECONDS 5
 /* A failure that took longer than this stalls the callback: one call a round until one goes well. */
 #define SLOW_SECONDS 1.0
 
@@ -141,57 +133,41 @@ disable(int64 callback_id, const char *reason)
 				 json_build(json_integer_pair("callback_id", callback_id), json_text_pair("reason", reason)));
 }
 
-/*
- * resolve: the callback's function and role as they are now. Where the OIDs are not theirs any more, those of the same
- * names, and they are stored. NULL when it may be run, else why not.
- */
+/* resolve: the callback's function and role as they are now, stored where that is new. NULL when it may be run, else
+ * why not. */
 static const char *
 resolve(int64 callback_id, user_code *code)
 {
-	static query read =
-		QUERY("SELECT c.function::bigint, c.signature, c.role::bigint, c.role_name,"
-			  " pg_catalog.to_regprocedure(c.signature)::oid::bigint, c.origin = $2 FROM model_mgr.callback c"
-			  " WHERE c.callback_id = $1",
-			  INT8OID, TEXTOID);
+	static query read = QUERY("SELECT c.function::bigint, c.signature, c.role::bigint, c.role_name, c.origin = $2"
+							  " FROM model_mgr.callback c WHERE c.callback_id = $1",
+							  INT8OID, TEXTOID);
 	static query store = QUERY("UPDATE model_mgr.callback c SET function = $2::bigint::oid, role = $3::bigint::oid,"
 							   " origin = $4 WHERE c.callback_id = $1",
 							   INT8OID, INT8OID, INT8OID, TEXTOID);
+	user_code stored;
 	const char *lost;
-	const char *lost_too;
-	user_code named;
 
 	query_run(&read, int64_arg(callback_id), text_arg(user_code_origin()));
-	code->function = (Oid) query_int64(0, 0);
-	code->signature = query_text(0, 1);
-	code->role = (Oid) query_int64(0, 2);
-	code->role_name = query_text(0, 3);
-	named = *code;
-	named.function = (Oid) query_int64(0, 4);
-	lost = user_code_lost(code);
-	if (lost == NULL || !OidIsValid(named.function))
-		return lost;
-	/* Where OIDs are those of the registration, a role of the same name is another one. */
-	if (!query_bool(0, 5))
-		named.role = get_role_oid(named.role_name, true);
-	lost_too = OidIsValid(named.role) ? user_code_lost(&named)
-									  : psprintf("role \"%s\" does not exist any more", named.role_name);
-	if (lost_too)
-		return named.function == code->function ? lost : lost_too;
-	*code = named;
-	query_run(&store, int64_arg(callback_id), int64_arg(named.function), int64_arg(named.role),
-			  text_arg(user_code_origin()));
-	return NULL;
+	*code = (user_code){.function = (Oid) query_int64(0, 0),
+						.signature = query_text(0, 1),
+						.role = (Oid) query_int64(0, 2),
+						.role_name = query_text(0, 3)};
+	stored = *code;
+	lost = user_code_find(code, query_bool(0, 4));
+	if (lost == NULL && (code->function != stored.function || code->role != stored.role))
+		query_run(&store, int64_arg(callback_id), int64_arg(code->function), int64_arg(code->role),
+				  text_arg(user_code_origin()));
+	return lost;
 }
 
 bool
 callback_begin(int64 callback_id, int64 event_id)
 {
 	static query lock = QUERY(
-		"SELECT d.started_at, d.started_by, d.started_at < pg_catalog.pg_postmaster_start_time(),"
-		" d.started_at > pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => $4) FROM model_mgr.callback_delivery d WHERE d.callback_id = $1 AND d.event_id = $2"
+		"SELECT d.started_at, d.started_by FROM model_mgr.callback_delivery d WHERE d.callback_id = $1 AND d.event_id = $2"
 		" AND d.delivered_at IS NULL AND d.given_up_at IS NULL AND d.next_attempt_at <= $3"
 		" FOR UPDATE SKIP LOCKED",
-		INT8OID, INT8OID, TIMESTAMPTZOID, FLOAT8OID);
+		INT8OID, INT8OID, TIMESTAMPTZOID);
 	static query alive =
 		QUERY("SELECT FROM model_mgr.callback c WHERE c.callback_id = $1 AND c.disabled_at IS NULL", INT8OID);
 	/* Real time: it is compared with the server's start. */
@@ -206,18 +182,15 @@ callback_begin(int64 callback_id, int64 event_id)
 			  INT8OID, INT8OID, TEXTOID);
 
 	/* While a call is under way its session holds the row's lock. */
-	if (query_run(&lock, int64_arg(callback_id), int64_arg(event_id), time_arg(mm_now()), float8_arg(GAP_SECONDS)) == 0)
+	if (query_run(&lock, int64_arg(callback_id), int64_arg(event_id), time_arg(mm_now())) == 0)
 		return false;
 	if (!query_isnull(0, 0))
 	{
-		int32 by = query_int32(0, 1);
-		bool restarted = query_bool(0, 2);
-		bool alive_still = by == MyProcPid || BackendPidGetProc(by) != NULL;
+		user_code_mark mark_is = user_code_marked(query_time(0, 0), query_int32(0, 1));
 
-		if (!restarted && alive_still && by != MyProcPid && query_bool(0, 3))
-			return false; /* about to call */
-		/* A call that somebody cancelled, or that a restart ended, is nobody's fault; a session that ended in it is. */
-		if (!restarted && !alive_still)
+		if (mark_is == USER_CODE_BUSY)
+			return false;
+		if (mark_is == USER_CODE_LEFT)
 		{
 			query_run(&unmark, int64_arg(callback_id), int64_arg(event_id),
 					  text_arg("the session that ran it has ended"));

@@ -348,3 +348,26 @@ mm_model_configuration(PG_FUNCTION_ARGS)
 	configuration_check(configuration);
 	PG_RETURN_JSONB_P(configuration);
 }
+
+MM_FUNCTION(mm_configuration_problem);
+
+/* check_one: configuration_check as mm_attempt takes it. */
+static int64
+check_one(int64 argument)
+{
+	configuration_check((const Jsonb *) (intptr_t) argument);
+	return 0;
+}
+
+/* mm_configuration_problem: the complaint of configuration_check as a text; NULL: none. */
+Datum
+mm_configuration_problem(PG_FUNCTION_ARGS)
+{
+	ErrorData *error;
+	int64 items;
+
+	if (mm_attempt(check_one, (intptr_t) PG_GETARG_JSONB_P(0), &items, &error))
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(
+		cstring_to_text(error->detail ? psprintf("%s: %s", error->message, error->detail) : error->message));
+}

@@ -6,6 +6,8 @@
 
 #include "pg/mm.h"
 
+/* deployment_strategy: the word as it is stored, or its default from the settings for NULL; 22023 unknown. */
+extern const char *deployment_strategy(const char *word);
 /* deployment_judge: looks at a model's open or baking rollout now and rolls it back when a limit broke. The caller
  * holds mm_lock_model. Called by enforcement at commit of a recording: never steps forward. True when it rolled back.
  */

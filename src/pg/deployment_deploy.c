@@ -9,6 +9,7 @@
 #include "access/xact.h"
 
 #include "pg/audit.h"
+#include "pg/deployment.h"
 #include "pg/deployment_key.h"
 #include "pg/query.h"
 #include "pg/registry_trust.h"
@@ -55,12 +56,10 @@ empty_object(void)
 	return json_build_pairs(0, NULL);
 }
 
-/* read_strategy: the word, its default from the settings; 22023 unknown. */
-static const char *
-read_strategy(FunctionCallInfo fcinfo)
+const char *
+deployment_strategy(const char *word)
 {
 	static const char *const known[] = {"replace", "canary", "a_b_test", "blue_green", "shadow"};
-	char *word = mm_text_arg(fcinfo, ARG_STRATEGY, "strategy", false);
 
 	if (word == NULL)
 		word = pstrdup(guc_default_deployment_strategy);
@@ -93,7 +92,7 @@ read_wish(FunctionCallInfo fcinfo, wish *w)
 
 	w->model_name = mm_text_arg(fcinfo, ARG_MODEL_NAME, "model_name", true);
 	w->version = mm_text_arg(fcinfo, ARG_VERSION, "version", true);
-	w->strategy = read_strategy(fcinfo);
+	w->strategy = deployment_strategy(mm_text_arg(fcinfo, ARG_STRATEGY, "strategy", false));
 	w->deployed_by = mm_by(mm_text_arg(fcinfo, ARG_DEPLOYED_BY, "deployed_by", false));
 	w->idempotency_key = mm_text_arg(fcinfo, ARG_IDEMPOTENCY_KEY, "idempotency_key", false);
 	w->supersede = !PG_ARGISNULL(ARG_SUPERSEDE) && PG_GETARG_BOOL(ARG_SUPERSEDE);

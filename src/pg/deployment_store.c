@@ -14,6 +14,7 @@
 #include "pg/query.h"
 #include "pg/registry.h"
 #include "pg/routing.h"
+#include "pg/update.h"
 
 static bool
 is(const char *a, const char *b)
@@ -226,6 +227,9 @@ deployment_update(const deployment *d, const char *reason)
 	query_run(&plan, int64_arg(d->deployment_id), d->bake_until ? time_arg(d->bake_until) : null_arg(), finished,
 			  is(d->status, "awaiting_approval") ? time_arg(d->awaiting_since) : null_arg(),
 			  d->approved_step ? int32_arg(d->approved_step) : null_arg());
+	/* Whoever waits for it hears of it in this transaction. */
+	if (ended || deployment_is_baking(d))
+		update_follow(d->deployment_id, d->status, reason);
 }
 
 bool

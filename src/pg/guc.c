@@ -17,6 +17,8 @@ int guc_monitor_interval_seconds = 60;
 int guc_monitor_retention_hours = 168;
 bool guc_notify = true;
 int guc_validation_timeout = 300;
+int guc_update_max_concurrent = 3;
+int guc_update_check_interval = 60;
 char *guc_event_type_prefix;
 double guc_ab_test_confidence = 0.95;
 double guc_ab_test_power = 0.8;
@@ -159,6 +161,13 @@ guc_define(void)
 							&guc_ab_test_min_samples, 1000, 1, INT_MAX, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("model_mgr.audit_retention_days", "Days that sealed audit entries are kept; 0 keeps them all.",
 							NULL, &guc_audit_retention_days, 0, 0, 36500, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("model_mgr.update_max_concurrent",
+							"Updates that are validated or deployed at once; more of them wait.", NULL,
+							&guc_update_max_concurrent, 3, 1, 100000, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("model_mgr.update_check_interval_minutes",
+							"Minutes after which a waiting update looks again which version is the latest.",
+							"One that begins always looks.", &guc_update_check_interval, 60, 1, 525600, PGC_USERSET, 0,
+							NULL, NULL, NULL);
 	MarkGUCPrefixReserved("model_mgr");
 }
 

@@ -12,7 +12,6 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
-#include "storage/procarray.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -23,8 +22,6 @@
 #include "pg/query.h"
 #include "pg/user_code.h"
 
-/* A mark this young may be of a session that has not come to the reading yet. */
-#define GAP_SECONDS 5
 #define OVERLAP USECS_PER_HOUR
 #define FIRST_SLICE 86400
 #define LEAST_SLICE 60
@@ -220,34 +217,30 @@ disable(const char *name, const char *why)
 bool
 metric_source_begin(const char *name)
 {
-	static query lock =
-		QUERY("SELECT m.started_by, m.started_at > pg_catalog.pg_postmaster_start_time(),"
-			  " m.started_at > pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => $3), m.origin = $4"
-			  " FROM model_mgr.metric_source m WHERE m.metric_name = $1 AND m.disabled_at IS NULL"
-			  " AND m.next_read_at <= $2 FOR UPDATE SKIP LOCKED",
-			  TEXTOID, TIMESTAMPTZOID, FLOAT8OID, TEXTOID);
+	static query lock = QUERY("SELECT m.started_by, m.started_at, m.origin = $3"
+							  " FROM model_mgr.metric_source m WHERE m.metric_name = $1 AND m.disabled_at IS NULL"
+							  " AND m.next_read_at <= $2 FOR UPDATE SKIP LOCKED",
+							  TEXTOID, TIMESTAMPTZOID, TEXTOID);
 	/* Real time: it is compared with the server's start. */
 	static query mark = QUERY("UPDATE model_mgr.metric_source m SET started_at = pg_catalog.clock_timestamp(),"
 							  " started_by = $2 WHERE m.metric_name = $1",
 							  TEXTOID, INT4OID);
 
 	/* While a reading is under way its session holds the row's lock. */
-	if (query_run(&lock, text_arg(name), time_arg(mm_now()), float8_arg(GAP_SECONDS), text_arg(user_code_origin())) ==
-		0)
+	if (query_run(&lock, text_arg(name), time_arg(mm_now()), text_arg(user_code_origin())) == 0)
 		return false;
 	/* A restart of the server, or a restore, is nobody's fault. */
-	if (!query_isnull(0, 0) && query_bool(0, 1) && query_bool(0, 3) && query_int32(0, 0) != MyProcPid)
-	{
-		bool alive = BackendPidGetProc(query_int32(0, 0)) != NULL;
-
-		if (alive && query_bool(0, 2))
-			return false; /* about to read */
-		if (!alive)
+	if (!query_isnull(0, 0) && query_bool(0, 2))
+		switch (user_code_marked(query_time(0, 1), query_int32(0, 0)))
 		{
-			disable(name, "the session that read it has ended");
-			return false;
+			case USER_CODE_FREE:
+				break;
+			case USER_CODE_BUSY:
+				return false;
+			case USER_CODE_LEFT:
+				disable(name, "the session that read it has ended");
+				return false;
 		}
-	}
 	query_run(&mark, text_arg(name), int32_arg(MyProcPid));
 	return true;
 }

@@ -27,6 +27,8 @@ extern int guc_monitor_interval_seconds;
 extern int guc_monitor_retention_hours;
 extern bool guc_notify;
 extern int guc_validation_timeout; /* seconds */
+extern int guc_update_max_concurrent;
+extern int guc_update_check_interval; /* minutes */
 extern char *guc_event_type_prefix;
 extern int guc_audit_retention_days; /* 0: for ever */
 extern char *guc_default_deployment_strategy;
@@ -83,10 +85,11 @@ extern void mm_step_back(mm_outer outer);
 extern bool mm_lock_model(int64 model_id, bool wait);
 
 /*
- * mm_guarded: runs a piece of work in its own subtransaction, so that its error stops nothing else; false when it
- * failed, with a WARNING that says why and names `what`. Cancel and shutdown are not caught. *items: what the work
- * returned.
+ * mm_attempt: runs a piece of work in its own subtransaction, so that its error stops nothing else; false when it
+ * failed, with the error. Cancel and shutdown are not caught. *items: what the work returned. mm_guarded: the same, and
+ * a failure is a WARNING that says why and names `what`.
  */
+extern bool mm_attempt(int64 (*work)(int64 argument), int64 argument, int64 *items, ErrorData **error);
 extern bool mm_guarded(int64 (*work)(int64 argument), int64 argument, const char *what, int64 *items);
 
 /*

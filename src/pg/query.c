@@ -205,6 +205,12 @@ query_result_row(void)
 	return SPI_datumTransfer(value, false, -1);
 }
 
+Datum
+query_result_text(const char *text)
+{
+	return SPI_datumTransfer(CStringGetTextDatum(text), false, -1);
+}
+
 /* push_value: one JSON value of a pair. */
 static void
 push_value(JsonbParseState **state, const json_pair *pair)

@@ -78,6 +78,8 @@ extern Datum query_datum(uint64 row, int column, bool *isnull);
 
 /* query_result_row: row 0 of the last result as a composite value that outlives mm_leave. */
 extern Datum query_result_row(void);
+/* query_result_text: the text as a value that outlives mm_leave. */
+extern Datum query_result_text(const char *text);
 
 /* json_build: {"key": value, ...} from pairs; NULL values become JSON null. */
 typedef struct json_pair

@@ -195,7 +195,7 @@ registry_check_version_name(const char *what, const char *name)
 }
 
 Datum
-registry_tags(Datum array)
+registry_names(Datum array, const char *what)
 {
 	ArrayType *given = DatumGetArrayTypeP(array);
 	Datum *elements;
@@ -204,17 +204,17 @@ registry_tags(Datum array)
 	int kept = 0;
 
 	if (ARR_NDIM(given) > 1)
-		ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("tags must be a list"),
-				errdetail("The array has %d dimensions.", ARR_NDIM(given)), errhint("Write '{production,cheap}'."));
+		ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%ss must be a list", what),
+				errdetail("The array has %d dimensions.", ARR_NDIM(given)), errhint("Write '{one,another}'."));
 	deconstruct_array(given, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &count);
 	for (int i = 0; i < count; i++)
 	{
 		bool known = false;
 
 		if (nulls[i])
-			ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("a tag must not be null"),
+			ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%ss must not be null", what),
 					errdetail("Element %d of %d is null.", i + 1, count), errhint("Leave the element out."));
-		mm_check_name("tag", TextDatumGetCString(elements[i]));
+		mm_check_name(what, TextDatumGetCString(elements[i]));
 		for (int j = 0; j < kept && !known; j++)
 			known = strcmp(TextDatumGetCString(elements[i]), TextDatumGetCString(elements[j])) == 0;
 		if (!known)

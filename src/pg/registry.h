@@ -44,8 +44,8 @@ extern Datum registry_version_row(int64 version_id);
 /* registry_check_version_name: mm_check_name, and 42939 for what resolves to a version: latest, stable, previous and
  * names that begin with @. Aliases obey the same; `what` as in "alias". */
 extern void registry_check_version_name(const char *what, const char *name);
-/* registry_tags: the array as a text[] without duplicates, first come first kept. NULL elements 22004, bad names as
- * mm_check_name, more than one dimension 22023. */
-extern Datum registry_tags(Datum array);
+/* registry_names: the array as a text[] without duplicates, first come first kept; `what` as in "tag". NULL elements
+ * 22004, bad names as mm_check_name, more than one dimension 22023. */
+extern Datum registry_names(Datum array, const char *what);
 
 #endif

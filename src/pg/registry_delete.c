@@ -109,7 +109,21 @@ mm_delete_model(PG_FUNCTION_ARGS)
 		QUERY("DELETE FROM model_mgr.deployment d USING model_mgr.deployment_plan p"
 			  " WHERE p.deployment_id = d.deployment_id AND p.model_id = $1",
 			  INT8OID),
+		QUERY("DELETE FROM model_mgr.validation_result r USING model_mgr.deployment_plan p"
+			  " WHERE p.deployment_id = r.deployment_id AND p.model_id = $1",
+			  INT8OID),
 		QUERY("DELETE FROM model_mgr.deployment_plan p WHERE p.model_id = $1", INT8OID),
+		QUERY("DELETE FROM model_mgr.validation_result r USING model_mgr.update_plan p"
+			  " WHERE p.update_id = r.update_id AND p.model_id = $1",
+			  INT8OID),
+		QUERY("DELETE FROM model_mgr.update_run u USING model_mgr.update_plan p"
+			  " WHERE p.update_id = u.update_id AND p.model_id = $1",
+			  INT8OID),
+		QUERY("DELETE FROM model_mgr.update_plan p WHERE p.model_id = $1", INT8OID),
+		QUERY("DELETE FROM model_mgr.schedule s USING model_mgr.schedule_plan p"
+			  " WHERE p.schedule_id = s.schedule_id AND p.model_id = $1",
+			  INT8OID),
+		QUERY("DELETE FROM model_mgr.schedule_plan p WHERE p.model_id = $1", INT8OID),
 		QUERY("DELETE FROM model_mgr.deployment_freeze f WHERE f.model_id = $1", INT8OID),
 		QUERY("DELETE FROM model_mgr.routing_pin p WHERE p.model_id = $1", INT8OID),
 		QUERY("DELETE FROM model_mgr.routing_history h WHERE h.model_id = $1", INT8OID),

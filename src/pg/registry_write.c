@@ -47,7 +47,7 @@ given_tags(FunctionCallInfo fcinfo, int argno)
 {
 	if (PG_ARGISNULL(argno))
 		return PointerGetDatum(construct_empty_array(TEXTOID));
-	return registry_tags(PG_GETARG_DATUM(argno));
+	return registry_names(PG_GETARG_DATUM(argno), "tag");
 }
 
 /*

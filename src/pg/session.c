@@ -165,7 +165,7 @@ mm_lock_model(int64 model_id, bool wait)
 }
 
 bool
-mm_guarded(int64 (*work)(int64), int64 argument, const char *what, int64 *items)
+mm_attempt(int64 (*work)(int64), int64 argument, int64 *items, ErrorData **error)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -184,24 +184,32 @@ mm_guarded(int64 (*work)(int64), int64 argument, const char *what, int64 *items)
 	}
 	PG_CATCH();
 	{
-		ErrorData *error;
-
 		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
+		*error = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
-		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED || error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
-			ReThrowError(error);
-		ereport(WARNING, errcode(error->sqlerrcode), errmsg("%s failed: %s", what, error->message),
-				error->detail ? errdetail("%s", error->detail) : 0,
-				errhint("The others went on; the next tick tries again."));
-		FreeErrorData(error);
+		if ((*error)->sqlerrcode == ERRCODE_QUERY_CANCELED || (*error)->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
+			ReThrowError(*error);
 	}
 	PG_END_TRY();
 	*items = result;
 	return done;
+}
+
+bool
+mm_guarded(int64 (*work)(int64), int64 argument, const char *what, int64 *items)
+{
+	ErrorData *error;
+
+	if (mm_attempt(work, argument, items, &error))
+		return true;
+	ereport(WARNING, errcode(error->sqlerrcode), errmsg("%s failed: %s", what, error->message),
+			error->detail ? errdetail("%s", error->detail) : 0,
+			errhint("The others went on; the next tick tries again."));
+	FreeErrorData(error);
+	return false;
 }
 
 void

@@ -1,5 +1,5 @@
 /*
- * tick.c: the clockwork. tick() folds the rollups, judges every rollout, looks at the thresholds, feeds the detectors
+ * tick.c: the clockwork. tick() folds the rollups, judges every rollout, takes updates on, looks at the thresholds, feeds the detectors
  * of anomalies and tells what happened, whatever was missed: it may run late, twice, or in two sessions at once. It
  * waits for no lock, starts nothing new after two seconds (or, where folding and looking alone took as long, mm_turn()
  * later), and gives each piece of work a subtransaction of its own, so that one model's error never stops the others.
@@ -20,11 +20,13 @@
 #include "pg/query.h"
 #include "pg/registry.h"
 #include "pg/rollup.h"
+#include "pg/update.h"
 
 /* A tick's time since its start. Each of the pieces that go through models leaves the later ones a share, so that a
  * busy one does not starve them; what is not reached is first the next time. */
 #define AUDIT_UNTIL (600 * INT64CONST(1000))
 #define DEPLOYMENTS_UNTIL (1200 * INT64CONST(1000))
+#define UPDATES_UNTIL (1400 * INT64CONST(1000))
 #define THRESHOLDS_UNTIL (1600 * INT64CONST(1000))
 #define BUDGET (2000 * INT64CONST(1000))
 
@@ -65,6 +67,14 @@ deployments(int64 argument)
 	ticking *tick = (ticking *) (intptr_t) argument;
 
 	return deployment_advance_all(tick->start + DEPLOYMENTS_UNTIL, &tick->failed);
+}
+
+static int64
+updates(int64 argument)
+{
+	ticking *tick = (ticking *) (intptr_t) argument;
+
+	return update_advance_all(tick->start + UPDATES_UNTIL, &tick->failed);
 }
 
 static int64
@@ -114,6 +124,7 @@ static const struct
 	{"hours", hours, "rolling minutes up into hours"},
 	{"audit", audit, "sealing the audit log"},
 	{"deployments", deployments, "judging the rollouts"},
+	{"updates", updates, "taking the updates on"},
 	{"thresholds", thresholds, "looking at the thresholds"},
 	{"anomalies", anomalies, "feeding the detectors of anomalies"},
 	{"events", events, "telling the events"},

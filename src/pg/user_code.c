@@ -24,16 +24,23 @@
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
+#include "utils/acl.h"
+#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
 #include "utils/resowner.h"
 #include "utils/syscache.h"
 #include "utils/timeout.h"
+#include "utils/timestamp.h"
 
 /* From the cancellation to the end of the session: as long again, but not longer than this. */
 #define GRACE_SECONDS 10.0
 #define CALL_SECONDS 60.0
+/* A mark this young may be of a session that has not come to the call yet. */
+#define GAP_SECONDS 5
 
 static volatile sig_atomic_t out_of_time;
 static volatile sig_atomic_t ended;
@@ -412,4 +419,52 @@ user_code_lost(const user_code *code)
 	}
 	ReleaseSysCache(tuple);
 	return lost;
+}
+
+/* function_of: the function that has this signature now, or InvalidOid. */
+static Oid
+function_of(const char *signature)
+{
+	LOCAL_FCINFO(call, 1);
+	Datum function;
+
+	InitFunctionCallInfoData(*call, NULL, 1, InvalidOid, NULL, NULL);
+	call->args[0].value = CStringGetTextDatum(signature);
+	call->args[0].isnull = false;
+	function = to_regprocedure(call);
+	return call->isnull ? InvalidOid : DatumGetObjectId(function);
+}
+
+const char *
+user_code_find(user_code *code, bool same_origin)
+{
+	const char *lost = user_code_lost(code);
+	const char *lost_too;
+	user_code named = *code;
+
+	if (lost == NULL)
+		return NULL;
+	named.function = function_of(code->signature);
+	if (!OidIsValid(named.function))
+		return lost;
+	/* Where OIDs are those of the registration, a role of the same name is another one. */
+	if (!same_origin)
+		named.role = get_role_oid(named.role_name, true);
+	lost_too = OidIsValid(named.role) ? user_code_lost(&named)
+									  : psprintf("role \"%s\" does not exist any more", named.role_name);
+	if (lost_too)
+		return named.function == code->function ? lost : lost_too;
+	*code = named;
+	return NULL;
+}
+
+user_code_mark
+user_code_marked(TimestampTz started_at, int32 started_by)
+{
+	/* A mark of one's own was left by a call that somebody cancelled. */
+	if (started_at < PgStartTime || started_by == MyProcPid)
+		return USER_CODE_FREE;
+	if (BackendPidGetProc(started_by) == NULL)
+		return USER_CODE_LEFT;
+	return started_at > GetCurrentTimestamp() - GAP_SECONDS * USECS_PER_SEC ? USER_CODE_BUSY : USER_CODE_FREE;
 }

@@ -30,6 +30,28 @@ extern const char *user_code_lost(const user_code *code);
 extern const char *user_code_role_lost(Oid role, const char *role_name);
 
 /*
+ * user_code_find: code as it was registered; same_origin: in this database (user_code_origin). NULL when it may be run:
+ * where the function's OID is not its own any more, the one that has the signature now takes the place, provided that
+ * the role owns it; then nobody's code runs as anybody else. The role's OID does not outlive a dump and a restore, its
+ * name does: only in another database than that of the registration will the name do. *code then has the OIDs as they
+ * are now. Else why it may not be run.
+ */
+extern const char *user_code_find(user_code *code, bool same_origin);
+
+/*
+ * user_code_marked: what the mark of a call that was begun says: free to be called (a restart ended it, or somebody
+ * cancelled it), another session is about to, or the session that did has ended in it.
+ */
+typedef enum user_code_mark
+{
+	USER_CODE_FREE,
+	USER_CODE_BUSY,
+	USER_CODE_LEFT
+} user_code_mark;
+
+extern user_code_mark user_code_marked(TimestampTz started_at, int32 started_by);
+
+/*
  * user_code_origin: this database of this cluster. OIDs mean something here only: who stores it beside them can tell
  * after a restore elsewhere that names are all that is left to go by.
  */

@@ -16,12 +16,14 @@
 #include "pg/event.h"
 #include "pg/metric_source.h"
 #include "pg/query.h"
+#include "pg/validator.h"
 
 #define SOURCE_PREFIX "metric source "
 
 typedef struct task
 {
 	const char *source; /* NULL: a callback */
+	int64 result_id;    /* 0: no rule of a validation */
 	int64 callback_id;
 	int64 event_id;
 } task;
@@ -33,10 +35,13 @@ parse(const char *text)
 	task t = {0};
 	long long callback_id;
 	long long event_id;
+	long long result_id;
 	int length = 0;
 
 	if (strncmp(text, SOURCE_PREFIX, strlen(SOURCE_PREFIX)) == 0)
 		t.source = text + strlen(SOURCE_PREFIX);
+	else if (sscanf(text, "validation %lld%n", &result_id, &length) == 1 && text[length] == '\0')
+		t.result_id = result_id;
 	else if (sscanf(text, "callback %lld event %lld%n", &callback_id, &event_id, &length) == 2 && text[length] == '\0')
 	{
 		t.callback_id = callback_id;
@@ -44,14 +49,14 @@ parse(const char *text)
 	}
 	else
 		ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("unknown task \"%s\"", text),
-				errdetail("Tasks are \"callback 3 event 17\" and \"metric source refunds\"."),
+				errdetail("Tasks are \"callback 3 event 17\", \"metric source refunds\" and \"validation 5\"."),
 				errhint("work_tasks() lists what is due; CALL model_mgr.work() does it."));
 	return t;
 }
 
 MM_FUNCTION(mm_work_tasks);
 
-/* mm_work_tasks(): callbacks and sources by turns, so that neither waits for all of the other. */
+/* mm_work_tasks(): callbacks, sources and validations by turns, so that none waits for all of another. */
 Datum
 mm_work_tasks(PG_FUNCTION_ARGS)
 {
@@ -61,7 +66,11 @@ mm_work_tasks(PG_FUNCTION_ARGS)
 		" FROM model_mgr.callback_due d"
 		" UNION ALL SELECT '" SOURCE_PREFIX "' || m.metric_name, 2,"
 		" pg_catalog.row_number() OVER (ORDER BY m.failures, m.last_read_at NULLS FIRST, m.source_id)"
-		" FROM model_mgr.metric_source m WHERE m.disabled_at IS NULL AND m.next_read_at <= $1) x (task, kind, turn)"
+		" FROM model_mgr.metric_source m WHERE m.disabled_at IS NULL AND m.next_read_at <= $1"
+		" UNION ALL SELECT 'validation ' || r.result_id, 3, pg_catalog.row_number() OVER (ORDER BY r.result_id)"
+		" FROM model_mgr.validation_result r LEFT JOIN model_mgr.update_run u ON u.update_id = r.update_id"
+		" LEFT JOIN model_mgr.deployment d ON d.deployment_id = r.deployment_id"
+		" WHERE r.passed IS NULL AND r.due_at <= $1 AND (u.status = 'validating' OR d.status = 'pending')) x (task, kind, turn)"
 		" ORDER BY x.turn, x.kind",
 		TIMESTAMPTZOID);
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
@@ -97,7 +106,9 @@ mm_work_begin(PG_FUNCTION_ARGS)
 
 	mm_refuse_user_code("registered code must not run registered code", "Leave it to work().");
 	scope = mm_enter();
-	begun = t.source ? metric_source_begin(t.source) : callback_begin(t.callback_id, t.event_id);
+	begun = t.source      ? metric_source_begin(t.source)
+			: t.result_id ? validator_begin(t.result_id)
+						  : callback_begin(t.callback_id, t.event_id);
 	mm_leave(scope);
 	PG_RETURN_BOOL(begun);
 }
@@ -128,6 +139,8 @@ mm_work_run(PG_FUNCTION_ARGS)
 	locks = advisory_locks();
 	if (t.source)
 		more = metric_source_run(t.source);
+	else if (t.result_id)
+		validator_run(t.result_id);
 	else
 		callback_deliver(t.callback_id, t.event_id);
 	/* The one thing that outlives a rollback: locks of the session, which could hold up others as long as it lasts. */
@@ -152,6 +165,8 @@ mm_work_interrupted(PG_FUNCTION_ARGS)
 	scope = mm_enter();
 	if (t.source)
 		metric_source_interrupted(t.source, why);
+	else if (t.result_id)
+		validator_interrupted(t.result_id, why);
 	else
 		callback_interrupted(t.callback_id, t.event_id, why);
 	mm_leave(scope);

@@ -101,7 +101,21 @@ INSERT INTO contract VALUES
     ('model_mgr_version', '', 'text', 'r'),
     ('get_model_health_dashboard', '', 'jsonb', 'r'),
     ('assert_healthy', 'model_name text, version text = null', 'void', 'r'),
-    ('health_check', '', 'TABLE(check_name text, ok boolean, detail text, hint text)', 'r');
+    ('health_check', '', 'TABLE(check_name text, ok boolean, detail text, hint text)', 'r'),
+    ('validation_rule', 'name text, description text, validator_function text, severity text = error, required boolean = true', 'jsonb', 'i'),
+    ('trigger_update', 'model_name text, target_version text, trigger text = manual, deployment_strategy text = null, triggered_by text = null, notes text[] = {}, validation_rules jsonb = [], idempotency_key text = null, when_busy text = wait', 'text', 'w'),
+    ('schedule_update', 'model_name text, target_version text, cron_expression text, deployment_strategy text = null, validation_rules jsonb = [], allow_prerelease boolean = false, timezone text = UTC', 'text', 'w'),
+    ('unschedule_update', 'schedule_id text', 'boolean', 'w'),
+    ('list_schedules', '', 'SETOF schedule', 'r'),
+    ('cancel_update', 'update_id text, reason text = ', 'boolean', 'w'),
+    ('get_update_status', 'update_id text', 'SETOF update_run', 'r'),
+    ('list_updates', 'model_name text = null, status text = null', 'SETOF update_run', 'r'),
+    ('get_automation_statistics', '', 'TABLE(metric_name text, value float8)', 'r'),
+    ('get_automation_statistics_json', '', 'jsonb', 'r'),
+    ('register_validator', 'name text, validator_func regprocedure', 'void', 'w'),
+    ('unregister_validator', 'name text', 'boolean', 'w'),
+    ('set_security_policy', 'approved_models text[] = null, max_temperature float8 = null, required_tag text = null', 'void', 'w'),
+    ('assert_update_succeeded', 'update_id text', 'void', 'r');
 CREATE TEMP TABLE contract_row (relation_name text, columns text);
 INSERT INTO contract_row VALUES
     ('model_version_list', 'model_id, version_id, model_name, version, description, configuration, artifact_uri, artifact_digest, parent_version, tags, labels, status, status_reason, created_by, created_at, provider, aliases, traffic_percentage, deployments, requests, success_rate, avg_response_time, cost'),
@@ -116,6 +130,10 @@ INSERT INTO contract_row VALUES
     ('event_list', 'event_id, time, type, model_name, version, deployment_id, data'),
     ('alert', 'alert_id, kind, model_name, version, metric_name, severity, status, action, operator, threshold_value, duration_minutes, current_value, samples, started_at, fired_at, resolved_at, acknowledged_at, note, deployment_id, summary, evidence'),
     ('alert_list', 'alert_id, kind, model_name, version, metric_name, severity, status, action, operator, threshold_value, duration_minutes, current_value, samples, started_at, fired_at, resolved_at, acknowledged_at, note, deployment_id, summary, evidence'),
+    ('update_run', 'update_id, schedule_id, model_name, target_version, version, previous_version, trigger, status, status_reason, validation_passed, validation_results, deployment_strategy, deployment_id, triggered_by, notes, created_at, finished_at'),
+    ('update_list', 'update_id, schedule_id, model_name, target_version, version, previous_version, trigger, status, status_reason, validation_passed, validation_results, deployment_strategy, deployment_id, triggered_by, notes, created_at, finished_at'),
+    ('schedule', 'schedule_id, model_name, target_version, cron_expression, timezone, deployment_strategy, validation_rules, allow_prerelease, next_run_at, last_run_at, last_update_id, created_by, created_at'),
+    ('schedule_list', 'schedule_id, model_name, target_version, cron_expression, timezone, deployment_strategy, validation_rules, allow_prerelease, next_run_at, last_run_at, last_update_id, created_by, created_at'),
     ('observation', 'recorded_at, routed_at, txn, version_id, deployment_id, step, test_no, arm, unit_hash, request, success, response_time, confidence, cost, input_tokens, output_tokens, error_type, feedback, metrics');
 
 -- Statistics.
@@ -187,7 +205,7 @@ SELECT set_eq($$SELECT name, setting, context FROM pg_settings WHERE name LIKE '
     ('model_mgr.clock', '', 'superuser'), ('model_mgr.default_deployment_strategy', 'canary', 'user'),
     ('model_mgr.enforcement', 'on', 'superuser'), ('model_mgr.perf_monitor_anomaly_sensitivity', '2', 'user'), ('model_mgr.perf_monitor_interval_seconds', '60', 'user'),
     ('model_mgr.audit_retention_days', '0', 'superuser'), ('model_mgr.perf_monitor_retention_hours', '168', 'superuser'), ('model_mgr.notify', 'on', 'user'), ('model_mgr.event_type_prefix', '', 'user'), ('model_mgr.retention_days', '90', 'superuser'),
-    ('model_mgr.update_validation_timeout', '300', 'user')$$, 'settings, their defaults and who may set them');
+    ('model_mgr.update_validation_timeout', '300', 'user'), ('model_mgr.update_max_concurrent', '3', 'user'), ('model_mgr.update_check_interval_minutes', '60', 'user')$$, 'settings, their defaults and who may set them');
 
 SELECT * FROM finish();
 DROP EXTENSION model_mgr;
