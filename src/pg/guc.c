@@ -152,15 +152,17 @@ guc_define(void)
 	DefineCustomIntVariable("model_mgr.update_validation_timeout",
 							"Time that a validator may take; callbacks and metric sources have a minute at most.", NULL,
 							&guc_validation_timeout, 300, 1, 86400, PGC_USERSET, GUC_UNIT_S, NULL, NULL, NULL);
-	DefineCustomRealVariable("model_mgr.ab_test_default_confidence", "Confidence level of A/B tests that are told none.",
-							 NULL, &guc_ab_test_confidence, 0.95, 0.5, 0.999999, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomRealVariable("model_mgr.ab_test_default_confidence",
+							 "Confidence level of A/B tests that are told none.", NULL, &guc_ab_test_confidence, 0.95,
+							 0.5, 0.999999, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomRealVariable("model_mgr.ab_test_default_power", "Power of A/B tests that are told none.", NULL,
 							 &guc_ab_test_power, 0.8, 0.05, 0.999999, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("model_mgr.ab_test_min_sample_size",
 							"Outcomes an arm before there is a verdict, of A/B tests that are told no number.", NULL,
 							&guc_ab_test_min_samples, 1000, 1, INT_MAX, PGC_USERSET, 0, NULL, NULL, NULL);
-	DefineCustomIntVariable("model_mgr.audit_retention_days", "Days that sealed audit entries are kept; 0 keeps them all.",
-							NULL, &guc_audit_retention_days, 0, 0, 36500, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("model_mgr.audit_retention_days",
+							"Days that sealed audit entries are kept; 0 keeps them all.", NULL,
+							&guc_audit_retention_days, 0, 0, 36500, PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("model_mgr.update_max_concurrent",
 							"Updates that are validated or deployed at once; more of them wait.", NULL,
 							&guc_update_max_concurrent, 3, 1, 100000, PGC_USERSET, 0, NULL, NULL, NULL);

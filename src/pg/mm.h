@@ -93,8 +93,9 @@ extern bool mm_attempt(int64 (*work)(int64 argument), int64 argument, int64 *ite
 extern bool mm_guarded(int64 (*work)(int64 argument), int64 argument, const char *what, int64 *items);
 
 /*
- * mm_turn: until when work that goes model by model may start on another one: its deadline, but at least 0.3 s from now.
- * On a busy machine what is read before, for all models together, can take longer than the deadline leaves, every time.
+ * mm_turn: until when work that goes model by model may start on another one: its deadline, but at least 0.3 s from
+ * now. On a busy machine what is read before, for all models together, can take longer than the deadline leaves, every
+ * time.
  */
 static inline TimestampTz
 mm_turn(TimestampTz deadline)

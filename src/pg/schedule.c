@@ -193,7 +193,9 @@ MM_FUNCTION(mm_unschedule_update);
 Datum
 mm_unschedule_update(PG_FUNCTION_ARGS)
 {
-	static query find = QUERY("SELECT p.model_id FROM model_mgr.schedule_plan p WHERE p.schedule_id = $1", TEXTOID);
+	static query find = QUERY("SELECT p.model_id, s.model_name FROM model_mgr.schedule_plan p"
+							  " JOIN model_mgr.schedule s ON s.schedule_id = p.schedule_id WHERE p.schedule_id = $1",
+							  TEXTOID);
 	static query plan = QUERY("DELETE FROM model_mgr.schedule_plan p WHERE p.schedule_id = $1", TEXTOID);
 	static query row = QUERY("DELETE FROM model_mgr.schedule s WHERE s.schedule_id = $1"
 							 " RETURNING s.model_name, s.target_version, s.cron_expression",
@@ -204,7 +206,10 @@ mm_unschedule_update(PG_FUNCTION_ARGS)
 
 	if (query_run(&find, text_arg(id)) > 0)
 	{
-		(void) mm_lock_model(query_int64(0, 0), true);
+		int64 model_id = query_int64(0, 0);
+
+		registry_check_grant(query_text(0, 1));
+		(void) mm_lock_model(model_id, true);
 		query_run(&plan, text_arg(id));
 		removed = query_run(&row, text_arg(id)) > 0;
 	}

@@ -1,8 +1,9 @@
 /*
- * tick.c: the clockwork. tick() folds the rollups, judges every rollout, takes updates on, looks at the thresholds, feeds the detectors
- * of anomalies and tells what happened, whatever was missed: it may run late, twice, or in two sessions at once. It
- * waits for no lock, starts nothing new after two seconds (or, where folding and looking alone took as long, mm_turn()
- * later), and gives each piece of work a subtransaction of its own, so that one model's error never stops the others.
+ * tick.c: the clockwork. tick() folds the rollups, judges every rollout, takes updates on, looks at the thresholds,
+ * feeds the detectors of anomalies and tells what happened, whatever was missed: it may run late, twice, or in two
+ * sessions at once. It waits for no lock, starts nothing new after two seconds (or, where folding and looking alone
+ * took as long, mm_turn() later), and gives each piece of work a subtransaction of its own, so that one model's error
+ * never stops the others.
  */
 #include "pg/mm.h"
 

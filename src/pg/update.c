@@ -233,7 +233,9 @@ MM_FUNCTION(mm_cancel_update);
 Datum
 mm_cancel_update(PG_FUNCTION_ARGS)
 {
-	static query model = QUERY("SELECT p.model_id FROM model_mgr.update_plan p WHERE p.update_id = $1", TEXTOID);
+	static query model = QUERY("SELECT p.model_id, u.model_name FROM model_mgr.update_plan p"
+							   " JOIN model_mgr.update_run u ON u.update_id = p.update_id WHERE p.update_id = $1",
+							   TEXTOID);
 	static query read =
 		QUERY("SELECT u.status, u.deployment_id FROM model_mgr.update_run u WHERE u.update_id = $1", TEXTOID);
 	char *id = mm_text_arg(fcinfo, 0, "update_id", true);
@@ -247,6 +249,7 @@ mm_cancel_update(PG_FUNCTION_ARGS)
 	if (query_run(&model, text_arg(id)) == 0)
 		no_such_update(id);
 	model_id = query_int64(0, 0);
+	registry_check_grant(query_text(0, 1));
 	(void) mm_lock_model(model_id, true);
 	deployment_fresh(model_id);
 	if (query_run(&read, text_arg(id)) == 0)
