@@ -50,9 +50,7 @@ CREATE TABLE model_mgr.ab_test_plan (
     metrics text[] NOT NULL DEFAULT '{}',
     roles text[] NOT NULL DEFAULT '{}',             -- primary, secondary, guardrail
     directions smallint[] NOT NULL DEFAULT '{}',    -- 1: higher is better, -1: lower
-    -- Where sums are counted from, about the mean: their squares lose no digits. NaN while there is no value; fixed
-    -- from the first one on.
-    anchors float8[] NOT NULL DEFAULT '{}',
+    quantiles boolean NOT NULL DEFAULT false,       -- one of the metrics is a quantile of response times
     horizon float8,                         -- samples at which information is 1; NULL: planned_samples
     -- Outcomes of the units before the test: wanted, being gathered (from the past on, up to covariates_until), taken.
     covariates text NOT NULL DEFAULT 'none' CHECK (covariates IN ('none', 'wanted', 'complete')),
@@ -90,6 +88,15 @@ CREATE TABLE model_mgr.ab_test_share (
 );
 COMMENT ON TABLE model_mgr.ab_test_share IS 'With what probability a unit came into each arm, by time.';
 
+-- What is folded of a test is written under the fold's lock only: a fold never waits.
+CREATE TABLE model_mgr.ab_test_anchor (
+    test_no bigint PRIMARY KEY,
+    -- Where the sums of each metric are counted from, about the mean: their squares lose no digits. 0 for rates; NaN
+    -- while there is no value; fixed from the first one on.
+    anchors float8[] NOT NULL
+) WITH (fillfactor = 50);
+COMMENT ON TABLE model_mgr.ab_test_anchor IS 'From where the values of a test''s metrics are counted.';
+
 -- Sums of a unit are pairs by metric: (count, sum of the values' distances from the anchor).
 CREATE TABLE model_mgr.ab_test_unit (
     test_no bigint NOT NULL,
@@ -114,7 +121,7 @@ CREATE TABLE model_mgr.ab_test_sum (
     arm smallint NOT NULL,
     epoch smallint NOT NULL,
     units bigint NOT NULL,                  -- seen at all
-    moments float8[] NOT NULL,              -- by metric 15 numbers: as struct test_moments
+    moments float8[] NOT NULL,              -- by metric 15 numbers, as struct experiment_moments
     PRIMARY KEY (test_no, arm, epoch)
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE model_mgr.ab_test_sum IS
@@ -133,6 +140,7 @@ SELECT pg_catalog.pg_extension_config_dump('model_mgr.ab_test_plan', '');
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.ab_test_plan_test_no_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.ab_test_arm', '');
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.ab_test_share', '');
+SELECT pg_catalog.pg_extension_config_dump('model_mgr.ab_test_anchor', '');
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.ab_test_unit', '');
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.ab_test_covariate', '');
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.ab_test_sum', '');
@@ -171,6 +179,62 @@ COMMENT ON COLUMN model_mgr.ab_test.created_by IS 'Who began it.';
 COMMENT ON COLUMN model_mgr.ab_test.started_at IS 'When it began.';
 COMMENT ON COLUMN model_mgr.ab_test.ends_at IS 'When it ends at the latest, max_duration_hours after its beginning.';
 COMMENT ON COLUMN model_mgr.ab_test.stopped_at IS 'When it ended; NULL while it runs.';
+
+-- The fold over tests: pieces that rollup.c and experiment_read.c put together (src/pg/experiment_fold.h).
+CREATE FUNCTION model_mgr.test_place(test_no bigint, arm smallint, version_id bigint, deployment_id bigint, step integer,
+    request bigint, at timestamptz) RETURNS bigint
+AS 'MODULE_PATHNAME', 'mm_test_place' LANGUAGE C STABLE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION model_mgr.test_place(bigint, smallint, bigint, bigint, integer, bigint, timestamptz) IS
+'Test, arm and epoch that an outcome counts in, as test_no << 24 | arm << 16 | epoch; NULL: in none.';
+
+CREATE FUNCTION model_mgr.test_values_transition(internal, bigint, boolean, float8, float8, float8, bigint, bigint, boolean,
+    boolean, jsonb) RETURNS internal
+AS 'MODULE_PATHNAME', 'mm_test_values_transition' LANGUAGE C STABLE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION model_mgr.test_values_transition(internal, bigint, boolean, float8, float8, float8, bigint, bigint, boolean, boolean, jsonb) IS 'Step of test_values().';
+CREATE FUNCTION model_mgr.test_values_final(internal) RETURNS float8[]
+AS 'MODULE_PATHNAME', 'mm_test_values_final' LANGUAGE C STABLE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION model_mgr.test_values_final(internal) IS 'Last step of test_values().';
+CREATE AGGREGATE model_mgr.test_values(place bigint, success boolean, response_time float8, confidence float8, cost float8,
+    input_tokens bigint, output_tokens bigint, failed boolean, feedback boolean, metrics jsonb) (
+    SFUNC = model_mgr.test_values_transition, STYPE = internal, SSPACE = 400,
+    FINALFUNC = model_mgr.test_values_final, FINALFUNC_MODIFY = READ_ONLY, PARALLEL = RESTRICTED);
+COMMENT ON AGGREGATE model_mgr.test_values(bigint, boolean, float8, float8, float8, bigint, bigint, boolean, boolean, jsonb) IS
+'Of outcomes of one test (by test_place()): the number of requests, then for each metric of the test the number of values, their sum, and their squared deviations from their mean.';
+
+CREATE FUNCTION model_mgr.test_anchors_transition(internal, float8[], float8[]) RETURNS internal
+AS 'MODULE_PATHNAME', 'mm_test_anchors_transition' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION model_mgr.test_anchors_transition(internal, float8[], float8[]) IS 'Step of test_anchors().';
+CREATE FUNCTION model_mgr.test_anchors_final(internal) RETURNS float8[]
+AS 'MODULE_PATHNAME', 'mm_test_anchors_final' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION model_mgr.test_anchors_final(internal) IS 'Last step of test_anchors().';
+CREATE AGGREGATE model_mgr.test_anchors(stored float8[], raw float8[]) (
+    SFUNC = model_mgr.test_anchors_transition, STYPE = internal, SSPACE = 200,
+    FINALFUNC = model_mgr.test_anchors_final, FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE);
+COMMENT ON AGGREGATE model_mgr.test_anchors(float8[], float8[]) IS
+'By metric from where values are counted: as stored, else their mean; NaN without values.';
+
+CREATE FUNCTION model_mgr.test_unit_sums(raw float8[], old float8[], anchors float8[]) RETURNS float8[]
+AS 'MODULE_PATHNAME', 'mm_test_unit_sums' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION model_mgr.test_unit_sums(float8[], float8[], float8[]) IS
+'A unit''s sums with these values more: by metric their number, and the sum of their distances from the anchor.';
+
+CREATE FUNCTION model_mgr.test_moments_transition(internal, float8[], float8[], float8[], float8[], float8[], float8[])
+RETURNS internal
+AS 'MODULE_PATHNAME', 'mm_test_moments_transition' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION model_mgr.test_moments_transition(internal, float8[], float8[], float8[], float8[], float8[], float8[]) IS 'Step of test_moments().';
+CREATE FUNCTION model_mgr.test_moments_final(internal) RETURNS float8[]
+AS 'MODULE_PATHNAME', 'mm_test_moments_final' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION model_mgr.test_moments_final(internal) IS 'Last step of test_moments().';
+CREATE AGGREGATE model_mgr.test_moments(raw float8[], old float8[], "new" float8[], before_old float8[], before_new float8[],
+    anchors float8[]) (
+    SFUNC = model_mgr.test_moments_transition, STYPE = internal, SSPACE = 600,
+    FINALFUNC = model_mgr.test_moments_final, FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE);
+COMMENT ON AGGREGATE model_mgr.test_moments(float8[], float8[], float8[], float8[], float8[], float8[]) IS
+'Of changes of units (sums old and new, before the test old and new; new NULL: raw values without a unit): by how much the moments of ab_test_sum change.';
+
+CREATE FUNCTION model_mgr.add_numbers(a float8[], b float8[]) RETURNS float8[]
+AS 'MODULE_PATHNAME', 'mm_add_numbers' LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT;
+COMMENT ON FUNCTION model_mgr.add_numbers(float8[], float8[]) IS 'Sum of two arrays, element by element.';
 
 CREATE FUNCTION model_mgr.create_test(test_id text, name text, control_model text, control_version text, treatment_model text,
     treatment_version text, description text DEFAULT NULL, confidence_level float8 DEFAULT NULL,

@@ -349,11 +349,13 @@ insert(const test_design *d, const char *created_by, int64 deployment_id, int64 
 							 DESIGN_TYPES, INT8OID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID);
 	static query plan = QUERY(
 		"INSERT INTO model_mgr.ab_test_plan (test_id, deployment_id, model_id, control_version_id,"
-		" treatment_version_id, metrics, roles, directions, anchors, covariates, slot_from, slots, horizon)"
+		" treatment_version_id, metrics, roles, directions, quantiles, covariates, slot_from, slots, horizon)"
 		" SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, CASE WHEN $3 IS NULL THEN 'none' ELSE 'wanted' END, $10, $11, $12"
 		" RETURNING test_no",
-		TEXTOID, INT8OID, INT8OID, INT8OID, INT8OID, TEXTARRAYOID, TEXTARRAYOID, INT2ARRAYOID, FLOAT8ARRAYOID, INT4OID,
+		TEXTOID, INT8OID, INT8OID, INT8OID, INT8OID, TEXTARRAYOID, TEXTARRAYOID, INT2ARRAYOID, BOOLOID, INT4OID,
 		INT4OID, FLOAT8OID);
+	static query anchors =
+		QUERY("INSERT INTO model_mgr.ab_test_anchor (test_no, anchors) VALUES ($1, $2)", INT8OID, FLOAT8ARRAYOID);
 	static query arm = QUERY("INSERT INTO model_mgr.ab_test_arm (test_no, arm, variant, model_name, version,"
 							 " version_id) VALUES ($1, $2::pg_catalog.int2, $3, $4, $5, $6)",
 							 INT8OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, INT8OID);
@@ -364,6 +366,7 @@ insert(const test_design *d, const char *created_by, int64 deployment_id, int64 
 	TimestampTz now = mm_now();
 	int32 slots = (int32) rint(d->coverage * BUCKET_TOTAL);
 	bool grouped = d->exclusion_group != NULL;
+	bool quantiles = false;
 	query_arg args[DESIGN_ARGS + 4];
 	Datum names[TEST_MAX_METRICS];
 	Datum role[TEST_MAX_METRICS];
@@ -385,15 +388,17 @@ insert(const test_design *d, const char *created_by, int64 deployment_id, int64 
 		names[i] = CStringGetTextDatum(d->metric[i].name);
 		role[i] = CStringGetTextDatum(roles[d->metric[i].role]);
 		direction[i] = Int16GetDatum(d->metric[i].direction);
+		quantiles |= d->metric[i].parsed.form == METRIC_QUANTILE;
 		anchor[i] = Float8GetDatum(test_metric_is_rate(&d->metric[i]) ? 0 : NAN);
 	}
 #define id_arg(id) ((id) != 0 ? int64_arg(id) : null_arg())
 	query_run(&plan, text_arg(d->test_id), id_arg(deployment_id), id_arg(model_id), id_arg(d->arm[0].version_id),
 			  id_arg(d->arm[1].version_id), array_of(names, d->metric_count, TEXTOID),
 			  array_of(role, d->metric_count, TEXTOID), array_of(direction, d->metric_count, INT2OID),
-			  array_of(anchor, d->metric_count, FLOAT8OID), grouped ? int32_arg(slot_from) : null_arg(),
-			  grouped ? int32_arg(slots) : null_arg(), float8_arg(horizon));
+			  bool_arg(quantiles), grouped ? int32_arg(slot_from) : null_arg(), grouped ? int32_arg(slots) : null_arg(),
+			  float8_arg(horizon));
 	test_no = query_int64(0, 0);
+	query_run(&anchors, int64_arg(test_no), array_of(anchor, d->metric_count, FLOAT8OID));
 	for (int i = 0; i < d->arm_count; i++)
 	{
 		shares[i] = Float8GetDatum(d->share[i]);

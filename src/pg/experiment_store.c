@@ -10,6 +10,7 @@
 
 #include "pg/experiment_design.h"
 #include "pg/query.h"
+#include "pg/rollup.h"
 
 /* One row a test; what there are several of comes in arrays. */
 #define TEST_COLUMNS                                                                                                   \
@@ -18,9 +19,10 @@
 	" t.minimum_detectable_effect, t.power, t.futility_threshold, t.traffic_split, t.coverage,"                        \
 	" t.max_duration_hours, t.min_sample_size_per_variant, t.early_stopping_enabled, t.routes_traffic, t.guardrails,"  \
 	" t.planned_samples, coalesce(p.horizon, t.planned_samples), t.started_at, t.ends_at, t.stopped_at, p.model_id,"   \
-	" p.deployment_id, p.covariates = 'complete', p.metrics, p.roles, p.directions, p.anchors, a.variants,"            \
+	" p.deployment_id, p.covariates = 'complete', p.metrics, p.roles, p.directions, n.anchors, a.variants,"            \
 	" a.model_names, a.versions, a.version_ids, s.from_ats, s.shares"                                                  \
-	" FROM model_mgr.ab_test t JOIN model_mgr.ab_test_plan p ON p.test_id = t.test_id,"                                \
+	" FROM model_mgr.ab_test t JOIN model_mgr.ab_test_plan p ON p.test_id = t.test_id"                                 \
+	" LEFT JOIN model_mgr.ab_test_anchor n ON n.test_no = p.test_no,"                                                  \
 	" LATERAL (SELECT pg_catalog.array_agg(a.variant ORDER BY a.arm) AS variants,"                                     \
 	"  pg_catalog.array_agg(a.model_name ORDER BY a.arm) AS model_names,"                                              \
 	"  pg_catalog.array_agg(a.version ORDER BY a.arm) AS versions,"                                                    \
@@ -216,13 +218,20 @@ experiment_forget_model(int64 model_id)
 		  " WHERE p.test_id = x.test_id AND p.model_id = $1",                                                          \
 		  INT8OID)
 	/* The plan goes after what is found by it. */
-	static query deletes[] = {
-		BY_NUMBER("ab_test_arm"),  BY_NUMBER("ab_test_share"),
-		BY_NUMBER("ab_test_unit"), BY_NUMBER("ab_test_covariate"),
-		BY_NUMBER("ab_test_sum"),  BY_NUMBER("ab_test_sketch"),
-		BY_NUMBER("ab_test_look"), BY_NAME("ab_test_result"),
-		BY_NAME("ab_test"),        QUERY("DELETE FROM model_mgr.ab_test_plan p WHERE p.model_id = $1", INT8OID)};
+	static query deletes[] = {BY_NUMBER("ab_test_arm"),
+							  BY_NUMBER("ab_test_share"),
+							  BY_NUMBER("ab_test_anchor"),
+							  BY_NUMBER("ab_test_unit"),
+							  BY_NUMBER("ab_test_covariate"),
+							  BY_NUMBER("ab_test_sum"),
+							  BY_NUMBER("ab_test_sketch"),
+							  BY_NUMBER("ab_test_look"),
+							  BY_NAME("ab_test_result"),
+							  BY_NAME("ab_test"),
+							  QUERY("DELETE FROM model_mgr.ab_test_plan p WHERE p.model_id = $1", INT8OID)};
 
+	/* No fold may wait for this transaction. */
+	(void) mm_lock_model(ROLLUP_LOCK, true);
 	for (int i = 0; i < lengthof(deletes); i++)
 		query_run(&deletes[i], int64_arg(model_id));
 }

@@ -15,6 +15,9 @@
  *
  * Reading is rollups + pending rows in one statement: one snapshot, nothing missing, nothing twice.
  *
+ * Tests (experiment_fold.h): the same statement folds the rows that count in A/B tests into the sums of their units and
+ * arms.
+ *
  * Hours: rollup_state.hours_until says which minutes the hours hold: those before it. A fold writes rows of such
  * minutes to both (past the retention of minutes to the hours alone), rollup_advance_hours() adds minutes to the hours
  * and moves hours_until on. Both run under one lock, each in one statement that reads and writes hours_until with the
@@ -32,12 +35,10 @@
 #include "utils/guc.h"
 #include "utils/rel.h"
 
+#include "pg/experiment_fold.h"
 #include "pg/query.h"
 #include "pg/shadow.h"
 #include "pg/txn.h"
-
-/* Orders folds; models have positive ids. */
-#define ROLLUP_LOCK (-1)
 
 /* The smallest row has 60 bytes, its pointer included. */
 #define MAX_ROWS_A_PAGE (BLCKSZ / 60)
@@ -186,11 +187,15 @@ settle_restored(void)
 	query_run(&forget);
 }
 
+/*
+ * The fold. `pairs` folds pairs of shadows as well, `tests` A/B tests, or they are nothing. Without `tests` the
+ * statement does nothing where there are some (`unless`): only its own snapshot can tell.
+ */
 /* clang-format off */
-#define FOLD(pairs) QUERY( \
+#define FOLD(pairs, unless, tests) QUERY( \
 	"WITH" pairs " pending AS MATERIALIZED (SELECT *, p.bucket < " HOURS_UNTIL " AS to_hour," \
 	"  p.bucket >= " HOURS_UNTIL " OR p.bucket >= " MINUTES_FROM " AS to_minute" \
-	"  FROM model_mgr.rollup_pending p WHERE NOT p.own)," \
+	"  FROM model_mgr.rollup_pending p WHERE NOT p.own" unless ")," \
 	" custom AS (SELECT p.bucket, p.version_id, p.deployment_id, p.step, p.test_no, p.arm, p.to_hour, p.to_minute," \
 	"  m.metric_name, m.count, m.sum, m.last_at, m.values FROM pending p, pg_catalog.unnest(p.custom) m)," \
 	" minutes AS (INSERT INTO model_mgr.rollup_minute AS r " COLUMNS "  SELECT bucket, " SIDE_KEY ", " SUMS \
@@ -206,22 +211,63 @@ settle_restored(void)
 	"  next_txn = ($1 >> 48) << 48 | pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint," \
 	"  in_progress = ARRAY(SELECT ($1 >> 48) << 48 | x::text::bigint" \
 	"   FROM pg_catalog.pg_snapshot_xip(pg_catalog.pg_current_snapshot()) x) || $1," \
-	"  folded_at = pg_catalog.clock_timestamp(), pages = $2" THE_STATE ")" \
+	"  folded_at = pg_catalog.clock_timestamp(), pages = $2" THE_STATE unless ")" tests \
 	" SELECT coalesce(pg_catalog.sum(p.rows), 0)::bigint," \
-	" (SELECT t.system_identifier FROM model_mgr.rollup_state t ORDER BY t.installed_at LIMIT 1) FROM pending p", \
-	INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID)
+	" (SELECT t.system_identifier FROM model_mgr.rollup_state t ORDER BY t.installed_at LIMIT 1)," \
+	" " EXPERIMENT_OPEN("$5") " FROM pending p", \
+	INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID)
+#define WHERE_NO_TESTS " AND NOT " EXPERIMENT_OPEN("$5")
+
+/* What the present transaction has written is left to the next fold. */
+#define OTHERS_ROWS "o.txn <> (SELECT model_mgr.own_txn())"
+#define FOLD_TESTS \
+	", " EXPERIMENT_CHANGES(OTHERS_ROWS) "," \
+	" test_units AS (INSERT INTO model_mgr.ab_test_unit AS r (test_no, unit_hash, arm, epoch, sums)" \
+	"  SELECT c.test_no, c.unit_hash, c.arm, c.epoch, c.new FROM test_change c WHERE c.unit_hash IS NOT NULL" \
+	"  ON CONFLICT (test_no, unit_hash, arm) DO UPDATE SET sums = excluded.sums)," \
+	" test_sums AS (INSERT INTO model_mgr.ab_test_sum AS r (test_no, arm, epoch, units, moments) " EXPERIMENT_DIFFERENCES \
+	"  ON CONFLICT (test_no, arm, epoch) DO UPDATE SET units = r.units + excluded.units," \
+	"  moments = model_mgr.add_numbers(r.moments, excluded.moments))," \
+	" test_anchors AS (UPDATE model_mgr.ab_test_anchor r SET anchors = a.anchors FROM test_anchor a" \
+	"  WHERE r.test_no = a.test_no AND r.anchors <> a.anchors)," \
+	" test_sketches AS (INSERT INTO model_mgr.ab_test_sketch AS r (test_no, arm, response_time) " \
+	EXPERIMENT_SKETCHES(OTHERS_ROWS, "(SELECT EXISTS (SELECT FROM model_mgr.ab_test_plan p WHERE p.quantiles))") \
+	"  ON CONFLICT (test_no, arm) DO UPDATE SET" \
+	"  response_time = model_mgr.summary_add(r.response_time, excluded.response_time))"
 /* clang-format on */
+
+/* fold: the statement that the shadows and tests there are ask for; returns rows folded, *system of whom the watermark
+ * is. */
+static int64
+fold(int64 pages, int64 *system)
+{
+	static query alone = FOLD("", WHERE_NO_TESTS, "");
+	static query with_tests = FOLD("", "", FOLD_TESTS);
+	static query with_pairs = FOLD(SHADOW_FOLD, "", FOLD_TESTS);
+	static bool tests; /* there were, at the last fold */
+	query_arg args[] = {int64_arg(txn_key()), int64_arg(pages), time_arg(rollup_minutes_due()), time_arg(now_at_most()),
+						time_arg(mm_now() - guc_retention_days * USECS_PER_DAY)};
+	/* Of a shadow that begins between this and the fold nothing has been recorded yet. */
+	bool pairs = shadow_any();
+	bool done = pairs || tests;
+
+	query_run_args(pairs ? &with_pairs : tests ? &with_tests : &alone, lengthof(args), args);
+	tests = query_bool(0, 2);
+	if (tests && !done)
+		query_run_args(&with_tests, lengthof(args), args);
+	*system = query_int64(0, 1);
+	return query_int64(0, 0);
+}
 
 int64
 rollup_fold(int64 max_rows)
 {
-	static query fold = FOLD("");
-	static query fold_pairs = FOLD(SHADOW_FOLD);
 	/* Apart, since a statement that names these columns makes every session read its era and plan again. */
 	static query adopt =
 		QUERY("UPDATE model_mgr.rollup_state s SET era = ($1 >> 48)::integer, system_identifier = $2" THE_STATE,
 			  INT8OID, INT8OID);
 	int64 folded = -1;
+	int64 system;
 	int64 pages;
 	int level;
 
@@ -234,11 +280,8 @@ rollup_fold(int64 max_rows)
 	if (max_rows <= 0 || backlog_fits(max_rows, pages))
 	{
 		settle_restored();
-		/* Of a shadow that begins between this and the fold nothing has been recorded yet. */
-		query_run(shadow_any() ? &fold_pairs : &fold, int64_arg(txn_key()), int64_arg(pages),
-				  time_arg(rollup_minutes_due()), time_arg(now_at_most()));
-		folded = query_int64(0, 0);
-		if (query_int64(0, 1) != (int64) GetSystemIdentifier())
+		folded = fold(pages, &system);
+		if (system != (int64) GetSystemIdentifier())
 			query_run(&adopt, int64_arg(txn_key()), int64_arg((int64) GetSystemIdentifier()));
 	}
 	AtEOXact_GUC(true, level);

@@ -10,6 +10,9 @@
 #include "core/guard.h"
 #include "core/rollout.h"
 
+/* The lock that orders folds, for mm_lock_model(); models have positive ids. */
+#define ROLLUP_LOCK (-1)
+
 /* What one side of a rollout did in one of its steps. */
 typedef struct rollup_step
 {
