@@ -168,8 +168,7 @@ plan_samples(const test_design *d, double *planned, double *horizon)
 										.direction = d->metric[i].direction,
 										.bounds = experiment_no_bounds};
 	*planned = fmin(experiment_planned(&design), 1e18);
-	(void) plan;
-	*horizon = *planned;
+	*horizon = fmin(experiment_horizon(&plan, *planned, &statistics_caller), 1e18);
 }
 
 /* requests_a_day: of the models' versions, over the last 7 days or since they began. */
