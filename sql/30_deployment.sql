@@ -267,9 +267,11 @@ COMMENT ON FUNCTION model_mgr.rollout_status(bigint) IS
 'How an open or baking deployment (NULL: each of them) would be judged now: a row for each limit, each bound of health_criteria, and each metric of the guard (rule: limit, criterion, guard; a guard''s limit_value is the edge of what is harmless, and it passes unless it convicts). deployment_list and canary_status show it.';
 
 CREATE VIEW model_mgr.deployment_list AS
-SELECT d.*, s.waiting_for, s.next_step_at, s.step_samples AS samples
+SELECT d.*, s.waiting_for, s.next_step_at, s.samples
 FROM model_mgr.deployment d
-LEFT JOIN model_mgr.rollout_status(NULL) s ON s.deployment_id = d.deployment_id AND s."position" = 1;
+-- OFFSET 0: so that what has ended is not even asked about.
+LEFT JOIN LATERAL (SELECT r.waiting_for, r.next_step_at, r.step_samples AS samples FROM model_mgr.rollout_status(d.deployment_id) r
+    WHERE d.status IN ('pending', 'running', 'paused', 'awaiting_approval', 'promoting') AND r."position" = 1 OFFSET 0) s ON true;
 COMMENT ON VIEW model_mgr.deployment_list IS
 'Deployments; of those under way also what they wait for, when time allows the next step, and the known outcomes of this step.';
 COMMENT ON COLUMN model_mgr.deployment_list.deployment_id IS 'For the verbs: promote_deployment() and so on.';
@@ -301,8 +303,8 @@ CREATE VIEW model_mgr.canary_status AS
 SELECT d.deployment_id, d.model_name, d.version, d.baseline_version, d.traffic_percentage, s.metric_name, s.candidate_value,
        s.baseline_value, s.limit_value, s.verdict, s.samples, s.samples_needed, s.sample_ratio_p_value,
        s.next_step_at, s.waiting_for
-FROM model_mgr.rollout_status(NULL) s JOIN model_mgr.deployment d ON d.deployment_id = s.deployment_id
-WHERE s.rule <> 'guard'
+FROM model_mgr.deployment d, LATERAL model_mgr.rollout_status(d.deployment_id) s
+WHERE d.status IN ('pending', 'running', 'paused', 'awaiting_approval', 'promoting') AND s.rule <> 'guard'
 ORDER BY s.deployment_id, s."position";
 COMMENT ON VIEW model_mgr.canary_status IS 'Rollouts under way, one row a limit and bound of health_criteria: both sides'' values, the limit and the verdict now. rollout_status() has the guard''s numbers too.';
 COMMENT ON COLUMN model_mgr.canary_status.deployment_id IS 'The rollout.';

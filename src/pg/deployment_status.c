@@ -1,11 +1,15 @@
 /*
  * deployment_status.c: how rollouts stand at this moment, computed by the same look and the same core as every
  * decision, for the views. Reads only; works on a standby.
+ *
+ * The views ask for one rollout after the other, so that who filters by a model has looked at that one alone. Whoever
+ * asks for more than a few in one query is answered from one look at all of them.
  */
 #include "pg/deployment_store.h"
 
 #include <math.h>
 
+#include "access/htup_details.h"
 #include "funcapi.h"
 #include "utils/tuplestore.h"
 
@@ -31,12 +35,29 @@ number(double value, bool *isnull)
 	return Float8GetDatum(value);
 }
 
+/* Questions of one query that are looked at one by one. */
+#define FEW 3
+#define COLUMNS 14
+
+/* What one query has asked; in fn_extra, since its snapshot is one and all answers are of one time. */
+typedef struct asked
+{
+	int questions;
+	bool all;        /* rows holds every rollout's */
+	HeapTuple *rows; /* by deployment_id, then position */
+	int count;
+	int room;
+} asked;
+
+/* put: a row into the answer, or to what is kept for later questions. */
 static void
-put(ReturnSetInfo *set, const deployment *d, const deployment_look *look, int position, const status_row *row)
+put(ReturnSetInfo *set, asked *keep, const deployment *d, const deployment_look *look, int position,
+	const status_row *row)
 {
 	bool pending = deployment_is_pending(d);
-	Datum values[14];
-	bool nulls[14] = {false};
+	Datum values[COLUMNS];
+	bool nulls[COLUMNS] = {false};
+	MemoryContext before;
 
 	values[0] = Int64GetDatum(d->deployment_id);
 	values[1] = Int32GetDatum(position);
@@ -53,7 +74,16 @@ put(ReturnSetInfo *set, const deployment *d, const deployment_look *look, int po
 	nulls[11] = pending && d->plan.start_at == 0;
 	values[12] = CStringGetTextDatum(deployment_waits(d, look));
 	values[13] = Int64GetDatum(look->decision.step_samples);
-	tuplestore_putvalues(set->setResult, set->setDesc, values, nulls);
+	if (keep == NULL)
+	{
+		tuplestore_putvalues(set->setResult, set->setDesc, values, nulls);
+		return;
+	}
+	if (keep->count == keep->room)
+		keep->rows = repalloc(keep->rows, sizeof(HeapTuple) * (keep->room *= 2));
+	before = MemoryContextSwitchTo(GetMemoryChunkContext(keep));
+	keep->rows[keep->count++] = heap_form_tuple(set->setDesc, values, nulls);
+	MemoryContextSwitchTo(before);
 }
 
 /* limit_row: one of the three limits. */
@@ -118,21 +148,15 @@ find(bool all, int64 deployment_id, deployment **out)
 	return n > 0 ? deployment_load_many(ids, n, *out) : 0;
 }
 
-MM_FUNCTION(mm_rollout_status);
-
-/* mm_rollout_status(deployment_id bigint): a row for each rule of an open or baking deployment, NULL: of each. */
-Datum
-mm_rollout_status(PG_FUNCTION_ARGS)
+/* look: a row for each rule of one rollout, or of all. */
+static void
+look(ReturnSetInfo *set, asked *keep, bool all, int64 deployment_id)
 {
-	ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
 	deployment *d;
 	deployment_look *looks;
-	mm_scope scope;
-	int n;
+	mm_scope scope = mm_enter();
+	int n = find(all, deployment_id, &d);
 
-	InitMaterializedSRF(fcinfo, 0);
-	scope = mm_enter();
-	n = find(PG_ARGISNULL(0), PG_ARGISNULL(0) ? 0 : PG_GETARG_INT64(0), &d);
 	looks = palloc(sizeof(deployment_look) * (n + 1));
 	if (n > 0)
 		deployment_look_many(d, looks, n);
@@ -144,19 +168,80 @@ mm_rollout_status(PG_FUNCTION_ARGS)
 		for (int m = 0; m < ROLLOUT_METRICS; m++)
 		{
 			row = limit_row(&d[i], &looks[i], (rollout_metric) m);
-			put(set, &d[i], &looks[i], ++position, &row);
+			put(set, keep, &d[i], &looks[i], ++position, &row);
 		}
 		for (int k = 0; k < d[i].plan.criterion_count; k++)
 		{
 			row = criterion_row(&d[i], &looks[i], k);
-			put(set, &d[i], &looks[i], ++position, &row);
+			put(set, keep, &d[i], &looks[i], ++position, &row);
 		}
 		for (int m = 0; d[i].guarded && m < ROLLOUT_METRICS; m++)
 		{
 			row = guard_row(&looks[i], (rollout_metric) m);
-			put(set, &d[i], &looks[i], ++position, &row);
+			put(set, keep, &d[i], &looks[i], ++position, &row);
 		}
 	}
 	mm_leave(scope);
+}
+
+/* row_id: the rollout of a row that is kept. */
+static int64
+row_id(const asked *a, TupleDesc columns, int row)
+{
+	bool isnull;
+
+	return DatumGetInt64(heap_getattr(a->rows[row], 1, columns, &isnull));
+}
+
+/* answer: the rows of one rollout out of those that are kept. */
+static void
+answer(ReturnSetInfo *set, const asked *a, int64 deployment_id)
+{
+	int low = 0;
+	int high = a->count;
+
+	while (low < high)
+	{
+		int middle = (low + high) / 2;
+
+		if (row_id(a, set->setDesc, middle) < deployment_id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < a->count && row_id(a, set->setDesc, low) == deployment_id; low++)
+		tuplestore_puttuple(set->setResult, a->rows[low]);
+}
+
+MM_FUNCTION(mm_rollout_status);
+
+/* mm_rollout_status(deployment_id bigint): a row for each rule of an open or baking deployment, NULL: of each. */
+Datum
+mm_rollout_status(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
+	asked *a = fcinfo->flinfo->fn_extra;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (PG_ARGISNULL(0))
+	{
+		look(set, NULL, true, 0);
+		return (Datum) 0;
+	}
+	if (a == NULL)
+		fcinfo->flinfo->fn_extra = a = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(asked));
+	if (++a->questions <= FEW)
+	{
+		look(set, NULL, false, PG_GETARG_INT64(0));
+		return (Datum) 0;
+	}
+	if (!a->all)
+	{
+		a->room = 64;
+		a->rows = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, sizeof(HeapTuple) * a->room);
+		look(set, a, true, 0);
+		a->all = true;
+	}
+	answer(set, a, PG_GETARG_INT64(0));
 	return (Datum) 0;
 }
