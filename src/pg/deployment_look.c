@@ -6,6 +6,8 @@
 
 #include <math.h>
 
+#include "utils/guc.h"
+
 #include "pg/experiment.h"
 #include "pg/metric.h"
 #include "pg/query.h"
@@ -267,19 +269,26 @@ judge_baseline(const deployment *d, deployment_look *look)
 	}
 }
 
+#define COUNTS "m.requests, m.known, m.successes, m.errors, m.response_time_count, m.response_time_sum"
+#define OF_WINDOW "m.version_id = $1 AND m.bucket >= $2 AND m.bucket < $3"
+
 void
 deployment_look_at_baseline(const deployment *d, deployment_look *look)
 {
+	/* Not through rollup_now, whose functions are planned anew at each call. */
 	static query counts = QUERY(
 		"SELECT sum(r.requests)::pg_catalog.int8, sum(r.known)::pg_catalog.int8, sum(r.successes)::pg_catalog.int8,"
 		" sum(r.errors)::pg_catalog.int8, sum(r.response_time_count)::pg_catalog.int8, sum(r.response_time_sum)"
-		" FROM model_mgr.rollup_now r WHERE r.version_id = $1 AND r.bucket >= $2 AND r.bucket < $3 HAVING count(*) > 0",
+		" FROM (SELECT " COUNTS " FROM model_mgr.rollup_minute m WHERE " OF_WINDOW " UNION ALL SELECT " COUNTS
+		" FROM model_mgr.rollup_pending m WHERE " OF_WINDOW ") r HAVING count(*) > 0",
 		INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID);
 	rollout_tally nothing = {0};
+	int level;
 
 	memset(look, 0, sizeof(*look));
 	look->now = d->at;
 	look->window_start = look->now - d->window_minutes * 60 * USECS_PER_SEC;
+	level = rollup_plan_for_history();
 	if (query_run(&counts, int64_arg(d->baseline_version_id), time_arg(look->window_start), time_arg(look->now)) > 0)
 		look->window = (rollout_tally){.requests = query_int64(0, 0),
 									   .known = query_int64(0, 1),
@@ -287,6 +296,7 @@ deployment_look_at_baseline(const deployment *d, deployment_look *look)
 									   .errors = query_int64(0, 3),
 									   .response_time_count = query_int64(0, 4),
 									   .response_time_sum = query_float8(0, 5)};
+	AtEOXact_GUC(true, level);
 	for (int m = 0; m < ROLLOUT_METRICS; m++)
 		look->decision.verdicts[m] = rollout_judge(&d->plan, (rollout_metric) m, &look->window, &nothing);
 	judge_baseline(d, look);

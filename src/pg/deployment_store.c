@@ -111,31 +111,41 @@ read_row(uint64 row, deployment *out)
 	out->guarded = deployment_plan_guard(out->rollout, out->margins);
 }
 
+/* clang-format off */
+/* LOAD: rollouts by their ids, in the order n. */
+#define LOAD(keys, type) QUERY( \
+	"SELECT d.deployment_id, p.model_id, p.version_id, p.baseline_version_id, d.model_name, d.version," \
+	" d.baseline_version, d.strategy, d.status, d.traffic_percentage, d.step, d.rollback_evaluation_window_minutes," \
+	" p.bucket_key, p.waiting_for, d.deployed_by, d.rollout, d.step_started_at, p.started_at, p.bake_until," \
+	" d.auto_rollback_enabled, d.rollback_min_success_rate, d.rollback_threshold_error_rate," \
+	" d.rollback_threshold_response_time, d.health_criteria, d.test_id, p.awaiting_since, p.approved_step, f.frozen_until" \
+	" FROM " keys \
+	" JOIN model_mgr.deployment d ON d.deployment_id = k.deployment_id JOIN model_mgr.deployment_plan p ON p.deployment_id = d.deployment_id" \
+	" LEFT JOIN model_mgr.deployment_freeze f ON f.model_id = p.model_id AND f.frozen_until > $2" \
+	" ORDER BY k.n", \
+	type, TIMESTAMPTZOID)
+/* clang-format on */
+
 int
 deployment_load_many(const int64 *deployment_ids, int n, deployment *out)
 {
-	static query find = QUERY(
-		"SELECT d.deployment_id, p.model_id, p.version_id, p.baseline_version_id, d.model_name, d.version,"
-		" d.baseline_version, d.strategy, d.status, d.traffic_percentage, d.step, d.rollback_evaluation_window_minutes,"
-		" p.bucket_key, p.waiting_for, d.deployed_by, d.rollout, d.step_started_at, p.started_at, p.bake_until,"
-		" d.auto_rollback_enabled, d.rollback_min_success_rate, d.rollback_threshold_error_rate,"
-		" d.rollback_threshold_response_time, d.health_criteria, d.test_id, p.awaiting_since, p.approved_step, f.frozen_until"
-		" FROM pg_catalog.unnest($1) WITH ORDINALITY k (deployment_id, n)"
-		" JOIN model_mgr.deployment d ON d.deployment_id = k.deployment_id JOIN model_mgr.deployment_plan p ON p.deployment_id = d.deployment_id"
-		" LEFT JOIN model_mgr.deployment_freeze f ON f.model_id = p.model_id AND f.frozen_until > $2"
-		" ORDER BY k.n",
-		INT8ARRAYOID, TIMESTAMPTZOID);
+	/* One by itself: how many an array holds is worth a new plan each time. */
+	static query find_one = LOAD("(SELECT $1 AS deployment_id, 1 AS n) k", INT8OID);
+	static query find = LOAD("pg_catalog.unnest($1) WITH ORDINALITY k (deployment_id, n)", INT8ARRAYOID);
 
 	Datum *ids = palloc(sizeof(Datum) * (n + 1));
 	uint64 rows;
 
 	for (int i = 0; i < n; i++)
 		ids[i] = Int64GetDatum(deployment_ids[i]);
-	rows = query_run(
-		&find,
-		datum_arg(PointerGetDatum(construct_array(ids, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)),
-				  false),
-		time_arg(mm_now()));
+	if (n == 1)
+		rows = query_run(&find_one, int64_arg(deployment_ids[0]), time_arg(mm_now()));
+	else
+		rows = query_run(&find,
+						 datum_arg(PointerGetDatum(construct_array(ids, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
+																   TYPALIGN_DOUBLE)),
+								   false),
+						 time_arg(mm_now()));
 	for (uint64 row = 0; row < rows; row++)
 		read_row(row, &out[row]);
 	return (int) rows;
