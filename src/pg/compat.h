@@ -103,6 +103,13 @@ compat_index_beginscan_bitmap(Relation index, Snapshot snapshot, int keys)
 #endif
 }
 
+/* rd_firstRelfilenodeSubid has another name since 16. */
+#if PG_VERSION_NUM >= 160000
+#define compat_storage_subid(relation) ((relation)->rd_firstRelfilelocatorSubid)
+#else
+#define compat_storage_subid(relation) ((relation)->rd_firstRelfilenodeSubid)
+#endif
+
 #include "access/attmap.h"
 
 /* build_attrmap_by_name_if_req may ignore missing columns since 16; here a missing one is an error, as it was. */

@@ -54,6 +54,23 @@ typedef struct metric_answer
 	int name_room;
 } metric_answer;
 
+/* The stretches that a window is read in: [from, to) of buckets, (from, to] of rows. */
+typedef struct metric_span
+{
+	TimestampTz minutes_from;
+	TimestampTz minutes_to;
+	TimestampTz hours_from; /* equal: none */
+	TimestampTz hours_to;   /* at most; as far as the hours have come */
+	TimestampTz pending_from;
+	TimestampTz pending_to;
+	TimestampTz first_cut_from; /* equal: none */
+	TimestampTz first_cut_to;
+	TimestampTz last_cut_from;
+	TimestampTz last_cut_to;
+} metric_span;
+
+/* metric_span_of: the stretches of a question's window, as the active snapshot sees what there is. */
+extern metric_span metric_span_of(const metric_question *question);
 /* metric_read: what was observed of all that was asked for, rows not folded yet and own rows included. */
 extern metric_answer *metric_read(const metric_question *question);
 /* metric_read_reported: adds what was reported, of every metric. */

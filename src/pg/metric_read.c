@@ -9,16 +9,19 @@
  *   cut      rows of a minute that the window's ends cut, folded or not, by their exact time, straight from
  * observation.
  *
- * All of it is one statement, one snapshot: a fold that commits meanwhile neither hides a row nor shows it twice. What
- * is cut at the beginning is read row by row only where the minute has at most MAX_CUT_ROWS, or, before what is kept in
- * minutes, the hour at most MAX_CUT_HOUR_ROWS; a busier one counts whole. So does one whose rows are to be looked for
- * in more pages than its reader has time for: a large partition, or one filled in bulk in no order of time.
+ * All of it is read under one snapshot: a fold that commits meanwhile neither hides a row nor shows it twice. The
+ * pending rows are mostly in the present day's partition, so the statement names only what begins there, which makes
+ * it cheap to plan and to run however many partitions there are; where an earlier one has grown since the last fold
+ * (observation_pending_from()), it names more.
  */
 #include "pg/metric_internal.h"
 
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 #include "utils/guc.h"
+#include "utils/json.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
 #include "pg/observation.h"
 #include "pg/query.h"
@@ -26,35 +29,12 @@
 #include "pg/statistics.h"
 #include "pg/summary.h"
 
-#define MAX_CUT_ROWS 20000
-/* Of an hour: its rows are older, and scattered by what came late. */
-#define MAX_CUT_HOUR_ROWS 2000
-/* Of 8 kB, at 10 us each: who asks for one version waits for the answer, so only small partitions are searched; a look
- * of the tick is short of time too, but its window is a minute, and it serves all models at once. */
-#define MAX_CUT_PAGES_ASKED 1000
-#define MAX_CUT_PAGES_LOOK 4000
-/* From here on whole hours are read as such. */
-#define LONG_WINDOW (2 * USECS_PER_HOUR)
 /* Up to here rows that are not folded yet are compared with the versions asked for; beyond, all are read and sorted
  * out here. */
 #define FEW_VERSIONS 16
-/* Windows that begin earlier look for pending rows in every partition. */
-#define LATELY (2 * USECS_PER_DAY)
-
-/* The stretches that a window is read in: [from, to) of buckets, (from, to] of rows. */
-typedef struct span
-{
-	TimestampTz minutes_from;
-	TimestampTz minutes_to;
-	TimestampTz hours_from; /* equal: none */
-	TimestampTz hours_to;   /* at most; as far as the hours have come */
-	TimestampTz pending_from;
-	TimestampTz pending_to;
-	TimestampTz first_cut_from; /* equal: none */
-	TimestampTz first_cut_to;
-	TimestampTz last_cut_from;
-	TimestampTz last_cut_to;
-} span;
+/* Statements that differ in the partitions they name, kept for the session: of the rows cut, days that windows begin
+ * in. */
+#define PLANS_KEPT 4
 
 /* Columns of both questions below. */
 enum
@@ -75,9 +55,9 @@ enum
 /* clang-format off */
 #define ORIGIN "'2000-01-01 00:00:00+00'::pg_catalog.timestamptz"
 #define BOUND                                                                                                          \
-	"(SELECT GREATEST($4, LEAST($5, pg_catalog.date_bin('1 hour', s.hours_until, " ORIGIN ")))"                        \
+	"(SELECT GREATEST($12, LEAST($13, pg_catalog.date_bin('1 hour', s.hours_until, " ORIGIN ")))"                        \
 	" FROM model_mgr.rollup_state s ORDER BY s.installed_at LIMIT 1)"
-#define SLOT(at) "coalesce(pg_catalog.date_bin($12, " at ", " ORIGIN "), '-infinity')"
+#define SLOT(at) "coalesce(pg_catalog.date_bin($3, " at ", " ORIGIN "), '-infinity')"
 #define SUMS(measure) " pg_catalog.sum(r." measure "_count)::bigint, pg_catalog.sum(r." measure "_sum),"
 #define LOOSE_SUMS(measure) " pg_catalog.count(l." measure "), coalesce(pg_catalog.sum(l." measure "), 0),"
 /* A version, or a version and a name, at a time: OFFSET 0 keeps the planner from joining what the buckets of all versions
@@ -85,181 +65,95 @@ enum
 #define OF_EACH(keys, table, on, from, to)                                                                             \
 	"SELECT m.* FROM " keys " k, LATERAL (SELECT f.* FROM model_mgr." table " f WHERE " on                             \
 	" AND f.bucket >= " from " AND f.bucket < " to OF_ROLLOUT " OFFSET 0) m"
-#define OF_ROLLOUT " AND ($19 = 0 OR f.deployment_id = $19 AND f.step > 0)"
+#define OF_ROLLOUT " AND ($9 = 0 OR f.deployment_id = $9 AND f.step > 0)"
 #define FOLDED(keys, table, on)                                                                                        \
-	" (" OF_EACH(keys, table "_minute", on, "$2", "LEAST($4, $3)")                                                     \
-	" UNION ALL " OF_EACH(keys, table "_minute", on, "GREATEST($2, " BOUND ")", "$3")                                  \
-	" UNION ALL " OF_EACH(keys, table "_hour", on, "$4", BOUND) ") r"
+	" (" OF_EACH(keys, table "_minute", on, "$10", "LEAST($12, $11)")                                                     \
+	" UNION ALL " OF_EACH(keys, table "_minute", on, "GREATEST($10, " BOUND ")", "$11")                                  \
+	" UNION ALL " OF_EACH(keys, table "_hour", on, "$12", BOUND) ") r"
 #define FOLDED_BUILTIN FOLDED("versions", "rollup", "f.version_id = k.version_id")
 #define FOLDED_CUSTOM FOLDED("pairs", "rollup_metric", "f.version_id = k.version_id AND f.metric_name = k.metric_name")
 #define LOOSE_SLOT SLOT("o.recorded_at - '0.000001 s'::pg_catalog.interval")
 #define LOOSE_COLUMNS                                                                                                  \
 	"o.version_id, " LOOSE_SLOT " AS slot, o.recorded_at, o.feedback, o.success, o.error_type, o.response_time,"       \
 	" o.confidence, o.cost, o.input_tokens::pg_catalog.float8 AS input_tokens,"                                        \
-	" o.output_tokens::pg_catalog.float8 AS output_tokens, CASE WHEN $15 THEN o.metrics END AS metrics"
+	" o.output_tokens::pg_catalog.float8 AS output_tokens, CASE WHEN $6 THEN o.metrics END AS metrics"
 #define LOOSE_ATTRIBUTION                                                                                              \
 	"model_mgr.attribution(o.version_id, o.deployment_id, o.step, coalesce(o.routed_at, o.recorded_at))"
-#define LOOSE_VERSIONS                                                                                                 \
-	" o.version_id IS NOT NULL AND ($18 OR o.version_id = ANY ($1))"                                                   \
-	" AND ($19 = 0 OR " LOOSE_ATTRIBUTION " BETWEEN $19 << 16 | 1 AND $19 << 16 | 65535)"
+#define LOOSE_ROWS(table) \
+	" loose AS MATERIALIZED (SELECT " LOOSE_COLUMNS " FROM model_mgr." table " o WHERE o.version_id IS NOT NULL AND ($2 OR o.version_id = ANY ($1))" \
+	" AND ($9 = 0 OR " LOOSE_ATTRIBUTION " BETWEEN $9 << 16 | 1 AND $9 << 16 | 65535)"
+/* Rows one by one: loose is what there is of them. */
+#define LOOSE \
+	" SELECT l.version_id, l.slot, NULL::pg_catalog.text," \
+	" pg_catalog.count(*) FILTER (WHERE NOT l.feedback), pg_catalog.count(l.success), pg_catalog.count(*) FILTER (WHERE l.success)," \
+	" pg_catalog.count(l.error_type) FILTER (WHERE NOT l.feedback)," \
+	LOOSE_SUMS("response_time") LOOSE_SUMS("confidence") LOOSE_SUMS("cost") LOOSE_SUMS("input_tokens") LOOSE_SUMS("output_tokens") \
+	" pg_catalog.max(l.recorded_at), model_mgr.summarize(l.response_time) FILTER (WHERE $5)," \
+	" model_mgr.summarize(l.confidence) FILTER (WHERE $5), model_mgr.summarize(l.cost) FILTER (WHERE $5)," \
+	" model_mgr.summarize(l.input_tokens) FILTER (WHERE $5), model_mgr.summarize(l.output_tokens) FILTER (WHERE $5)," \
+	" CASE WHEN $4 THEN ARRAY[model_mgr.summarize(l.response_time) FILTER (WHERE $4)] END" \
+	" FROM loose l GROUP BY 1, 2" \
+	" UNION ALL SELECT c.version_id, c.slot, t.metric_name, 0, 0, 0, 0, t.count, t.sum, 0, 0, 0, 0, 0, 0, 0, 0," \
+	" t.last_at, t.values, NULL, NULL, NULL, NULL, NULL" \
+	" FROM (SELECT l.version_id, l.slot, model_mgr.metric_summaries(l.metrics, l.recorded_at) AS custom" \
+	"  FROM loose l WHERE $6 GROUP BY 1, 2) c, LATERAL pg_catalog.unnest(c.custom) t"
+#define LOOSE_TYPES INT8ARRAYOID, BOOLOID, INTERVALOID, BOOLOID, BOOLOID, BOOLOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID
 
 /*
- * `found` are the names that a version has, by a probe of the index each. Rows not folded yet are to be found by txn: both
- * bounds on recorded_at would look narrow to the planner, who would read all rows between them.
- *
- * $1 versions, $2 $3 minutes, $4 $5 hours, $6 $7 pending, $8 $9 first cut, $10 $11 last cut, $12 width, $13 quantiles of
- * response time, $14 all sketches, $15 custom metrics at all, $16 $17 their pairs (NULL: every one), $18 rows of all
- * versions are taken, $19 a rollout after its warm-up (0: whatever was routed).
+ * $1 versions, $2 rows of all versions are taken, $3 width, $4 quantiles of response time, $5 all sketches, $6 custom
+ * metrics at all, $7 $8 rows, $9 a rollout after its warm-up (0: whatever was routed). Here the rows of a cut, found by
+ * time.
  */
-#define OBSERVED(pending) QUERY( \
+#define CUT_BEGIN "WITH" LOOSE_ROWS("observation") " AND o.recorded_at > $7 AND o.recorded_at <= $8"
+#define CUT_END ")" LOOSE
+
+/*
+ * The buckets, and pending rows: these are to be found by txn, since both bounds on recorded_at would look narrow to the
+ * planner, who would read all rows between them. `found` are the names that a version has, by a probe of the index each.
+ *
+ * $10 $11 minutes, $12 $13 hours, $14 $15 pairs of custom metrics (NULL: every one).
+ */
+#define OBSERVED_BEGIN \
 	"WITH RECURSIVE versions AS (SELECT v.version_id FROM pg_catalog.unnest($1) v (version_id))," \
 	" found AS (SELECT v.version_id, n.metric_name FROM versions v, LATERAL (VALUES" \
 	"   ((SELECT pg_catalog.min(m.metric_name) FROM model_mgr.rollup_metric_minute m WHERE m.version_id = v.version_id))," \
 	"   ((SELECT pg_catalog.min(h.metric_name) FROM model_mgr.rollup_metric_hour h WHERE h.version_id = v.version_id))" \
-	"   ) n (metric_name) WHERE $15 AND $16 IS NULL" \
+	"   ) n (metric_name) WHERE $6 AND $14 IS NULL" \
 	"  UNION SELECT f.version_id, n.metric_name FROM found f, LATERAL (VALUES" \
 	"   ((SELECT pg_catalog.min(m.metric_name) FROM model_mgr.rollup_metric_minute m" \
 	"     WHERE m.version_id = f.version_id AND m.metric_name > f.metric_name))," \
 	"   ((SELECT pg_catalog.min(h.metric_name) FROM model_mgr.rollup_metric_hour h" \
-	"     WHERE h.version_id = f.version_id AND h.metric_name > f.metric_name AND $5 > $4))" \
+	"     WHERE h.version_id = f.version_id AND h.metric_name > f.metric_name AND $13 > $12))" \
 	"   ) n (metric_name) WHERE f.metric_name IS NOT NULL)," \
 	" pairs AS MATERIALIZED (SELECT f.version_id, f.metric_name FROM found f WHERE f.metric_name IS NOT NULL" \
-	"  UNION ALL SELECT p.version_id, p.metric_name FROM ROWS FROM (pg_catalog.unnest($16), pg_catalog.unnest($17)) p (version_id, metric_name))," \
-	" loose AS MATERIALIZED (SELECT " LOOSE_COLUMNS " FROM model_mgr.observation_pending o" \
-	"   WHERE " pending " AND o.recorded_at - '0 s'::pg_catalog.interval <= $7 AND" LOOSE_VERSIONS \
-	"  UNION ALL SELECT " LOOSE_COLUMNS " FROM model_mgr.observation o" \
-	"   WHERE (o.recorded_at > $8 AND o.recorded_at <= $9 OR o.recorded_at > $10 AND o.recorded_at <= $11)" \
-	"   AND ($8 < $9 OR $10 < $11) AND" LOOSE_VERSIONS ")" \
+	"  UNION ALL SELECT p.version_id, p.metric_name FROM ROWS FROM (pg_catalog.unnest($14), pg_catalog.unnest($15)) p (version_id, metric_name))," \
+	LOOSE_ROWS("observation_pending") \
+	" AND o.recorded_at - '0 s'::pg_catalog.interval > $7 AND o.recorded_at - '0 s'::pg_catalog.interval <= $8"
+#define OBSERVED_END ")" \
 	" SELECT r.version_id, " SLOT("r.bucket") ", NULL::pg_catalog.text," \
 	" pg_catalog.sum(r.requests)::bigint, pg_catalog.sum(r.known)::bigint, pg_catalog.sum(r.successes)::bigint, pg_catalog.sum(r.errors)::bigint," \
 	SUMS("response_time") SUMS("confidence") SUMS("cost") SUMS("input_tokens") SUMS("output_tokens") \
-	" pg_catalog.max(r.last_at), model_mgr.merge(r.response_time) FILTER (WHERE $14)," \
-	" model_mgr.merge(r.confidence) FILTER (WHERE $14), model_mgr.merge(r.cost) FILTER (WHERE $14)," \
-	" model_mgr.merge(r.input_tokens) FILTER (WHERE $14), model_mgr.merge(r.output_tokens) FILTER (WHERE $14), pg_catalog.array_agg(r.response_time) FILTER (WHERE $13)" \
+	" pg_catalog.max(r.last_at), model_mgr.merge(r.response_time) FILTER (WHERE $5)," \
+	" model_mgr.merge(r.confidence) FILTER (WHERE $5), model_mgr.merge(r.cost) FILTER (WHERE $5)," \
+	" model_mgr.merge(r.input_tokens) FILTER (WHERE $5), model_mgr.merge(r.output_tokens) FILTER (WHERE $5), pg_catalog.array_agg(r.response_time) FILTER (WHERE $4)" \
 	" FROM" FOLDED_BUILTIN " GROUP BY 1, 2" \
-	" UNION ALL SELECT l.version_id, l.slot, NULL," \
-	" pg_catalog.count(*) FILTER (WHERE NOT l.feedback), pg_catalog.count(l.success), pg_catalog.count(*) FILTER (WHERE l.success)," \
-	" pg_catalog.count(l.error_type) FILTER (WHERE NOT l.feedback)," \
-	LOOSE_SUMS("response_time") LOOSE_SUMS("confidence") LOOSE_SUMS("cost") LOOSE_SUMS("input_tokens") LOOSE_SUMS("output_tokens") \
-	" pg_catalog.max(l.recorded_at), model_mgr.summarize(l.response_time) FILTER (WHERE $14)," \
-	" model_mgr.summarize(l.confidence) FILTER (WHERE $14), model_mgr.summarize(l.cost) FILTER (WHERE $14)," \
-	" model_mgr.summarize(l.input_tokens) FILTER (WHERE $14), model_mgr.summarize(l.output_tokens) FILTER (WHERE $14)," \
-	" CASE WHEN $13 THEN ARRAY[model_mgr.summarize(l.response_time) FILTER (WHERE $13)] END" \
-	" FROM loose l GROUP BY 1, 2" \
 	" UNION ALL SELECT r.version_id, " SLOT("r.bucket") ", r.metric_name, 0, 0, 0, 0," \
 	" pg_catalog.sum(r.count)::bigint, pg_catalog.sum(r.sum), 0, 0, 0, 0, 0, 0, 0, 0," \
-	" pg_catalog.max(r.last_at), model_mgr.merge(r.values) FILTER (WHERE $14), NULL, NULL, NULL, NULL, NULL" \
-	" FROM" FOLDED_CUSTOM " GROUP BY 1, 2, 3" \
-	" UNION ALL SELECT c.version_id, c.slot, t.metric_name, 0, 0, 0, 0, t.count, t.sum, 0, 0, 0, 0, 0, 0, 0, 0," \
-	" t.last_at, t.values, NULL, NULL, NULL, NULL, NULL" \
-	" FROM (SELECT l.version_id, l.slot, model_mgr.metric_summaries(l.metrics, l.recorded_at) AS custom" \
-	"  FROM loose l WHERE $15 GROUP BY 1, 2) c, LATERAL pg_catalog.unnest(c.custom) t", \
-	INT8ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, \
-	TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INTERVALOID, BOOLOID, BOOLOID, BOOLOID, \
-	INT8ARRAYOID, TEXTARRAYOID, BOOLOID, INT8OID)
-
-/* A recent window leaves the partitions before it out; another is read by txn alone, whatever a partition holds. */
-static query observed_lately = OBSERVED("o.recorded_at > $6");
-static query observed = OBSERVED("o.recorded_at - '0 s'::pg_catalog.interval > $6");
+	" pg_catalog.max(r.last_at), model_mgr.merge(r.values) FILTER (WHERE $5), NULL, NULL, NULL, NULL, NULL" \
+	" FROM" FOLDED_CUSTOM " GROUP BY 1, 2, 3 UNION ALL" LOOSE
 
 /* The same columns as far as there are any; what was reported has no requests. */
-static query reported_values = QUERY(
-	"SELECT s.version_id, coalesce(pg_catalog.date_bin($4, s.sampled_at - '0.000001 s'::pg_catalog.interval, " ORIGIN "), '-infinity'),"
-	" s.metric_name, 0::bigint, 0::bigint, 0::bigint, 0::bigint, pg_catalog.sum(s.samples)::bigint,"
-	" pg_catalog.sum(s.value * s.samples), 0::bigint, 0::float8, 0::bigint, 0::float8, 0::bigint, 0::float8, 0::bigint, 0::float8,"
-	" pg_catalog.max(s.sampled_at),"
-	" CASE WHEN pg_catalog.bool_and(s.values IS NOT NULL) THEN model_mgr.merge(s.values) FILTER (WHERE $5) END"
-	" FROM pg_catalog.unnest($1) v (version_id) JOIN model_mgr.metric_sample s ON s.version_id = v.version_id"
-	" WHERE s.sampled_at > $2 AND s.sampled_at <= $3 GROUP BY 1, 2, 3",
-	INT8ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INTERVALOID, BOOLOID);
+#define REPORTED_BEGIN \
+	"SELECT s.version_id, coalesce(pg_catalog.date_bin($4, s.sampled_at - '0.000001 s'::pg_catalog.interval, " ORIGIN "), '-infinity')," \
+	" s.metric_name, 0::bigint, 0::bigint, 0::bigint, 0::bigint, pg_catalog.sum(s.samples)::bigint," \
+	" pg_catalog.sum(s.value * s.samples), 0::bigint, 0::float8, 0::bigint, 0::float8, 0::bigint, 0::float8, 0::bigint, 0::float8," \
+	" pg_catalog.max(s.sampled_at)," \
+	" CASE WHEN pg_catalog.bool_and(s.values IS NOT NULL) THEN model_mgr.merge(s.values) FILTER (WHERE $5) END" \
+	" FROM pg_catalog.unnest($1) v (version_id) JOIN model_mgr.metric_sample s ON s.version_id = v.version_id" \
+	" WHERE s.sampled_at > $2 AND s.sampled_at <= $3"
+#define REPORTED_END " GROUP BY 1, 2, 3"
 
-/* How many rows the minute has that the window's beginning cuts, and the last row of that in which it ends. */
-static query edges = QUERY(
-	"SELECT coalesce(pg_catalog.sum(GREATEST(r.requests, r.known)) FILTER (WHERE r.bucket = $1), 0)::bigint,"
-	" pg_catalog.max(r.last_at) FILTER (WHERE r.bucket = $2)"
-	" FROM model_mgr.rollup_minute r WHERE r.bucket = ANY (ARRAY[$1, $2])",
-	TIMESTAMPTZOID, TIMESTAMPTZOID);
-
-/* The same of the hour that begins at $1, wherever it is kept. */
-static query old_edge = QUERY(
-	"SELECT GREATEST((SELECT pg_catalog.sum(GREATEST(h.requests, h.known)) FROM model_mgr.rollup_hour h WHERE h.bucket = $1),"
-	" (SELECT pg_catalog.sum(GREATEST(m.requests, m.known)) FROM model_mgr.rollup_minute m WHERE m.bucket >= $1 AND m.bucket < $2))::bigint",
-	TIMESTAMPTZOID, TIMESTAMPTZOID);
 /* clang-format on */
-
-static TimestampTz
-ceiling(TimestampTz at, int64 width)
-{
-	TimestampTz floor = metric_floor(at, width);
-
-	return floor + width;
-}
-
-/* dear: whether the rows of (after, until] are too many to be looked for one by one. */
-static bool
-dear(const metric_question *q, TimestampTz after, TimestampTz until)
-{
-	return observation_pages(after, until, !q->exact) > (q->exact ? MAX_CUT_PAGES_ASKED : MAX_CUT_PAGES_LOOK);
-}
-
-/* find_span: the stretches of a window. */
-static void
-find_span(const metric_question *q, span *s)
-{
-	TimestampTz kept = rollup_minutes_kept();
-	TimestampTz first = metric_floor(q->since, USECS_PER_MINUTE) + USECS_PER_MINUTE; /* end of the minute of since */
-	TimestampTz last = metric_floor(q->until, USECS_PER_MINUTE);                     /* beginning of that of until */
-	bool old = q->since < kept;
-	bool by_hours = q->width % USECS_PER_HOUR == 0;
-
-	memset(s, 0, sizeof(*s));
-	s->minutes_from = s->pending_from = first;
-	s->minutes_to = last + USECS_PER_MINUTE;
-	s->pending_to = q->until;
-	if (old)
-	{
-		TimestampTz end = ceiling(q->since, USECS_PER_HOUR);
-
-		s->minutes_from = s->pending_from = end;
-		query_run(&old_edge, time_arg(end - USECS_PER_HOUR), time_arg(end));
-		if (end != q->since && (query_int64(0, 0) > MAX_CUT_HOUR_ROWS || dear(q, q->since, Min(end, q->until))))
-			s->minutes_from = s->pending_from = end - USECS_PER_HOUR;
-		else if (end != q->since)
-		{
-			s->first_cut_from = q->since;
-			s->first_cut_to = Min(end, q->until);
-		}
-	}
-	if ((!old && first != q->since) || last + USECS_PER_MINUTE != q->until)
-	{
-		query_run(&edges, time_arg(first - USECS_PER_MINUTE), time_arg(last));
-		if (!old && first != q->since &&
-			((!q->exact && q->since - (first - USECS_PER_MINUTE) < USECS_PER_SEC) || query_int64(0, 0) > MAX_CUT_ROWS ||
-			 dear(q, q->since, Min(first, q->until))))
-			s->minutes_from = s->pending_from = first - USECS_PER_MINUTE;
-		else if (!old && first != q->since)
-		{
-			s->first_cut_from = q->since;
-			s->first_cut_to = Min(first, q->until);
-		}
-		if (!query_isnull(0, 1) && query_time(0, 1) > q->until && last >= s->minutes_from)
-		{
-			s->last_cut_from = last;
-			s->last_cut_to = q->until;
-			s->minutes_to = s->pending_to = last;
-		}
-	}
-	s->hours_from = s->hours_to = s->minutes_from;
-	if (old || (by_hours && q->until - q->since > LONG_WINDOW))
-	{
-		s->hours_from = ceiling(s->minutes_from, USECS_PER_HOUR);
-		s->hours_to = by_hours ? metric_floor(q->until + 1, USECS_PER_HOUR) : ceiling(kept, USECS_PER_HOUR);
-	}
-	if (s->hours_to > s->minutes_to)
-		s->hours_to = metric_floor(s->minutes_to + 1, USECS_PER_HOUR);
-	if (s->hours_to <= s->hours_from)
-		s->hours_from = s->hours_to = s->minutes_from;
-}
 
 /* number_of: the number of a name, made when it is new. */
 static int32
@@ -427,16 +321,135 @@ interval_arg(int64 microseconds)
 	return datum_arg(IntervalPGetDatum(interval), microseconds == 0);
 }
 
+/* A statement that names partitions by a time that is written out in it. */
+typedef struct planned
+{
+	TimestampTz named;
+	query query;
+	uint64 used; /* 0: never; the one that was used longest ago makes room */
+} planned;
+
+/* planned_for: the statement for that time, one of PLANS_KEPT. */
+static query *
+planned_for(planned *plans, TimestampTz named, char *(*text)(TimestampTz), const query *types)
+{
+	static uint64 clock;
+	planned *p = &plans[0];
+
+	for (int i = 0; i < PLANS_KEPT; i++)
+	{
+		if (plans[i].used > 0 && plans[i].named == named)
+		{
+			plans[i].used = ++clock;
+			return &plans[i].query;
+		}
+		if (plans[i].used < p->used)
+			p = &plans[i];
+	}
+	query_forget(&p->query);
+	p->used = 0;
+	p->query = *types;
+	p->query.sql = MemoryContextStrdup(TopMemoryContext, text(named));
+	p->named = named;
+	p->used = ++clock;
+	return &p->query;
+}
+
+/* literal: a time as the planner can compare it with the bounds of partitions. */
+static char *
+literal(TimestampTz at)
+{
+	char text[MAXDATELEN + 1];
+	int utc = 0;
+
+	return psprintf("'%s'::pg_catalog.timestamptz",
+					JsonEncodeDateTime(text, TimestampTzGetDatum(at), TIMESTAMPTZOID, &utc));
+}
+
+/* observed_text: the bound is put in a form that leaves partitions out, but is a dear one to look up in the index on
+ * recorded_at: where statistics are missing the planner would rather use that than the one on txn, and read it all. */
+static char *
+observed_text(TimestampTz from)
+{
+	const char *at = literal(from);
+
+	if (from == DT_NOBEGIN)
+		return psprintf(OBSERVED_BEGIN OBSERVED_END);
+	return psprintf(OBSERVED_BEGIN
+					" AND (o.recorded_at >= %s OR o.recorded_at > %s OR o.recorded_at = %s)" OBSERVED_END,
+					at, at, at);
+}
+
+/* cut_text: of a day, and of its last moment, which is the next one's. */
+static char *
+cut_text(TimestampTz day)
+{
+	return psprintf(CUT_BEGIN " AND o.recorded_at >= %s AND o.recorded_at <= %s" CUT_END, literal(day),
+					literal(day + USECS_PER_DAY));
+}
+
+/* lowest_pending: no row below this transaction key is pending. */
+static int64
+lowest_pending(void)
+{
+	static query find =
+		QUERY_OF_SNAPSHOT("SELECT least(s.next_txn, (SELECT pg_catalog.min(x) FROM pg_catalog.unnest(s.in_progress) x))"
+						  " FROM model_mgr.rollup_state s ORDER BY s.installed_at LIMIT 1");
+
+	return query_run(&find) > 0 ? query_int64(0, 0) : PG_INT64_MIN;
+}
+
+/*
+ * named_from: from here on the partitions are to be named for the rows pending in the window: those that begin today,
+ * or yesterday, or all.
+ */
+static TimestampTz
+named_from(TimestampTz from, TimestampTz until)
+{
+	TimestampTz today = observation_day(mm_now());
+	TimestampTz yesterday = today - USECS_PER_DAY;
+	TimestampTz grown;
+
+	if (from >= today)
+		return today;
+	grown = observation_pending_from(from, Min(today, until + 1), lowest_pending());
+	if (grown >= Min(today, until + 1))
+		return today;
+	return grown >= yesterday ? yesterday : DT_NOBEGIN;
+}
+
+/* The arguments that both statements begin with, up to $6. */
+#define WHAT                                                                                                           \
+	int64_array_arg(q->version_ids, q->versions), bool_arg(q->versions > FEW_VERSIONS), interval_arg(q->width),        \
+		bool_arg(q->quantiles), bool_arg(q->moments), bool_arg(custom)
+
+/* read_cut: rows of (from, to], which are of one minute or hour, one by one. */
+static void
+read_cut(metric_answer *answer, const metric_question *q, TimestampTz from, TimestampTz to)
+{
+	static const query types = QUERY_OF_SNAPSHOT(NULL, LOOSE_TYPES);
+	static planned plans[PLANS_KEPT];
+	bool custom = q->every_custom || q->pairs > 0;
+
+	if (from < to)
+		take_rows(answer, q,
+				  query_run(planned_for(plans, observation_day(from), cut_text, &types), WHAT, time_arg(from),
+							time_arg(to), int64_arg(q->deployment_id)),
+				  false, q->moments ? METRIC_MEASURES : 0, q->quantiles);
+}
+
 metric_answer *
 metric_read(const metric_question *q)
 {
+	static const query types = QUERY_OF_SNAPSHOT(NULL, LOOSE_TYPES, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
+												 TIMESTAMPTZOID, INT8ARRAYOID, TEXTARRAYOID);
+	static planned plans[PLANS_KEPT];
 	metric_answer *answer = palloc0(sizeof(metric_answer));
 	HASHCTL cells = {.keysize = sizeof(metric_key), .entrysize = sizeof(metric_cell), .hcxt = CurrentMemoryContext};
 	HASHCTL numbers = {
 		.keysize = METRIC_NAME_MAX + 1, .entrysize = METRIC_NAME_MAX + 1 + sizeof(int32), .hcxt = CurrentMemoryContext};
 	bool custom = q->every_custom || q->pairs > 0;
-	bool lately = q->since > mm_now() - LATELY;
-	span s;
+	metric_span s;
 	int level;
 
 	answer->cells = hash_create("metric cells", 64, &cells, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
@@ -444,30 +457,47 @@ metric_read(const metric_question *q)
 	if (q->versions == 0 || q->since >= q->until)
 		return answer;
 	level = rollup_plan_for_history();
-	find_span(q, &s);
+	query_snapshot_push();
+	s = metric_span_of(q);
 	take_rows(answer, q,
-			  query_run(lately ? &observed_lately : &observed, int64_array_arg(q->version_ids, q->versions),
+			  query_run(planned_for(plans, named_from(s.pending_from, s.pending_to), observed_text, &types), WHAT,
+						time_arg(s.pending_from), time_arg(s.pending_to), int64_arg(q->deployment_id),
 						time_arg(s.minutes_from), time_arg(s.minutes_to), time_arg(s.hours_from), time_arg(s.hours_to),
-						time_arg(s.pending_from), time_arg(s.pending_to), time_arg(s.first_cut_from),
-						time_arg(s.first_cut_to), time_arg(s.last_cut_from), time_arg(s.last_cut_to),
-						interval_arg(q->width), bool_arg(q->quantiles), bool_arg(q->moments), bool_arg(custom),
 						q->every_custom ? null_arg() : int64_array_arg(q->pair_versions, q->pairs),
-						q->every_custom ? null_arg() : text_array_arg(q->pair_names, q->pairs),
-						bool_arg(q->versions > FEW_VERSIONS), int64_arg(q->deployment_id)),
+						q->every_custom ? null_arg() : text_array_arg(q->pair_names, q->pairs)),
 			  false, q->moments ? METRIC_MEASURES : 0, q->quantiles);
+	read_cut(answer, q, s.first_cut_from, s.first_cut_to);
+	read_cut(answer, q, s.last_cut_from, s.last_cut_to);
+	PopActiveSnapshot();
 	AtEOXact_GUC(true, level);
 	return answer;
+}
+
+static char *
+reported_text(TimestampTz from)
+{
+	return psprintf(REPORTED_BEGIN "%s%s" REPORTED_END,
+					from == DT_NOBEGIN ? "" : " AND s.sampled_at >= ", from == DT_NOBEGIN ? "" : literal(from));
 }
 
 void
 metric_read_reported(const metric_question *q, metric_answer *answer)
 {
+	static const query types =
+		QUERY_OF_SNAPSHOT(NULL, INT8ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INTERVALOID, BOOLOID);
+	static planned plans[PLANS_KEPT];
+	TimestampTz today = observation_day(mm_now());
+	TimestampTz from = q->since >= today                   ? today
+					   : q->since >= today - USECS_PER_DAY ? today - USECS_PER_DAY
+														   : DT_NOBEGIN;
 	int level = rollup_plan_for_history();
 
+	query_snapshot_push();
 	take_rows(answer, q,
-			  query_run(&reported_values, int64_array_arg(q->version_ids, q->versions), time_arg(q->since),
-						time_arg(q->until), interval_arg(q->width), bool_arg(q->moments)),
+			  query_run(planned_for(plans, from, reported_text, &types), int64_array_arg(q->version_ids, q->versions),
+						time_arg(q->since), time_arg(q->until), interval_arg(q->width), bool_arg(q->moments)),
 			  true, q->moments ? 1 : 0, false);
+	PopActiveSnapshot();
 	AtEOXact_GUC(true, level);
 }
 

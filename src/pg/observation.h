@@ -30,9 +30,25 @@ typedef struct observation_range
  * block-range indexes do not exclude, which takes a while to find out where there are very many. */
 extern int64 observation_pages(TimestampTz after, TimestampTz until, bool by_index);
 
+/*
+ * observation_pending_from: where in (from, until) rows of transaction keys from `txn` on may lie, as far as the active
+ * snapshot sees: the lower bound of the first partition that may hold any; `until` when none does. What the
+ * block-range index on txn says is kept for as long as that index and the partition's size stay as they are.
+ */
+extern TimestampTz observation_pending_from(TimestampTz from, TimestampTz until, int64 txn);
+
 /* observation_ranges: all of them, in order of time, palloc'd; returns how many. */
 extern int observation_ranges(observation_range **out);
 /* observation_ranges_of: those of another table of the extension that is partitioned by time. */
 extern int observation_ranges_of(const char *table, observation_range **out);
+
+/* observation_day: the beginning of the day, in UTC: where partitions begin. */
+static inline TimestampTz
+observation_day(TimestampTz at)
+{
+	TimestampTz into = at % USECS_PER_DAY;
+
+	return at - (into < 0 ? into + USECS_PER_DAY : into);
+}
 
 #endif

@@ -95,15 +95,6 @@ moment(TimestampTz at)
 					tm.tm_sec);
 }
 
-/* day_of: the beginning of the day, in UTC. */
-static TimestampTz
-day_of(TimestampTz at)
-{
-	TimestampTz into = at % USECS_PER_DAY;
-
-	return at - (into < 0 ? into + USECS_PER_DAY : into);
-}
-
 /* retention_limit: what ended before may go. A clock set into the future must not delete the past. */
 static TimestampTz
 retention_limit(void)
@@ -340,8 +331,8 @@ Datum
 mm_maintenance_tasks(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	TimestampTz today = day_of(Min(mm_now(), GetCurrentTimestamp()));
-	TimestampTz last = day_of(mm_now()) + DAYS_AHEAD * USECS_PER_DAY;
+	TimestampTz today = observation_day(Min(mm_now(), GetCurrentTimestamp()));
+	TimestampTz last = observation_day(mm_now()) + DAYS_AHEAD * USECS_PER_DAY;
 	TimestampTz limit = retention_limit();
 	mm_scope scope;
 	observation_range *ranges[lengthof(tables)];
@@ -379,14 +370,14 @@ mm_maintenance_tasks(PG_FUNCTION_ARGS)
 		bool fence_needed = large && t == OBSERVATION;
 
 		/* Days that are over are moved out of the default, when nobody waits for it. */
-		if (!fence_needed || !is_free(own, count, day_of(GetCurrentTimestamp())))
-			for (TimestampTz day = day_of(limit); day < today; day += USECS_PER_DAY)
+		if (!fence_needed || !is_free(own, count, observation_day(GetCurrentTimestamp())))
+			for (TimestampTz day = observation_day(limit); day < today; day += USECS_PER_DAY)
 				if (is_free(own, count, day) && default_holds(t, day))
 					add_task(result->setResult, result->setDesc, psprintf("create %s", day_name(t, day)));
 		/* The coming days, of the extension's clock; today is left alone once it has begun in the default. */
-		for (TimestampTz day = day_of(mm_now()); day <= last; day += USECS_PER_DAY)
+		for (TimestampTz day = observation_day(mm_now()); day <= last; day += USECS_PER_DAY)
 		{
-			TimestampTz fence = day_of(GetCurrentTimestamp()) + 2 * USECS_PER_DAY;
+			TimestampTz fence = observation_day(GetCurrentTimestamp()) + 2 * USECS_PER_DAY;
 
 			if (day < today || !is_free(own, count, day) || (day == today && default_holds(t, day)))
 				continue;

@@ -13,6 +13,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/json.h"
 #include "utils/numeric.h"
+#include "utils/snapmgr.h"
 
 query_arg
 datum_arg(Datum value, bool isnull)
@@ -112,6 +113,33 @@ query_open_args(query *q, int nargs, const query_arg *args)
 
 	prepare(q, nargs, args, values, nulls);
 	return SPI_cursor_open(NULL, q->plan, values, nulls, q->read_only || IsInParallelMode());
+}
+
+void
+query_forget(query *q)
+{
+	SPIPlanPtr plan = q->plan;
+	char *sql = unconstify(char *, q->sql);
+
+	q->plan = NULL;
+	q->sql = NULL;
+	if (plan != NULL)
+		SPI_freeplan(plan);
+	if (sql != NULL)
+		pfree(sql);
+}
+
+void
+query_snapshot_push(void)
+{
+	/* Beside a parallel query there is one snapshot for all, and nothing has been written. */
+	if (IsInParallelMode())
+	{
+		PushActiveSnapshot(GetActiveSnapshot());
+		return;
+	}
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
 }
 
 Datum

@@ -32,6 +32,13 @@ typedef struct query
 		.sql = (text), .types = { __VA_ARGS__ }                                                                        \
 	}
 
+/* The same for what reads under the snapshot that is active, so that several statements see one state:
+ * query_snapshot_push() first, PopActiveSnapshot() when all is read. */
+#define QUERY_OF_SNAPSHOT(text, ...)                                                                                   \
+	{                                                                                                                  \
+		.sql = (text), .types = {__VA_ARGS__}, .read_only = true                                                       \
+	}
+
 typedef struct query_arg
 {
 	Datum value;
@@ -63,6 +70,12 @@ extern Portal query_open_args(query *q, int nargs, const query_arg *args);
 #define query_open(q, ...)                                                                                             \
 	query_open_args((q), sizeof((query_arg[]){null_arg(), ##__VA_ARGS__}) / sizeof(query_arg) - 1,                     \
 					((query_arg[]){null_arg(), ##__VA_ARGS__}) + 1)
+
+/* query_forget: frees plan and text of a query that was made at run time; nothing when there is none. */
+extern void query_forget(query *q);
+
+/* query_snapshot_push: the state as of now, own writes included, becomes what QUERY_OF_SNAPSHOT reads. */
+extern void query_snapshot_push(void);
 
 /* Readers of the last result, by row and column from 0. Those that return a pointer copy into the SPI context, or
  * into `context` for query_text_in. */

@@ -3,7 +3,7 @@
  * ranges that are not summarised are read whole by every look at the pending rows, and at 5,000 recordings a second one
  * range fills each second. The fold summarises the ranges filled since, newest first, a few at a time at a commit, many
  * on the tick's time; gaps further back are maintain()'s. And tells from the one on recorded_at what reading would
- * cost.
+ * cost, and from the one on txn which partitions need no reading.
  */
 #include "pg/rollup.h"
 
@@ -137,6 +137,21 @@ rollup_summarize(int limit, bool all)
 	pfree(ranges);
 }
 
+/* matching_pages: how many pages an index does not exclude. */
+static int64
+matching_pages(Relation index, ScanKey keys, int count)
+{
+	IndexScanDesc scan = compat_index_beginscan_bitmap(index, GetActiveSnapshot(), count);
+	TIDBitmap *bitmap = tbm_create(work_mem * (Size) 1024, NULL);
+	int64 pages;
+
+	index_rescan(scan, keys, count, NULL, 0);
+	pages = index_getbitmap(scan, bitmap) / 10; /* BRIN's own guess at ten rows a page */
+	index_endscan(scan);
+	tbm_free(bitmap);
+	return pages;
+}
+
 /* pages_in: of one partition, all or what its index does not exclude. */
 static int64
 pages_in(Oid oid, TimestampTz after, TimestampTz until, bool by_index)
@@ -155,18 +170,13 @@ pages_in(Oid oid, TimestampTz after, TimestampTz until, bool by_index)
 	else
 	{
 		Relation index = index_open(found, AccessShareLock);
-		IndexScanDesc scan = compat_index_beginscan_bitmap(index, GetActiveSnapshot(), 2);
-		TIDBitmap *bitmap = tbm_create(work_mem * (Size) 1024, NULL);
 		ScanKeyData keys[2];
 
 		ScanKeyEntryInitialize(&keys[0], 0, 1, BTGreaterStrategyNumber, TIMESTAMPTZOID, InvalidOid, F_TIMESTAMPTZ_GT,
 							   TimestampTzGetDatum(after));
 		ScanKeyEntryInitialize(&keys[1], 0, 1, BTLessEqualStrategyNumber, TIMESTAMPTZOID, InvalidOid, F_TIMESTAMPTZ_LE,
 							   TimestampTzGetDatum(until));
-		index_rescan(scan, keys, 2, NULL, 0);
-		pages = index_getbitmap(scan, bitmap) / 10; /* BRIN's own guess at ten rows a page */
-		index_endscan(scan);
-		tbm_free(bitmap);
+		pages = matching_pages(index, keys, 2);
 		index_close(index, AccessShareLock);
 	}
 	relation_close(partition, AccessShareLock);
@@ -189,4 +199,145 @@ observation_pages(TimestampTz after, TimestampTz until, bool by_index)
 		}
 	pfree(ranges);
 	return pages;
+}
+
+/* What this backend has found out about one partition: which transaction keys it holds none of. */
+typedef struct settled
+{
+	Oid partition; /* hash key */
+	Oid index;     /* on txn */
+	Oid storage;   /* of the index */
+	BlockNumber pages;
+	BlockNumber index_pages;
+	XLogRecPtr changed; /* the last change of the index */
+	int64 txn;          /* this one and later */
+} settled;
+
+/* last_change: of any page of an index. */
+static XLogRecPtr
+last_change(Relation index, BlockNumber pages)
+{
+	XLogRecPtr last = InvalidXLogRecPtr;
+
+	for (BlockNumber i = 0; i < pages; i++)
+	{
+		Buffer buffer = ReadBuffer(index, i);
+
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		last = Max(last, PageGetLSN(BufferGetPage(buffer)));
+		UnlockReleaseBuffer(buffer);
+	}
+	return last;
+}
+
+/* tells: whether an index is one that knows of every row of a partition whether its first column, a bigint, may be as
+ * great as that. */
+static bool
+tells(Relation index, Oid partition)
+{
+	return index->rd_rel->relkind == RELKIND_INDEX && index->rd_index->indrelid == partition &&
+		   index->rd_index->indisvalid && RelationGetIndexPredicate(index) == NIL &&
+		   OidIsValid(get_opfamily_member(index->rd_opfamily[0], INT8OID, INT8OID, BTGreaterEqualStrategyNumber));
+}
+
+/* is_logged: every change of the index moves the LSN of a page. */
+static bool
+is_logged(Relation index)
+{
+	return index->rd_rel->relpersistence == RELPERSISTENCE_PERMANENT &&
+		   index->rd_createSubid == InvalidSubTransactionId && compat_storage_subid(index) == InvalidSubTransactionId;
+}
+
+/*
+ * is_settled: whether one partition holds no row of `txn` and later that the active snapshot sees. Such a row would
+ * have changed the index's summary of its range before it was committed, or its range has no summary; and the walk over
+ * the index begins after it was looked at how the index stands.
+ */
+static bool
+is_settled(Oid oid, int64 txn)
+{
+	static HTAB *known;
+	Relation partition = try_relation_open(oid, AccessShareLock);
+	Relation index = NULL;
+	BlockNumber pages;
+	BlockNumber pages_per_range;
+	settled *entry;
+	settled state = {.partition = oid, .txn = txn};
+	ScanKeyData key;
+	bool found;
+
+	if (partition == NULL)
+		return true;
+	if (partition->rd_rel->relkind != RELKIND_RELATION)
+	{
+		relation_close(partition, AccessShareLock);
+		return false;
+	}
+	pages = RelationGetNumberOfBlocks(partition);
+	if (pages == 0)
+	{
+		relation_close(partition, AccessShareLock);
+		return true;
+	}
+	if (known == NULL)
+	{
+		HASHCTL control = {.keysize = sizeof(Oid), .entrysize = sizeof(settled), .hcxt = TopMemoryContext};
+
+		known = hash_create("model_mgr settled partitions", 128, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	entry = hash_search(known, &oid, HASH_FIND, NULL);
+	state.index = entry ? entry->index : find_index(partition, "txn", &pages_per_range);
+	if (OidIsValid(state.index))
+		index = try_relation_open(state.index, AccessShareLock);
+	if (index == NULL || !tells(index, oid))
+	{
+		if (entry)
+			(void) hash_search(known, &oid, HASH_REMOVE, NULL);
+		if (index)
+			relation_close(index, AccessShareLock);
+		relation_close(partition, AccessShareLock);
+		return false;
+	}
+	state.storage = index->rd_rel->relfilenode;
+	state.pages = pages;
+	state.index_pages = RelationGetNumberOfBlocks(index);
+	state.changed = last_change(index, state.index_pages);
+	found = entry && entry->storage == state.storage && entry->pages == state.pages &&
+			entry->index_pages == state.index_pages && entry->changed == state.changed && entry->txn <= txn &&
+			is_logged(index);
+	if (!found)
+	{
+		ScanKeyEntryInitialize(&key, 0, 1, BTGreaterEqualStrategyNumber, INT8OID, InvalidOid, F_INT8GE,
+							   Int64GetDatum(txn));
+		found = matching_pages(index, &key, 1) == 0;
+		if (found)
+		{
+			entry = hash_search(known, &oid, HASH_ENTER, NULL);
+			*entry = state;
+		}
+	}
+	relation_close(index, AccessShareLock);
+	relation_close(partition, AccessShareLock);
+	return found;
+}
+
+TimestampTz
+observation_pending_from(TimestampTz from, TimestampTz until, int64 txn)
+{
+	observation_range *ranges;
+	int count = observation_ranges(&ranges);
+	bool default_settled = false;
+	TimestampTz found = until;
+
+	for (int i = 0; i < count && found == until && ranges[i].lower < until; i++)
+	{
+		if (ranges[i].upper <= from || !OidIsValid(ranges[i].partition) || (ranges[i].is_default && default_settled))
+			continue;
+		if (!is_settled(ranges[i].partition, txn))
+			found = ranges[i].lower;
+		else if (ranges[i].is_default)
+			default_settled = true;
+	}
+	pfree(ranges);
+	return found;
 }
