@@ -43,9 +43,9 @@
 /* The smallest row has 60 bytes, its pointer included. */
 #define MAX_ROWS_A_PAGE (BLCKSZ / 60)
 
-/* Block ranges to summarise a fold, at about 0.4 ms each: at a commit, and on the tick's time. */
-#define SUMMARIZE_FEW 8
-#define SUMMARIZE_MANY 512
+/* Pages to summarise a fold, at about 3 us each: at a commit, and on the tick's time. */
+#define SUMMARIZE_FEW 1024
+#define SUMMARIZE_MANY 65536
 
 /* Planning each time, and starting the compiler or workers (for which the big cost that a forbidden scan is given would
  * be a reason), takes longer than the reading. */

@@ -72,7 +72,7 @@ summarize_range(Oid index, BlockNumber range, BlockNumber pages_per_range)
 											 Int64GetDatum((int64) range * pages_per_range))) > 0;
 }
 
-/* summarize_partition: up to `limit` ranges of one; returns how many are left of it. */
+/* summarize_partition: up to about `limit` pages of one; returns how many are left of it. */
 static int
 summarize_partition(Oid oid, int limit)
 {
@@ -104,12 +104,12 @@ summarize_partition(Oid oid, int limit)
 	while (limit > 0 && entry->filled < filled)
 	{
 		(void) summarize_range(index, entry->filled++, pages_per_range);
-		limit--;
+		limit -= (int) pages_per_range;
 	}
 	while (limit > 0 && entry->lowest > 0 && !entry->done)
 	{
 		entry->done = !summarize_range(index, --entry->lowest, pages_per_range);
-		limit--;
+		limit -= (int) pages_per_range;
 	}
 	return limit;
 }

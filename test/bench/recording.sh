@@ -31,7 +31,7 @@ BEGIN
     LOOP
         EXECUTE format('CREATE TABLE public.%I PARTITION OF public.bare %s', 'bare_' || part.relname, part.bound);
         EXECUTE format('CREATE INDEX ON public.%I USING brin (recorded_at) WITH (autosummarize = on)', 'bare_' || part.relname);
-        EXECUTE format('CREATE INDEX ON public.%I USING brin (txn) WITH (autosummarize = on)', 'bare_' || part.relname);
+        EXECUTE format('CREATE INDEX ON public.%I USING brin (txn) WITH (autosummarize = on, pages_per_range = 32)', 'bare_' || part.relname);
     END LOOP;
 END $$;
 CREATE TABLE public.decided AS SELECT decision FROM generate_series(1, 1000) i, route('m', 'u' || i);
