@@ -111,20 +111,33 @@ CREATE TABLE model_mgr.silence (
 COMMENT ON TABLE model_mgr.silence IS 'Whose alerts reach nobody for a while: at most one row a model and metric.';
 CREATE UNIQUE INDEX silence_model_index ON model_mgr.silence (model_id, coalesce(metric_name, ''));
 
+-- A preview serves the candidate at any weight. Pins and segments are rules that units have to meet: that nothing comes
+-- of a version which only they name is no silence.
 CREATE VIEW model_mgr.threshold_version AS
 SELECT r.model_id, r.stable_version_id AS version_id, r.stable_version AS version, true AS routed
 FROM model_mgr.routing r WHERE r.stable_version_id IS NOT NULL
 UNION ALL
-SELECT r.model_id, r.candidate_version_id, r.candidate_version, true FROM model_mgr.routing r WHERE r.candidate_weight > 0
+SELECT r.model_id, r.candidate_version_id, r.candidate_version, r.candidate_weight > 0
+FROM model_mgr.routing r WHERE r.candidate_weight > 0 OR r.candidate_version_id IS NOT NULL AND r.preview IS NOT NULL AND r.stable_version_id IS NOT NULL
 UNION ALL
 SELECT r.model_id, v.version_id, v.version, false
 FROM model_mgr.routing r JOIN model_mgr.model_version v ON v.model_id = r.model_id
-WHERE r.stable_version_id IS NULL AND r.candidate_weight = 0 AND v.status <> 'archived';
-COMMENT ON VIEW model_mgr.threshold_version IS 'The versions that thresholds look at: those that routing serves; of a model that serves nothing, all but archived ones.';
+WHERE r.stable_version_id IS NULL AND r.candidate_weight = 0 AND v.status <> 'archived'
+UNION ALL
+SELECT r.model_id, n.version_id, n.version, false
+FROM model_mgr.routing r,
+     LATERAL (SELECT p.version_id, p.version
+              FROM ROWS FROM (pg_catalog.unnest(r.pin_version_ids), pg_catalog.unnest(r.pin_versions)) p (version_id, version)
+              UNION
+              SELECT (s.value ->> 'version_id')::bigint, s.value ->> 'version' FROM pg_catalog.jsonb_array_elements(r.segments) s) n
+WHERE (r.pin_version_ids <> '{}' OR r.segments <> '[]') AND (r.stable_version_id IS NOT NULL OR r.candidate_weight > 0)
+  AND n.version_id IS DISTINCT FROM r.stable_version_id
+  AND (n.version_id IS DISTINCT FROM r.candidate_version_id OR r.candidate_weight = 0 AND r.preview IS NULL);
+COMMENT ON VIEW model_mgr.threshold_version IS 'The versions that thresholds look at: those that routing serves, by stable, rollout, preview, segment or pin; of a model that serves nothing, all but archived ones.';
 COMMENT ON COLUMN model_mgr.threshold_version.model_id IS 'The model.';
 COMMENT ON COLUMN model_mgr.threshold_version.version_id IS 'The version.';
 COMMENT ON COLUMN model_mgr.threshold_version.version IS 'Its text.';
-COMMENT ON COLUMN model_mgr.threshold_version.routed IS 'Whether routing serves it; else only its outcomes say that somebody does.';
+COMMENT ON COLUMN model_mgr.threshold_version.routed IS 'Whether it has a share of the traffic; else only its outcomes say that it has any: nothing serves, or only a preview, segments or pins name it.';
 
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.threshold', '');
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.threshold_threshold_id_seq', '');

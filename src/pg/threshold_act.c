@@ -10,7 +10,6 @@
 #include "pg/deployment.h"
 #include "pg/deployment_store.h"
 #include "pg/query.h"
-#include "pg/routing.h"
 
 /* stuck: says that a version which should be taken back goes on serving. */
 static void
@@ -37,16 +36,27 @@ stuck(const threshold_alert *alert, const char *why_not)
 	(void) alert_fire(&facts, &fresh);
 }
 
-/* serves: whether routing gives the version traffic; of a model that routes nothing somebody else decides. */
-static bool
-serves(const threshold_alert *alert)
+/*
+ * why_kept: why an alert's version is not to be taken back; NULL when it is. *gone: it serves no more. Of a model that
+ * routes nothing somebody else decides. What only pins and segments name was put there by hand, whatever is deployed.
+ */
+static char *
+why_kept(const threshold_alert *alert, bool *gone)
 {
-	routing_change now = {0};
+	static query find =
+		QUERY("SELECT r.stable_version_id IS NULL OR r.stable_version_id = $2 OR coalesce(r.candidate_version_id = $2"
+			  " AND (r.candidate_weight > 0 OR r.preview IS NOT NULL), false),"
+			  " EXISTS (SELECT FROM model_mgr.threshold_version w WHERE w.model_id = r.model_id AND w.version_id = $2)"
+			  " FROM model_mgr.routing r WHERE r.model_id = $1",
+			  INT8OID, INT8OID);
 
-	if (!routing_get(alert->model_id, &now) || now.stable_version_id == 0)
-		return true;
-	return now.stable_version_id == alert->version_id ||
-		   (now.candidate_version_id == alert->version_id && now.candidate_weight > 0);
+	*gone = false;
+	if (query_run(&find, int64_arg(alert->model_id), int64_arg(alert->version_id)) == 0 || query_bool(0, 0))
+		return NULL;
+	if (query_bool(0, 1))
+		return pstrdup("Pins or segments name it; unpin_unit() and drop_segment() end that");
+	*gone = true;
+	return pstrdup("it serves no more");
 }
 
 /* pause_rollout: the running rollout of the model, whichever side of it is in breach. */
@@ -69,6 +79,7 @@ char *
 threshold_act(const threshold_alert *alert, int64 *deployment_id)
 {
 	char *reason = psprintf("alert %lld: %s", (long long) alert->alert_id, alert->summary);
+	bool gone;
 	char *why_not;
 
 	if (strcmp(alert->threshold->action, "pause") == 0)
@@ -76,9 +87,11 @@ threshold_act(const threshold_alert *alert, int64 *deployment_id)
 	if (strcmp(alert->threshold->action, "rollback") != 0)
 		return NULL;
 	/* Another alert of this look may have been faster. */
-	if (!serves(alert))
-		return pstrdup("it serves no more");
-	why_not = deployment_take_back(alert->model_id, alert->version_id, reason, alert->evidence, deployment_id);
+	why_not = why_kept(alert, &gone);
+	if (gone)
+		return why_not;
+	if (why_not == NULL)
+		why_not = deployment_take_back(alert->model_id, alert->version_id, reason, alert->evidence, deployment_id);
 	if (why_not)
 	{
 		stuck(alert, why_not);
