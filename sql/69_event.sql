@@ -96,7 +96,7 @@ COMMENT ON FUNCTION model_mgr.add_rollback_callback(regprocedure) IS
 CREATE FUNCTION model_mgr.remove_callback(callback_id bigint) RETURNS boolean
 AS 'MODULE_PATHNAME', 'mm_remove_callback' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION model_mgr.remove_callback(bigint) IS
-'Forgets a callback and what it has not been called for yet; false when there is none. Errors: 22004.';
+'Forgets a callback and what it has not been called for yet; false when there is none. Errors: 22004; 42501 the caller is neither (a member of) the role that registered it nor an administrator.';
 
 -- Each callback gets its turn; what has failed before comes behind what has not been tried; one that hangs gets one turn.
 CREATE VIEW model_mgr.callback_due AS

@@ -35,7 +35,7 @@ COMMENT ON FUNCTION model_mgr.add_metric_source(text, regclass) IS
 CREATE FUNCTION model_mgr.remove_metric_source(name text) RETURNS boolean
 AS 'MODULE_PATHNAME', 'mm_remove_metric_source' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION model_mgr.remove_metric_source(text) IS
-'Has a metric source read no more; false when there is none. What was read of it stays as long as other reported values. Waits for a reading that is under way, a minute at most. Errors: 22004.';
+'Has a metric source read no more; false when there is none. What was read of it stays as long as other reported values. Waits for a reading that is under way, a minute at most. Errors: 22004; 42501 the caller is neither (a member of) the role that registered it nor an administrator.';
 
 CREATE VIEW model_mgr.metric_source_list AS
 SELECT m.source_id, m.metric_name, m.relation_name AS relation, m.role_name, m.added_at, m.read_until, m.last_read_at,

@@ -87,10 +87,12 @@ mm_add_rollback_callback(PG_FUNCTION_ARGS)
 
 MM_FUNCTION(mm_remove_callback);
 
-/* mm_remove_callback(callback_id bigint): waits for a call of it that is under way. */
+/* mm_remove_callback(callback_id bigint): waits for a call of it that is under way. 42501 for others than who
+ * registered it and who administrates. */
 Datum
 mm_remove_callback(PG_FUNCTION_ARGS)
 {
+	static query find = QUERY("SELECT c.role_name FROM model_mgr.callback c WHERE c.callback_id = $1", INT8OID);
 	/* Deliveries first: who delivers locks in that order too. */
 	static query forget = QUERY("DELETE FROM model_mgr.callback_delivery d WHERE d.callback_id = $1", INT8OID);
 	static query delete =
@@ -104,6 +106,8 @@ mm_remove_callback(PG_FUNCTION_ARGS)
 	mm_require(fcinfo, 0, "callback_id");
 	id = PG_GETARG_INT64(0);
 	scope = mm_enter();
+	if (query_run(&find, int64_arg(id)) > 0)
+		user_code_check_remover(query_text(0, 0), psprintf("callback %lld", (long long) id));
 	pending = query_run(&forget, int64_arg(id));
 	removed = query_run(&delete, int64_arg(id)) > 0;
 	if (removed)

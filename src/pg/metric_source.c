@@ -178,17 +178,22 @@ mm_add_metric_source(PG_FUNCTION_ARGS)
 
 MM_FUNCTION(mm_remove_metric_source);
 
-/* mm_remove_metric_source(name text): waits for a reading of it that is under way. What was read stays. */
+/* mm_remove_metric_source(name text): waits for a reading of it that is under way. What was read stays. 42501 for
+ * others than who registered it and who administrates. */
 Datum
 mm_remove_metric_source(PG_FUNCTION_ARGS)
 {
+	static query find = QUERY("SELECT m.role_name FROM model_mgr.metric_source m WHERE m.metric_name = $1", TEXTOID);
 	static query remove = QUERY("DELETE FROM model_mgr.metric_source m WHERE m.metric_name = $1"
 								" RETURNING m.relation_name, m.role_name",
 								TEXTOID);
 	char *name = mm_text_arg(fcinfo, 0, "name", true);
 	mm_scope scope = mm_enter();
-	bool removed = query_run(&remove, text_arg(name)) > 0;
+	bool removed;
 
+	if (query_run(&find, text_arg(name)) > 0)
+		user_code_check_remover(query_text(0, 0), psprintf("metric source \"%s\"", name));
+	removed = query_run(&remove, text_arg(name)) > 0;
 	if (removed)
 		audit_append("remove_metric_source", NULL, NULL,
 					 json_build(json_text_pair("metric_name", name), json_text_pair("relation", query_text(0, 0)),

@@ -36,6 +36,8 @@
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
 
+#include "pg/query.h"
+
 /* From the cancellation to the end of the session: as long again, but not longer than this. */
 #define GRACE_SECONDS 10.0
 #define CALL_SECONDS 60.0
@@ -379,6 +381,24 @@ user_code_check(Oid function, const char *result, user_code *out)
 						  GetUserNameFromId(form->proowner, true), out->role_name),
 				errhint("Register it as its owner, or make a function of your own that calls it."));
 	ReleaseSysCache(tuple);
+}
+
+void
+user_code_check_remover(const char *role_name, const char *what)
+{
+	static query administers =
+		QUERY("SELECT pg_catalog.has_function_privilege($1::bigint::oid,"
+			  " 'model_mgr.setup_roles(text, text, text, text)'::pg_catalog.regprocedure, 'EXECUTE')",
+			  INT8OID);
+	Oid role = get_role_oid(role_name, true);
+
+	if (has_privs_of_role(mm_caller(), mm_owner()) || (OidIsValid(role) && has_privs_of_role(mm_caller(), role)))
+		return;
+	query_run(&administers, int64_arg(mm_caller()));
+	if (!query_bool(0, 0))
+		ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied to remove %s", what),
+				errdetail("It was registered by role \"%s\"; the caller is \"%s\".", role_name, mm_caller_name()),
+				errhint("Ask a member of that role or an administrator of model_mgr."));
 }
 
 char *

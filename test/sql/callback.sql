@@ -225,6 +225,18 @@ INSERT INTO regress_callback.fails VALUES ('third', NULL);
 SELECT pg_temp.take_back('m4') AS e8 \gset
 CALL model_mgr.work();
 SELECT is((pg_temp.row_of(:third)).pending, 1::bigint, 'pending');
+-- By who registered it, or who administrates: not by any operator.
+CREATE ROLE regress_model_mgr_chief IN ROLE regress_model_mgr_admin;
+SELECT is(pg_temp.ann(format('SELECT model_mgr.remove_callback(%s)', :third)), '42501', 'not by another operator');
+SELECT is(pg_temp.bob('SELECT model_mgr.remove_callback(-1)'), 'false', 'what is not there is nobody''s');
+SELECT is((pg_temp.row_of(:third)).pending, 1::bigint, 'and nothing of it is forgotten');
+BEGIN;
+SELECT is(pg_temp.bob(format('SELECT model_mgr.remove_callback(%s)', :third)), 'true', 'by who registered it');
+ROLLBACK;
+BEGIN;
+SELECT is(pg_temp.as_role('regress_model_mgr_chief', format('SELECT model_mgr.remove_callback(%s)', :third)), 'true', 'by an administrator');
+ROLLBACK;
+DROP ROLE regress_model_mgr_chief;
 SELECT ok(model_mgr.remove_callback(:third), 'removed');
 SELECT ok(NOT model_mgr.remove_callback(:third), 'it is not there any more');
 SELECT ok(NOT model_mgr.remove_callback(-1), 'nor is one that never was');

@@ -149,6 +149,9 @@ SELECT is((SELECT count(*) FROM ((SELECT * FROM pg_temp.stored('refunds')) EXCEP
 SELECT is((SELECT read_until FROM model_mgr.metric_source_list WHERE metric_name = 'refunds'), '2026-03-02 12:00:00+00'::timestamptz, 'up to now');
 
 -- 4. Removed: what was read stays; added again: nothing counts twice.
+SET ROLE regress_model_mgr_bob;
+SELECT is(pg_temp.refused($$SELECT model_mgr.remove_metric_source('refunds')$$), '42501: It was registered by role "regress_model_mgr_ann"; the caller is "regress_model_mgr_bob".', 'not by another operator');
+RESET ROLE;
 SELECT is(model_mgr.remove_metric_source('refunds'), true, 'removed');
 SELECT is(model_mgr.remove_metric_source('refunds'), false, 'once');
 SELECT throws_ok('SELECT model_mgr.remove_metric_source(NULL)', '22004', NULL, 'NULL');
