@@ -105,10 +105,10 @@ SELECT model_mgr.set_thresholds('rules', jsonb_build_array(model_mgr.performance
 SELECT pg_temp.outcomes('rules', '1', 20, 20);
 SELECT model_mgr.pin_unit('rules', 'tester', '2'), model_mgr.pin_unit('rules', 'another', '2'), model_mgr.set_segment('rules', 'beta', '{"group": "beta"}', '3'), model_mgr.pin_unit('rules', 'calm', '4');
 SELECT is(string_agg(w.version || ' ' || w.routed, ', ' ORDER BY w.version), '1 true, 2 false, 3 false, 4 false', 'each once') FROM model_mgr.threshold_version w JOIN model_mgr.model m USING (model_id) WHERE m.model_name = 'rules';
-SELECT count(*) FROM model_mgr.tick();
+SELECT count(*) > 0 FROM model_mgr.tick();
 SELECT is((SELECT count(*) FROM model_mgr.alert WHERE model_name = 'rules'), 0::bigint, 'that nobody comes is no silence');
 SELECT pg_temp.outcomes('rules', '2', 20, 0), pg_temp.outcomes('rules', '3', 20, 10), pg_temp.outcomes('rules', '5', 20, 0);
-SELECT count(*) FROM model_mgr.tick();
+SELECT count(*) > 0 FROM model_mgr.tick();
 SELECT is(string_agg(format('%s %s: %s', a.version, a.current_value, a.evidence ->> 'outcome'), ', ' ORDER BY a.version),
     '2 0: not rolled back: Pins or segments name it; unpin_unit() and drop_segment() end that, 3 0.5: not rolled back: Pins or segments name it; unpin_unit() and drop_segment() end that',
     'those that rules name, not what nothing names; what is deployed stays') FROM model_mgr.alert a WHERE a.model_name = 'rules' AND a.kind = 'threshold';
@@ -117,10 +117,10 @@ SELECT is(count(*), 2::bigint, 'and somebody is told') FROM model_mgr.get_active
 SELECT model_mgr.unpin_unit('rules', 'tester'), model_mgr.unpin_unit('rules', 'another'), model_mgr.drop_segment('rules', 'beta');
 SELECT pg_temp.at('2026-01-02 00:02:00+00');
 SELECT pg_temp.outcomes('rules', '1', 20, 20);
-SELECT count(*) FROM model_mgr.tick();
+SELECT count(*) > 0 FROM model_mgr.tick();
 SELECT pg_temp.at('2026-01-02 00:04:00+00');
 SELECT pg_temp.outcomes('rules', '1', 20, 20);
-SELECT count(*) FROM model_mgr.tick();
+SELECT count(*) > 0 FROM model_mgr.tick();
 SELECT is((SELECT count(*) FROM model_mgr.alert a WHERE a.model_name = 'rules' AND a.kind = 'threshold' AND a.status = 'firing'), 0::bigint, 'without the rules they serve no more');
 -- A preview at weight 0 is the rollout's: it is taken back.
 SELECT count(model_mgr.deploy_model_version('rules', '5', 'blue_green', auto_rollback_enabled => false, rollout => '{"step_seconds": 1200, "preview_segment": {"group": "beta"}}'));
@@ -128,6 +128,6 @@ SELECT is(pg_temp.routed('rules'), '1 5 0', 'on preview');
 SELECT is(string_agg(w.version || ' ' || w.routed, ', ' ORDER BY w.version), '1 true, 4 false, 5 false', 'looked at') FROM model_mgr.threshold_version w JOIN model_mgr.model m USING (model_id) WHERE m.model_name = 'rules';
 SELECT pg_temp.at('2026-01-02 00:06:00+00');
 SELECT pg_temp.outcomes('rules', '1', 20, 20), pg_temp.outcomes('rules', '5', 20, 0);
-SELECT count(*) FROM model_mgr.tick();
+SELECT count(*) > 0 FROM model_mgr.tick();
 SELECT is(pg_temp.routed('rules') || ', ' || pg_temp.state('rules'), '1 - 0, rolled_back 0 1', 'taken back');
 SELECT * FROM finish();
