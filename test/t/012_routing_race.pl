@@ -1,6 +1,6 @@
 # Readers against writers: while routing changes as fast as it can, committed and rolled back, no reader gets an answer
 # older than one whose COMMIT was acknowledged before it asked, older than the answer it had before, or one that was
-# never committed. (A snapshot is no witness: the server shows a commit to snapshots before it sends the cache messages
+# never committed; nor do a hundred sessions while rollouts go through. (A snapshot is no witness: the server shows a commit to snapshots before it sends the cache messages
 # and acknowledges.)
 use strict;
 use warnings;
@@ -10,7 +10,7 @@ use Test::More;
 use ModelMgr;
 
 my $seconds = soak() ? 600 : 5;
-my $node = new_node('race');
+my $node = new_node('race', conf => "max_connections = 130\n");
 my $dir = PostgreSQL::Test::Utils::tempdir();
 
 # Version text counts the committed changes of each model; what is rolled back is far above.
@@ -19,6 +19,7 @@ $node->safe_psql('postgres', <<'SQL');
 CREATE TABLE acknowledged (model_name text PRIMARY KEY, version text) WITH (fillfactor = 50);
 INSERT INTO acknowledged SELECT 'm' || i, '0000000001' FROM generate_series(0, 9) i;
 CREATE TABLE wrong (what text, got text, wanted text);
+CREATE UNLOGGED TABLE noticed (session integer, version text);
 CREATE FUNCTION look(m text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
 	committed text;
@@ -30,7 +31,24 @@ BEGIN
 	INSERT INTO wrong SELECT 'older than acknowledged', got, committed WHERE got < committed;
 	INSERT INTO wrong SELECT 'older than before', got, before WHERE got < before;
 	INSERT INTO wrong SELECT 'never committed', got, committed WHERE got >= '1000000000';
+	INSERT INTO noticed SELECT pg_backend_pid(), got WHERE m = 'rolled_out' AND got <> before;
 	PERFORM set_config('test.' || m, got, false);
+END $$;
+-- roll_out: versions of one more model, each brought by the verbs and acknowledged once its deployment has committed.
+CREATE PROCEDURE roll_out(n integer) LANGUAGE plpgsql AS $$
+DECLARE
+	id bigint;
+BEGIN
+	FOR i IN 2 .. n LOOP
+		PERFORM model_mgr.create_model_version('rolled_out', lpad(i::text, 10, '0'), '{"provider": "test", "model_name": "m"}');
+		SELECT d.deployment_id INTO id FROM model_mgr.deploy_model_version('rolled_out', lpad(i::text, 10, '0'), 'canary', rollout => '{"steps": [50, 100]}') d;
+		COMMIT;
+		PERFORM model_mgr.promote_deployment(id, true);
+		COMMIT;
+		UPDATE acknowledged SET version = lpad(i::text, 10, '0') WHERE model_name = 'rolled_out';
+		COMMIT;
+		PERFORM pg_sleep(0.01);
+	END LOOP;
 END $$;
 SQL
 append_to_file("$dir/write.sql", <<'SQL');
@@ -65,4 +83,22 @@ is($node->safe_psql('postgres', 'SELECT what, got, wanted FROM wrong LIMIT 5'), 
 cmp_ok($node->safe_psql('postgres', "SELECT count(*) FROM generate_series(0, 9) i, model_mgr.routing r
 	WHERE r.model_name = 'm' || i AND model_mgr.route_version('m' || i, 'u') = r.stable_version"), '==', 10, 'at rest everybody agrees');
 
+# A hundred sessions at once, while rollouts go through: each sees every change at its next statement. A unit that a canary
+# has taken over may have been ahead of what is acknowledged, but never goes back.
+my $rollouts = soak() ? 500 : 40;
+$node->safe_psql('postgres', serving('rolled_out', '0000000001') . "INSERT INTO acknowledged VALUES ('rolled_out', '0000000001')");
+append_to_file("$dir/look.sql", "SELECT look('rolled_out');\n\\sleep 5 ms\n");
+my ($out, $err) = ('', '');
+my $readers = IPC::Run::start([ 'pgbench', '-n', '-c', 100, '-j', 2, '-T', 3600, '-p', $node->port, '-h', $node->host, '-f', "$dir/look.sql", 'postgres' ],
+	'>', \$out, '2>', \$err);
+$node->poll_query_until('postgres', 'SELECT count(DISTINCT session) = 100 FROM noticed');
+$node->safe_psql('postgres', "CALL roll_out($rollouts)");
+my $last = sprintf '%010d', $rollouts;
+ok($node->poll_query_until('postgres', "SELECT count(*) = 100 FROM noticed WHERE version = '$last'"), 'all hundred sessions come to the last version');
+is($err =~ /(error.*)/i ? $1 : '', '', 'none of them failed');
+# TERM: INT is ignored by what a shell started in the background started.
+$readers->signal('TERM');
+IPC::Run::finish($readers);
+cmp_ok($node->safe_psql('postgres', 'SELECT min(n) FROM (SELECT count(*) AS n FROM noticed GROUP BY session) s'), '>', $rollouts / 10, 'each has seen many of them');
+is($node->safe_psql('postgres', 'SELECT what, got, wanted FROM wrong LIMIT 5'), '', 'no session was ever behind what was acknowledged before it asked');
 finish($node);
