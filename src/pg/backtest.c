@@ -44,8 +44,30 @@ backtest_times(FunctionCallInfo fcinfo, int since_argno, int until_argno, backte
 	out->until = metric_floor(until + 1, USECS_PER_MINUTE);
 }
 
+/* reach_back: where a replay begins that asks for a time of which there are hours only: at the first hour that has
+ * anything; sets `kept` to the whole hour from which on it goes by the minute. */
+static void
+reach_back(backtest *b, TimestampTz wished)
+{
+	static query first = QUERY("SELECT pg_catalog.min((SELECT pg_catalog.min(h.bucket) FROM model_mgr.rollup_hour h"
+							   " WHERE h.version_id = v.version_id AND h.bucket >= $2 AND h.bucket < $3))"
+							   " FROM model_mgr.model_version v WHERE v.model_id = $1",
+							   INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID);
+	TimestampTz hour = metric_floor(wished, USECS_PER_HOUR) + USECS_PER_HOUR;
+	TimestampTz whole = metric_floor(b->kept, USECS_PER_HOUR) + USECS_PER_HOUR;
+
+	query_run(&first, int64_arg(b->model_id), time_arg(hour), time_arg(whole));
+	if (query_isnull(0, 0))
+		return;
+	b->since = query_time(0, 0);
+	b->kept = whole;
+	/* What ends before is replayed by whole hours. */
+	if (b->until < whole)
+		b->until = Max(metric_floor(b->until + 1, USECS_PER_HOUR), b->since);
+}
+
 bool
-backtest_load(const char *model_name, backtest *out)
+backtest_load(const char *model_name, bool hours_too, backtest *out)
 {
 	static query versions = QUERY(
 		"SELECT v.version_id, v.version FROM model_mgr.model_version v WHERE v.model_id = $1 ORDER BY v.version_id",
@@ -54,12 +76,23 @@ backtest_load(const char *model_name, backtest *out)
 								  " FROM model_mgr.routing_history h WHERE h.model_id = $1 ORDER BY h.revision",
 								  INT8OID);
 
+	TimestampTz wished;
+
 	/* What is older than the first minute that is kept whole is there by the hour only. */
 	out->kept = metric_floor(rollup_minutes_kept(), USECS_PER_MINUTE) + USECS_PER_MINUTE;
+	wished = out->since;
 	out->since = Max(out->since, out->kept);
 	out->model_id = registry_model_id(model_name, true);
 	if (out->model_id == 0)
 		return false;
+	if (hours_too && wished < out->kept)
+		reach_back(out, wished);
+	else if (wished < out->kept)
+		ereport(
+			NOTICE, errmsg("the replay begins at %s", pstrdup(timestamptz_to_str(out->kept))),
+			errdetail(
+				"Minutes before are no longer kept (perf_monitor_retention_hours), and these rules are looked at by the minute."),
+			errhint("Give a later \"since\", or keep minutes longer."));
 	out->version_count = (int) query_run(&versions, int64_arg(out->model_id));
 	out->version_ids = palloc(sizeof(int64) * (out->version_count + 1));
 	out->versions = palloc(sizeof(char *) * (out->version_count + 1));

@@ -34,7 +34,8 @@ typedef struct backtest
 	int64 model_id;
 	TimestampTz since; /* whole minutes */
 	TimestampTz until;
-	TimestampTz kept; /* minutes from here on are there */
+	TimestampTz
+		kept; /* minutes from here on are there; since may be before: a whole hour, as far back as hours are kept */
 	int version_count;
 	int64 *version_ids;
 	char **versions;
@@ -47,12 +48,13 @@ typedef struct backtest
 
 /* History is read in pieces of this length, so that memory does not grow with the time that is replayed. */
 #define BACKTEST_PIECE (6 * USECS_PER_HOUR)
+#define BACKTEST_HOURS (10 * USECS_PER_DAY)
 
 /* backtest_times: the arguments since and until, checked and cut to whole minutes. */
 extern void backtest_times(FunctionCallInfo fcinfo, int since_argno, int until_argno, backtest *out);
-/* backtest_load: the model's versions and routings, and the time cut to what is kept by the minute; false when there is
- * no such model. */
-extern bool backtest_load(const char *model_name, backtest *out);
+/* backtest_load: the model's versions and routings, and the time cut to what is kept by the minute, or (hours_too) by
+ * the hour: then `kept` is a whole hour; false when there is no such model. */
+extern bool backtest_load(const char *model_name, bool hours_too, backtest *out);
 /* backtest_routing_at: the routing in force at that moment, the last one of those that begin then; NULL: none. */
 extern const backtest_routing *backtest_routing_at(const backtest *b, TimestampTz at);
 /* backtest_share: what share of the traffic a routing gives a version, percent. */

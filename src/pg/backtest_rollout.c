@@ -7,7 +7,8 @@
  * of the minute; of a version that routing did not serve, its part of the model's requests. The baseline, the other
  * version that served, is scaled in the same way to the rest. Rates and means stay as they were recorded. The guard
  * gets no more evidence than there was: counts are never scaled up for it. Minutes count by arrival, as in the rollups:
- * late labels of requests before the rollout's begin count too.
+ * late labels of requests before the rollout's begin count too. Where only hours are kept it is judged once an hour, on
+ * that hour: the same, with a longer minute.
  */
 #include "pg/backtest.h"
 
@@ -59,6 +60,7 @@ typedef struct replay
 	side other;
 	int counted_from; /* minute of the judged begin: after the warm-up */
 	int step_from;    /* minute in which the step began */
+	int stride;       /* minutes from look to look: 1, or 60 where only hours are kept */
 	rollout_tally window;
 	rollout_tally step;
 	guard_verdict verdict;
@@ -116,18 +118,33 @@ tally_between(const side *s, int from, int to)
 	return tally;
 }
 
-/* count_minute: the minute that ends at `now`, number i, onto one side. */
+/* look_back: minutes that a look looks back. */
+static int
+look_back(const replay *r)
+{
+	return Max(DEPLOYMENT_WINDOW, r->stride);
+}
+
+/* window_words: over which time a verdict counts. */
+static char *
+window_words(const replay *r, const rollout_verdict *v)
+{
+	return v->stretched ? pstrdup("since the step began") : psprintf("in the last %d minutes", look_back(r));
+}
+
+/* count_minute: the minute (or hour) that ends at `now`, number i, onto one side. */
 static void
 count_minute(replay *r, side *s, const metric_answer *counts, const metric_answer *spreads, TimestampTz now, int i,
 			 double plan_share)
 {
-	TimestampTz slot = now - USECS_PER_MINUTE;
+	TimestampTz slot = now - r->stride * USECS_PER_MINUTE;
 	const metric_cell *cell = metric_cell_of(counts, s->version_id, slot, METRIC_BUILTIN, false);
 	const metric_cell *spread = metric_cell_of(spreads, s->version_id, slot, METRIC_BUILTIN, false);
 	double recorded = backtest_share(backtest_routing_at(&r->b, slot), s->version_id);
 	bool judged = r->state.step > 0 && i > r->counted_from && plan_share > 0;
 
-	s->upto[i] = s->upto[i - 1];
+	for (int k = i - r->stride + 1; k <= i; k++)
+		s->upto[k] = s->upto[k - 1];
 	if (cell == NULL)
 		return;
 	if (recorded <= 0)
@@ -204,7 +221,7 @@ static rollout_measured *
 measure(replay *r, TimestampTz now, int minute)
 {
 	int n = r->plan.criterion_count;
-	int window_from = Min(Max(minute - DEPLOYMENT_WINDOW, r->counted_from), minute);
+	int window_from = Min(Max(minute - look_back(r), r->counted_from), minute);
 	int step_from = Min(Max(r->step_from, r->counted_from), minute);
 	TimestampTz window_start = r->b.since + window_from * USECS_PER_MINUTE;
 	TimestampTz step_start = r->b.since + step_from * USECS_PER_MINUTE;
@@ -287,8 +304,7 @@ roll_back(replay *r, TimestampTz now, int minute)
 		row->value = v->value;
 		row->limit_value = v->limit;
 		why = psprintf("%s is %s and the limit %g over %lld samples %s", row->metric_name,
-					   deployment_number(v->value, v->limit), v->limit, (long long) v->samples,
-					   v->stretched ? "since the step began" : psprintf("in the last %d minutes", DEPLOYMENT_WINDOW));
+					   deployment_number(v->value, v->limit), v->limit, (long long) v->samples, window_words(r, v));
 	}
 	else if (d->cause == ROLLOUT_CAUSE_GUARD)
 	{
@@ -334,13 +350,18 @@ begin(replay *r, TimestampTz now, int minute)
 
 	r->state.started_at = now;
 	r->counted_from = minute + (int) ((r->plan.warmup_time + USECS_PER_MINUTE - 1) / USECS_PER_MINUTE);
-	enter(
-		r, now, minute, 1,
-		psprintf(", %s; assumed: each minute as recorded, counts scaled to the share, usual limits (success_rate >= %g,"
-				 " error_rate <= %g, response_time <= %g over %d minutes), outcomes from both sides alike%s",
-				 beside, r->plan.limits[ROLLOUT_SUCCESS_RATE], r->plan.limits[ROLLOUT_ERROR_RATE],
-				 r->plan.limits[ROLLOUT_RESPONSE_TIME], DEPLOYMENT_WINDOW,
-				 r->plan.approval == ROLLOUT_APPROVAL_NONE ? "" : ", approvals given at once"));
+	enter(r, now, minute, 1,
+		  psprintf(
+			  ", %s; assumed: each minute as recorded, counts scaled to the share, usual limits (success_rate >= %g,"
+			  " error_rate <= %g, response_time <= %g over %d minutes), outcomes from both sides alike%s%s",
+			  beside, r->plan.limits[ROLLOUT_SUCCESS_RATE], r->plan.limits[ROLLOUT_ERROR_RATE],
+			  r->plan.limits[ROLLOUT_RESPONSE_TIME], DEPLOYMENT_WINDOW,
+			  r->plan.approval == ROLLOUT_APPROVAL_NONE ? "" : ", approvals given at once",
+			  r->b.since < r->b.kept
+				  ? psprintf(
+						"; looked at once an hour, over that hour, until %s, since minutes before are no longer kept",
+						deployment_time(r->b.kept))
+				  : ""));
 }
 
 /* judge: one look; false when the rollout is over. */
@@ -350,7 +371,7 @@ judge(replay *r, TimestampTz now, int minute)
 	r->state.now = now;
 	if (r->state.phase != ROLLOUT_PENDING)
 	{
-		int from = Max(minute - DEPLOYMENT_WINDOW, r->counted_from);
+		int from = Max(minute - look_back(r), r->counted_from);
 
 		r->window = tally_between(&r->candidate, from, minute);
 		r->step = tally_between(&r->candidate, Max(r->step_from, r->counted_from), minute);
@@ -413,7 +434,7 @@ replay_piece(replay *r, TimestampTz from, TimestampTz to, MemoryContext lasting)
 								.versions = r->b.version_count,
 								.since = from,
 								.until = to,
-								.width = USECS_PER_MINUTE};
+								.width = r->stride * USECS_PER_MINUTE};
 	metric_answer *counts = metric_read(&question);
 	MemoryContext look = AllocSetContextCreate(CurrentMemoryContext, "backtest look", ALLOCSET_DEFAULT_SIZES);
 	metric_answer *spreads;
@@ -422,7 +443,7 @@ replay_piece(replay *r, TimestampTz from, TimestampTz to, MemoryContext lasting)
 	question.versions = r->other.version_id ? 2 : 1;
 	question.moments = true;
 	spreads = metric_read(&question);
-	for (TimestampTz now = from + USECS_PER_MINUTE; now <= to; now += USECS_PER_MINUTE)
+	for (TimestampTz now = from + question.width; now <= to; now += question.width)
 	{
 		int minute = (int) ((now - r->b.since) / USECS_PER_MINUTE);
 		double share = r->state.phase == ROLLOUT_PENDING ? 0 : r->plan.steps[r->state.step - 1];
@@ -497,7 +518,7 @@ mm_backtest_rollout(PG_FUNCTION_ARGS)
 	backtest_times(fcinfo, 4, 5, &r->b);
 	InitMaterializedSRF(fcinfo, 0);
 	scope = mm_enter();
-	if (backtest_load(model_name, &r->b) && registry_find_version(model_name, version_name, true, &version) &&
+	if (backtest_load(model_name, true, &r->b) && registry_find_version(model_name, version_name, true, &version) &&
 		r->b.since <= r->b.until)
 	{
 		MemoryContext lasting = CurrentMemoryContext;
@@ -513,12 +534,18 @@ mm_backtest_rollout(PG_FUNCTION_ARGS)
 		for (int m = 0; m < ROLLOUT_METRICS; m++)
 			r->decision.verdicts[m].value = NAN;
 		r->state.phase = ROLLOUT_PENDING;
+		r->stride = 1;
 		if (r->plan.start_at <= r->b.since)
 			begin(r, r->b.since, 0);
-		for (TimestampTz from = r->b.since; goes_on && from < r->b.until; from += BACKTEST_PIECE)
+		for (TimestampTz from = r->b.since, to; goes_on && from < r->b.until; from = to)
 		{
+			bool hours = from < r->b.kept;
+
+			to = hours ? Min(from + BACKTEST_HOURS, r->b.kept) : from + BACKTEST_PIECE;
+			to = Min(to, r->b.until);
+			r->stride = hours ? 60 : 1;
 			MemoryContextSwitchTo(piece);
-			goes_on = replay_piece(r, from, Min(from + BACKTEST_PIECE, r->b.until), lasting);
+			goes_on = replay_piece(r, from, to, lasting);
 			MemoryContextSwitchTo(lasting);
 			MemoryContextReset(piece);
 		}

@@ -411,7 +411,7 @@ mm_backtest_thresholds(PG_FUNCTION_ARGS)
 	backtest_times(fcinfo, 2, 3, &r.b);
 	InitMaterializedSRF(fcinfo, 0);
 	scope = mm_enter();
-	if (backtest_load(model_name, &r.b))
+	if (backtest_load(model_name, false, &r.b))
 	{
 		MemoryContext piece = AllocSetContextCreate(CurrentMemoryContext, "backtest", ALLOCSET_DEFAULT_SIZES);
 

@@ -148,6 +148,36 @@ SELECT results_eq($$SELECT time, kind FROM model_mgr.backtest_rollout('good', '2
 SELECT results_eq($$SELECT time, kind, detail ~ 'max_step_seconds is over' FROM model_mgr.backtest_rollout('at_once', '1', '{"max_step_seconds": 900, "on_timeout": "rollback"}', since => '2026-01-01 08:00:00+00') OFFSET 1$$,
     $$VALUES (timestamptz '2026-01-01 08:15:00+00', 'rollback', true)$$, 'a deadline');
 
+-- Before what is kept by the minute: by the hour, and it says so; from there on by the minute.
+SELECT pg_temp.at('2026-02-01 00:00:00+00');
+SELECT pg_temp.make_model('old', '1', '2');
+SELECT count(model_mgr.deploy_model_version('old', v, 'replace', auto_rollback_enabled => false, rollout => '{"bake_seconds": 0}')) FROM unnest('{1,2}'::text[]) v;
+CREATE PROCEDURE pg_temp.hour(hours integer, good integer) LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_temp.at((timestamptz '2026-02-01 00:30:00+00' + make_interval(hours => hours))::text);
+    PERFORM pg_temp.outcomes('old', '2', 200, good);
+    PERFORM model_mgr.tick();
+END $$;
+CALL pg_temp.hour(0, 200); CALL pg_temp.hour(1, 199); CALL pg_temp.hour(2, 198); CALL pg_temp.hour(3, 150); CALL pg_temp.hour(4, 200);
+SELECT pg_temp.at('2026-02-15 00:00:00+00');
+SELECT count(*) FROM model_mgr.tick() WHERE task = 'failures';
+CREATE TEMP TABLE by_hour AS SELECT b.* FROM model_mgr.backtest_rollout('old', '2', '{"steps": [10, 20, 50, 100], "step_seconds": 300, "min_requests": 20}', since => '2026-02-01 00:00:00+00') b;
+SELECT results_eq('SELECT time, kind, value, traffic_percentage, requests_affected FROM by_hour',
+    $$VALUES (timestamptz '2026-02-01 00:00:00+00', 'step', NULL::float8, 10::float8, 0::bigint), ('2026-02-01 01:00:00+00', 'step', 1, 20, 0), ('2026-02-01 02:00:00+00', 'step', 1, 50, 0),
+             ('2026-02-01 03:00:00+00', 'step', 0.99, 100, 1), ('2026-02-01 04:00:00+00', 'rollback', 0.75, 0, 51)$$, 'judged by the hour');
+SELECT matches((SELECT detail FROM by_hour WHERE traffic_percentage = 10), '; looked at once an hour, over that hour, until 2026-02-08 00:00:00 UTC, since minutes before are no longer kept; nothing served yet$', 'and says so');
+SELECT matches((SELECT detail FROM by_hour WHERE kind = 'rollback'), 'over 200 samples in the last 60 minutes', 'in its reason too');
+SELECT results_eq($$SELECT time, kind FROM model_mgr.backtest_rollout('old', '2', '{"steps": [10, 20, 50, 100], "step_seconds": 300, "min_requests": 20}', since => '2026-02-01 00:00:00+00', until => '2026-02-01 02:30:00+00') OFFSET 2$$,
+    $$VALUES (timestamptz '2026-02-01 02:00:00+00', 'step'), ('2026-02-01 02:00:00+00', 'hold')$$, 'whole hours');
+-- By the minute where there are some again.
+SELECT pg_temp.at('2026-02-14 12:00:00+00');
+SELECT pg_temp.outcomes('old', '2', 200, 0);
+SELECT pg_temp.tick();
+SELECT results_eq($$SELECT time, kind FROM model_mgr.backtest_rollout('old', '2', '{"steps": [10, 100], "step_seconds": 2000000, "min_requests": 20}', '{}', '2026-02-01 03:30:00+00') OFFSET 1$$,
+    $$VALUES (timestamptz '2026-02-14 12:00:00+00', 'rollback')$$, 'hours, and then minutes');
+SELECT is_empty($$SELECT * FROM model_mgr.backtest_thresholds('old', '[{"metric_name": "success_rate", "threshold_value": 0.9, "operator": "less_than"}]', '2026-02-01', '2026-02-02')$$, 'thresholds are looked at by the minute, with a NOTICE where that begins');
+SELECT pg_temp.at('2026-01-01 10:20:00+00');
+
 -- Who looks at nothing sees nothing; bad arguments are those of set_thresholds() and deploy_model_version().
 SELECT is_empty(format('SELECT * FROM model_mgr.%s', f), f) FROM unnest(ARRAY[$$backtest_thresholds('nobody', '[]')$$, $$backtest_thresholds('live', '[]')$$, $$backtest_rollout('nobody', '2')$$, $$backtest_rollout('live', 'none')$$, $$backtest_rollout('live', '@none')$$]) f;
 SELECT is(pg_temp.code(format('SELECT * FROM model_mgr.backtest_%s', f)), state, f) FROM (VALUES
