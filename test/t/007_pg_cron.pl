@@ -19,12 +19,14 @@ sub complaint
 	return map { $err =~ $_ ? $1 : '' } qr/ERROR:\s+([0-9A-Z]{5}):/, qr/^DETAIL:\s+(.*)$/m, qr/^HINT:\s+(.*)$/m;
 }
 
-my $node = new_node('cron', start => 0, allows_streaming => 1);
-$node->append_conf('postgresql.conf', "shared_preload_libraries = 'pg_cron'\ncron.database_name = 'postgres'\n"
-	  . "cron.host = '" . $node->host . "'\n");
-$node->start;
-$node->safe_psql('postgres', 'CREATE EXTENSION model_mgr');
+my $node = new_node('cron', allows_streaming => 1);
 my ($code, $detail, $hint) = complaint($node, 'SELECT * FROM model_mgr.start()');
+is($code, '0A000', 'start() where the server has not loaded pg_cron');
+my ($library, $setting) = $hint =~ /^Add (\w+) to shared_preload_libraries, set (\S+ = '\w+'), restart the server and run CREATE EXTENSION pg_cron; or .*CALL model_mgr\.run\(seconds\)\.$/;
+is((complaint($node, 'SELECT model_mgr.stop()'))[2], $hint, 'stop() has the same hint');
+$node->append_conf('postgresql.conf', "shared_preload_libraries = '$library'\n$setting\ncron.host = '" . $node->host . "'\n");
+$node->restart;
+($code, $detail, $hint) = complaint($node, 'SELECT * FROM model_mgr.start()');
 is($code, '0A000', 'without CREATE EXTENSION pg_cron start() says so');
 like($hint, qr/^Run CREATE EXTENSION pg_cron; here/, 'and that it may be made here');
 is((complaint($node, 'SELECT model_mgr.stop()'))[0], '0A000', 'so does stop()');

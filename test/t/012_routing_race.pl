@@ -1,7 +1,7 @@
 # Readers against writers: while routing changes as fast as it can, committed and rolled back, no reader gets an answer
 # older than one whose COMMIT was acknowledged before it asked, older than the answer it had before, or one that was
-# never committed; nor do a hundred sessions while rollouts go through. (A snapshot is no witness: the server shows a commit to snapshots before it sends the cache messages
-# and acknowledges.)
+# never committed; nor does one of a hundred sessions while rollouts go through. (A snapshot is no witness: the server
+# shows a commit to snapshots before it sends the cache messages and acknowledges.)
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;
