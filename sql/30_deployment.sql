@@ -70,6 +70,7 @@ CREATE TABLE model_mgr.deployment_plan (
     next_step_at timestamptz,
     awaiting_since timestamptz,             -- awaiting_approval since then
     approved_step integer,                  -- the step that somebody approved, entered or not
+    version_status text,                    -- of the version before its validation began
     UNIQUE (model_id, idempotency_key)
 );
 COMMENT ON TABLE model_mgr.deployment_plan IS 'The machinery''s side of a deployment.';
@@ -173,8 +174,8 @@ COMMENT ON FUNCTION model_mgr.deploy_model_version(text, text, text, text, float
 strategy (NULL: model_mgr.default_deployment_strategy): canary (steps of the traffic), replace (all at once, then bakes), blue_green (no traffic, reachable by pins and preview_segment, then all at once), a_b_test or ab_test (a share, until its test says who has won), shadow (serves nobody: route() names it beside).
 traffic_percentage: a canary''s first step, an A/B test''s share (50) or a shadow''s (100), above 0 to 100, multiples of 0.01; none for replace and blue_green.
 Limits: rates 0..1, response time in seconds, window in minutes 1..10080. health_criteria: {"p95_response_time": {"max": 2.0, "max_ratio": 1.2}}: min, max, min_ratio, max_ratio (to the baseline) of any metric.
-rollout: steps [10, ..., 100], step_seconds 600, min_requests 100, warmup_seconds 0, max_step_seconds none, on_timeout hold (rollback), approval none (each_step, final), approval_timeout_seconds none, guard sequential (off), guard_margin {"success_rate": 0.01, "error_rate": 0.01, "response_time": {"relative": 0.1}}, on_sample_ratio warn (hold, rollback), bake_seconds, salt fresh (sticky), start_at, preview_segment (a condition, or a segment''s name), test (arguments of create_test).
-A model''s first deployment is active at once, or at start_at. A repeat gives the earlier row back. Errors: 42704 unknown model, version or segment, 42710 test_id taken, 55000 archived version, 55006 another rollout runs, 22003 out of range, 22023 bad word or combination, 22P02 malformed, 54000 over 100 steps or 50 criteria, 0A000 validation_rules.';
+rollout: steps [10, ..., 100], step_seconds 600, min_requests 100, warmup_seconds 0, max_step_seconds none, on_timeout hold (rollback), approval none (each_step, final), approval_timeout_seconds none, guard sequential (off), guard_margin {"success_rate": 0.01, "error_rate": 0.01, "response_time": {"relative": 0.1}}, on_sample_ratio warn (hold, rollback), bake_seconds, salt fresh (sticky), start_at, preview_segment (a condition, or a segment''s name), validation_rules (a list of validation_rule(), judged by work() once start_at has come, before it begins), test (arguments of create_test).
+A model''s first deployment is active at once, or at start_at, when its validation_rules have passed it. A repeat gives the earlier row back. Errors: 42704 unknown model, version, segment or validator, 42710 test_id taken, 55000 archived version, 55006 another rollout runs, 22003 out of range, 22023 bad word or combination, 22P02 malformed, 54000 over 100 steps or rules or 50 criteria.';
 
 CREATE FUNCTION model_mgr.promote_deployment(deployment_id bigint, all_steps boolean DEFAULT false) RETURNS model_mgr.deployment
 AS 'MODULE_PATHNAME', 'mm_promote_deployment' LANGUAGE C VOLATILE PARALLEL UNSAFE;

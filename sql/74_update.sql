@@ -184,6 +184,68 @@ AS 'MODULE_PATHNAME', 'mm_assert_update_succeeded' LANGUAGE C STABLE PARALLEL RE
 COMMENT ON FUNCTION model_mgr.assert_update_succeeded(text) IS
 'For pipelines: raises 55000 unless the update has completed (its deployment serves 100 %), with its status and reason in the DETAIL. Errors: 42704 unknown update, 22004 NULL.';
 
+-- As wait_for_deployment(), but for an update: it is done when its version serves everybody.
+CREATE PROCEDURE model_mgr.wait_for_update(update_id text, timeout_seconds float8 DEFAULT 600) LANGUAGE plpgsql AS $wait$
+DECLARE
+    allowed pg_catalog.float8 := coalesce(timeout_seconds, 600);
+    ends pg_catalog.timestamptz;
+    seen model_mgr.update_run;
+    ticked pg_catalog.bool := false;
+BEGIN
+    -- A path set for the transaction is gone after its commit; each one sets it again before an operator is used.
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    IF update_id IS NULL THEN
+        RAISE EXCEPTION USING errcode = '22004', message = 'argument "update_id" must not be null',
+            detail = 'The argument has no default.', hint = 'trigger_update() returns it; list_updates() shows all.';
+    END IF;
+    IF allowed = 'NaN' OR allowed < 0 OR allowed > 315360000 THEN
+        RAISE EXCEPTION USING errcode = '22003', message = '"timeout_seconds" is out of range',
+            detail = pg_catalog.format('The value %s is outside 0 to 315360000.', allowed), hint = 'Pass a value in that range.';
+    END IF;
+    ends := pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => allowed);
+    LOOP
+        SELECT u.* INTO seen FROM model_mgr.get_update_status(wait_for_update.update_id) u;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION USING errcode = '42704', message = pg_catalog.format('update "%s" does not exist', update_id),
+                detail = 'No update has this id.', hint = 'trigger_update() returns it; list_updates() shows all.';
+        END IF;
+        COMMIT;     -- also when there is nothing to wait for, so that a caller's transaction is always refused
+        -- Right after each COMMIT: each round sees what others commit, whatever the session's default is.
+        SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        EXIT WHEN seen.status <> ALL ('{pending,validating,deploying}') OR (ticked AND pg_catalog.clock_timestamp() >= ends);
+        IF ticked THEN
+            PERFORM pg_catalog.pg_sleep(least(1.0, extract(epoch FROM ends - pg_catalog.clock_timestamp())));
+            COMMIT;
+            SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+        END IF;
+        PERFORM model_mgr.tick();
+        COMMIT;
+        CALL model_mgr.work();
+        -- What was just judged is deployed in the same round.
+        PERFORM model_mgr.tick();
+        COMMIT;
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        ticked := true;
+    END LOOP;
+    IF seen.status = 'completed' THEN
+        RETURN;
+    END IF;
+    IF seen.status <> ALL ('{pending,validating,deploying}') THEN
+        RAISE EXCEPTION USING errcode = '55000', message = pg_catalog.format('update %s of model "%s" did not complete', update_id, seen.model_name),
+            detail = pg_catalog.format('To version "%s", it is %s: %s.', coalesce(seen.version, seen.target_version), pg_catalog.replace(seen.status, '_', ' '),
+                coalesce(nullif(pg_catalog.rtrim(seen.status_reason, '.'), ''), 'no reason was given')),
+            hint = pg_catalog.format('get_update_status(''%s'') shows its validation; explain_deployment() tells each step of its rollout.', update_id);
+    END IF;
+    RAISE EXCEPTION USING errcode = '55000', message = pg_catalog.format('update %s has not ended in %s s', update_id, allowed),
+        detail = pg_catalog.format('To version "%s" of model "%s", it is %s%s.', coalesce(seen.version, seen.target_version), seen.model_name, seen.status,
+            ': ' || seen.status_reason),
+        hint = 'Wait again, with a larger timeout_seconds, or see canary_status.';
+END
+$wait$;
+COMMENT ON PROCEDURE model_mgr.wait_for_update(text, float8) IS
+'Returns when an update has completed: its deployment serves 100 %. Drives tick() and work() meanwhile, about once a second, and commits each round. timeout_seconds: 0 to 315360000 of real time (NULL: 600; 0: one round). Errors: 55000 the time ran out, or it ended failed, cancelled, rolled_back or skipped (the DETAIL says which and why), 42704 unknown update, 2D000 inside a transaction.';
+
 CREATE VIEW model_mgr.update_list AS
 SELECT u.update_id, u.schedule_id, u.model_name, u.target_version, u.version, u.previous_version, u.trigger, u.status,
        u.status_reason, u.validation_passed, u.validation_results, u.deployment_strategy, u.deployment_id, u.triggered_by,

@@ -228,6 +228,7 @@ WITH routine (routine_name, kinds) AS (VALUES
     ('get_automation_statistics', 'reader'),
     ('get_automation_statistics_json', 'reader'),
     ('assert_update_succeeded', 'reader'),
+    ('wait_for_update', 'operator'),
     -- 75_health
     ('setting_value', 'reader'),
     ('scheduled_jobs', 'reader'),

@@ -7,6 +7,7 @@
 #include "pg/audit.h"
 #include "pg/deployment_key.h"
 #include "pg/query.h"
+#include "pg/validator.h"
 
 /* The limits that adjust may change, in the order of rollout_metric, then the others. */
 static const char *const limit_keys[] = {"rollback_min_success_rate", "rollback_threshold_error_rate",
@@ -95,6 +96,7 @@ check_fixed(const deployment *d, const Jsonb *before)
 		const char *why;
 	} fixed[] = {
 		{"salt", true, "Units would change sides in the middle of deployment %lld."},
+		{"validation_rules", true, "Deployment %lld is judged by the rules that it was deployed with."},
 		{"start_at", false, "Deployment %lld has begun."},
 		{"test", false, "The A/B test of deployment %lld runs as it was planned."},
 	};
@@ -199,7 +201,10 @@ mm_adjust_deployment(PG_FUNCTION_ARGS)
 		(void) deployment_wait(&d, rollout_wait_name(ROLLOUT_WAIT_BAKE), d.bake_until);
 	}
 	else if (strcmp(d.status, "pending") == 0)
+	{
 		(void) deployment_wait(&d, d.waiting_for, plan.start_at);
+		validator_postpone(d.deployment_id, plan.start_at);
+	}
 	else
 		(void) deployment_wait(&d, d.waiting_for, d.step_started_at + plan.step_time);
 	deployment_store_bake(&d);

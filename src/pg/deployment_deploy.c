@@ -14,6 +14,7 @@
 #include "pg/query.h"
 #include "pg/registry_trust.h"
 #include "pg/routing.h"
+#include "pg/validator.h"
 
 /* The arguments by position. */
 enum
@@ -321,8 +322,14 @@ begin(const wish *w, const registry_version *v, const routing_change *now)
 	deployment d;
 
 	(void) deployment_load(id, &d);
+	deployment_ask_rules(&d);
 	if (d.plan.start_at > mm_now())
 		schedule(&d);
+	else if (deployment_has_rules(&d))
+	{
+		(void) deployment_wait(&d, rollout_wait_name(ROLLOUT_WAIT_VALIDATION), d.at);
+		deployment_validate(&d);
+	}
 	else
 		deployment_start(&d, NULL);
 	warn(&d);
@@ -360,6 +367,7 @@ mm_deploy_model_version(PG_FUNCTION_ARGS)
 	id = earlier(model_id, &v, &w, &now);
 	if (id == 0)
 	{
+		validator_require(deployment_plan_rules(w.rollout));
 		if (strcmp(v.status, "archived") == 0)
 			ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					errmsg("version \"%s\" of model \"%s\" is archived", v.version, v.model_name),

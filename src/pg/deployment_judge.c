@@ -59,7 +59,9 @@ hold(deployment *d, deployment_look *look)
 		experiment_close(d, NULL);
 	if (!deployment_wait(d, stored_wait(look), decision->next_at))
 		return;
-	if (decision->timed_out)
+	if (decision->wait == ROLLOUT_WAIT_VALIDATION)
+		deployment_validate(d);
+	else if (decision->timed_out)
 		deployment_note(d, psprintf("overdue: %s", deployment_waits(d, look)), look, metric);
 	else if (decision->wait == ROLLOUT_WAIT_REQUESTS)
 		deployment_note(d,
@@ -118,6 +120,7 @@ deployment_advance(int64 deployment_id)
 {
 	static query judged =
 		QUERY("UPDATE model_mgr.deployment_plan SET judged_at = $2 WHERE deployment_id = $1", INT8OID, TIMESTAMPTZOID);
+	char *why = "";
 	deployment d;
 	deployment_look look;
 
@@ -146,7 +149,8 @@ deployment_advance(int64 deployment_id)
 			deployment_start(&d, NULL);
 			break;
 		case ROLLOUT_REJECT:
-			deployment_reject(&d, "its validation failed", true);
+			(void) deployment_validation(&d, &why);
+			deployment_reject(&d, psprintf("its validation failed: %s", why), true);
 			break;
 		case ROLLOUT_AWAIT_APPROVAL:
 			deployment_await(&d, &look);

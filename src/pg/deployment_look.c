@@ -191,7 +191,7 @@ begin_look(const deployment *d, deployment_look *look)
 								  .awaiting_since = d->awaiting_since,
 								  .approved = d->approved_step == d->step + 1,
 								  .frozen = d->frozen_until != 0,
-								  .validation = ROLLOUT_VALIDATED,
+								  .validation = deployment_validation(d, NULL),
 								  .test = ROLLOUT_TEST_RUNNING};
 }
 

@@ -15,6 +15,7 @@
 #include "pg/experiment.h"
 #include "pg/query.h"
 #include "pg/routing.h"
+#include "pg/validator.h"
 
 /* Longest time that a key may name: ten years. */
 #define MAX_SECONDS 315360000.0
@@ -73,6 +74,7 @@ typedef struct extras
 	guard_margin margins[ROLLOUT_METRICS];
 	const Jsonb *preview_segment; /* NULL: none; a condition, or a string: the name of a segment */
 	const Jsonb *test;            /* NULL: not an A/B test */
+	const Jsonb *rules;           /* every rule with every key */
 } extras;
 
 rollout_shape
@@ -332,20 +334,6 @@ read_preview(const Jsonb *rollout, const char *strategy)
 	return preview;
 }
 
-/* read_rules: validation_rules; none but an empty list can be judged yet. */
-static void
-read_rules(const Jsonb *rollout)
-{
-	JsonbValue value;
-
-	if (!deployment_key_find(rollout, "validation_rules", &value))
-		return;
-	if (value.type != jbvBinary || !JsonContainerIsArray(value.val.binary.data))
-		deployment_key_malformed("validation_rules", "an array of rules");
-	if (JsonContainerSize(value.val.binary.data) > 0)
-		mm_not_built("rollout key \"validation_rules\"", "Leave the key out, and validate before deploying.");
-}
-
 /* read_test: arguments of the A/B test; {} when there is one and nothing is asked of it. */
 static const Jsonb *
 read_test(const Jsonb *rollout, const char *strategy)
@@ -410,16 +398,6 @@ steps_json(const rollout_plan *plan)
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
 }
 
-/* empty_list: []. */
-static Jsonb *
-empty_list(void)
-{
-	JsonbParseState *state = NULL;
-
-	(void) pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
-	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
-}
-
 static double
 seconds_of(int64_t time)
 {
@@ -442,7 +420,7 @@ store(const rollout_plan *plan, const extras *x)
 		json_text_pair("on_sample_ratio", ratio_words[plan->on_sample_ratio]),
 		json_number_pair("bake_seconds", seconds_of(plan->bake_time)), json_text_pair("salt", salt_words[x->sticky]),
 		plan->start_at ? json_time_pair("start_at", plan->start_at) : json_text_pair("start_at", NULL),
-		json_object_pair("preview_segment", x->preview_segment), json_object_pair("validation_rules", empty_list()),
+		json_object_pair("preview_segment", x->preview_segment), json_object_pair("validation_rules", x->rules),
 		json_object_pair("test", x->test));
 }
 
@@ -492,7 +470,7 @@ deployment_plan_parse(const Jsonb *rollout, const char *strategy, int32 window_m
 	x.sticky = deployment_key_word(rollout, "salt", salt_words) == 1;
 	read_margins(rollout, x.margins);
 	x.preview_segment = read_preview(rollout, strategy);
-	read_rules(rollout);
+	x.rules = validator_rules(deployment_key_value(rollout, "validation_rules"));
 	x.test = read_test(rollout, strategy);
 	return store(plan, &x);
 }
@@ -521,6 +499,12 @@ bool
 deployment_plan_sticky(const Jsonb *rollout)
 {
 	return deployment_key_word(rollout, "salt", salt_words) == 1;
+}
+
+const Jsonb *
+deployment_plan_rules(const Jsonb *rollout)
+{
+	return deployment_key_value(rollout, "validation_rules");
 }
 
 const Jsonb *

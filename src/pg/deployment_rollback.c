@@ -47,8 +47,10 @@ deployment_end(deployment *d, const char *status, int64 target_version_id, const
 	deployment_update(d, reason);
 	if (d->test_id && was_open)
 		experiment_close(d, *reason ? reason : status);
-	/* One that has not begun has touched neither its version nor the routing. */
-	if (!was_pending)
+	/* One that has not begun has not touched the routing. */
+	if (was_pending)
+		deployment_stop_validating(d);
+	else
 		move_traffic(d, taken_back, was_open, target_version_id, target_version, reason);
 	deployment_emit(d, taken_back ? "rolled_back" : "aborted",
 					json_build(json_text_pair("reason", reason), json_text_pair("target_version", target_version),

@@ -149,6 +149,8 @@ extern bool deployment_plan_guard(const Jsonb *rollout, guard_margin *margins);
 extern rollout_shape deployment_plan_shape(const char *strategy);
 extern double deployment_plan_share(double share, const char *name);
 extern bool deployment_plan_sticky(const Jsonb *rollout);
+/* deployment_plan_rules: the rules of an effective rollout, a list; NULL: none. */
+extern const Jsonb *deployment_plan_rules(const Jsonb *rollout);
 /* deployment_plan_preview: the condition of a blue-green's preview (a string until it is stored: a segment's name);
  * deployment_plan_test: the arguments of an A/B test. NULL: none. */
 extern const Jsonb *deployment_plan_preview(const Jsonb *rollout);
@@ -157,6 +159,19 @@ extern const Jsonb *deployment_plan_test(const Jsonb *rollout);
 extern char *deployment_plan_taken_test(const Jsonb *rollout);
 /* deployment_plan_refuse_taken_test: 42710 for it: now rather than when the test is to begin. */
 extern void deployment_plan_refuse_taken_test(const Jsonb *rollout);
+
+/* deployment_validation.c */
+extern bool deployment_has_rules(const deployment *d);
+/* deployment_ask_rules: stores the rules of a new one, to be judged once its start_at has come. */
+extern void deployment_ask_rules(const deployment *d);
+/* deployment_validation: how far a pending one is with its rules; *why (may be NULL): what refuses it. */
+extern rollout_validation deployment_validation(const deployment *d, char **why);
+/* deployment_validate: the rules of a pending one are due: its version is validating from here on. */
+extern void deployment_validate(const deployment *d);
+/* deployment_stop_validating: it ends without having been judged: its version is what it was before. */
+extern void deployment_stop_validating(const deployment *d);
+/* deployment_require_validated: 55000 unless all rules of a pending one are judged and passed. */
+extern void deployment_require_validated(const deployment *d);
 
 /* deployment_health.c */
 /* deployment_health_parse: fills plan->criteria from health_criteria, and *metrics with the name of each one's metric;

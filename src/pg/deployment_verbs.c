@@ -127,6 +127,7 @@ mm_promote_deployment(PG_FUNCTION_ARGS)
 	{
 		if (all && deployment_asks_approval(&d, d.plan.step_count))
 			refuse_unapproved(&d, d.plan.step_count);
+		deployment_require_validated(&d);
 		deployment_start(&d, by_whom);
 		if (all && strcmp(d.status, "running") == 0)
 			promote(&d, true, by_whom);

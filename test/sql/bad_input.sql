@@ -237,7 +237,6 @@ INSERT INTO bad (code, statement) SELECT '22023', s FROM unnest(ARRAY[
 
 -- Not built yet, or wanted and absent.
 INSERT INTO bad (code, statement) SELECT '0A000', s FROM unnest(ARRAY[
-    $$SELECT deploy_model_version('m', '2.0.0', rollout => '{"validation_rules": [{"name": "smoke"}]}')$$,
     $$SELECT start()$$
     ]) s;
 

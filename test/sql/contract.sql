@@ -197,9 +197,9 @@ SELECT is_empty($$SELECT p.function_name, p.provolatile FROM present p JOIN cont
 SELECT set_eq($$SELECT relation_name, columns FROM contract_row$$,
     $$SELECT r.relation_name, (SELECT string_agg(a.attname, ', ' ORDER BY a.attnum) FROM pg_attribute a
         WHERE a.attrelid = ('model_mgr.' || r.relation_name)::regclass AND a.attnum > 0 AND NOT a.attisdropped) FROM contract_row r$$, 'rows have exactly their columns, in order');
-SELECT set_eq($$SELECT function_name, prokind::text, arguments FROM present WHERE function_name IN ('work', 'maintain', 'run', 'wait_for_deployment')$$,
+SELECT set_eq($$SELECT function_name, prokind::text, arguments FROM present WHERE function_name IN ('work', 'maintain', 'run', 'wait_for_deployment', 'wait_for_update')$$,
     $$VALUES ('work', 'p', ''), ('maintain', 'p', ''), ('run', 'p', 'seconds float8'),
-    ('wait_for_deployment', 'p', 'deployment_id bigint, timeout_seconds float8 = 600')$$, 'procedures');
+    ('wait_for_deployment', 'p', 'deployment_id bigint, timeout_seconds float8 = 600'), ('wait_for_update', 'p', 'update_id text, timeout_seconds float8 = 600')$$, 'procedures');
 SELECT set_eq($$SELECT name, setting, context FROM pg_settings WHERE name LIKE 'model\_mgr.%'$$,
     $$VALUES ('model_mgr.ab_test_default_confidence', '0.95', 'user'), ('model_mgr.ab_test_default_power', '0.8', 'user'), ('model_mgr.ab_test_min_sample_size', '1000', 'user'),
     ('model_mgr.clock', '', 'superuser'), ('model_mgr.default_deployment_strategy', 'canary', 'user'),

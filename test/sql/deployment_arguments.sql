@@ -70,7 +70,7 @@ SELECT is(pg_temp.refused(format('''m'', ''2'', rollout => %L', rollout)), code,
     ('{"start_at": "soon"}', '22P02'), ('{"start_at": 1767225600}', '22P02'), ('{"start_at": "2026-13-01"}', '22P02'), ('{"start_at": "infinity"}', '22003'),
     ('{"start_at": "-infinity"}', '22003'), ('{"start_at": "2126-01-01"}', '22003'), ('{"start_at": ""}', '22P02'),
     ('{"preview_segment": {"group": "beta"}}', '22023'), ('{"preview_segment": "beta"}', '22023'),
-    ('{"validation_rules": [{"name": "smoke"}]}', '0A000'), ('{"validation_rules": {}}', '22P02'), ('{"test": {}}', '22023'),
+    ('{"validation_rules": [{"name": "smoke"}]}', '22023'), ('{"validation_rules": [{"name": "smoke", "validator_function": "no such"}]}', '42704'), ('{"validation_rules": [1]}', '22P02'), ('{"validation_rules": {}}', '22P02'), ('{"test": {}}', '22023'),
     ('{"max_step_seconds": 60, "Steps": [100]}', '22023')
     ) t (rollout, code);
 SELECT is(pg_temp.refused(format('''m'', ''2'', health_criteria => %L', criteria)), code, criteria) FROM (VALUES
