@@ -25,7 +25,10 @@ CREATE TABLE model_mgr.routing (
     shadow_version_id bigint,               -- called by the application beside the stable one; serves nobody
     shadow_version text,
     shadow_weight integer NOT NULL DEFAULT 0 CHECK (shadow_weight BETWEEN 0 AND 10000),     -- of the units, by bucket_key
-    preview jsonb                           -- condition: contexts that meet it reach the candidate, at any weight
+    preview jsonb,                          -- condition: contexts that meet it reach the candidate, at any weight
+    -- {"test_no", "test_id"} of the rollout's A/B test, or of a test that carries the traffic itself; then also {"group",
+    -- "slot_from", "slots"} of an exclusion group, and "arms": [{"variant", "version", "version_id", "weight"}], control first.
+    test jsonb
 );
 COMMENT ON TABLE model_mgr.routing IS 'What route() reads: one row a model.';
 
@@ -47,6 +50,7 @@ CREATE TABLE model_mgr.routing_history (
     shadow_version text,
     shadow_weight integer NOT NULL,
     preview jsonb,
+    test jsonb,
     PRIMARY KEY (model_id, revision)
 );
 COMMENT ON TABLE model_mgr.routing_history IS 'Every routing a model ever had (its pins are in routing_pin): answers who served a unit at a time.';

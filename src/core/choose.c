@@ -1,5 +1,5 @@
 /*
- * choose.c: the parts of choosing that most models do not have: pins and segments.
+ * choose.c: the parts of choosing that most models do not have: pins, segments and tests.
  */
 #include "core/choose.h"
 
@@ -28,6 +28,20 @@ choose_segment(const route_rules *rules, const json_value *context)
 		if (rules->segments[i].condition && condition_holds(rules->segments[i].condition, context))
 			return &rules->segments[i];
 	return NULL;
+}
+
+route_choice
+choose_arm(const route_rules *rules, const char *unit, size_t length)
+{
+	uint32_t bucket;
+	int arm;
+
+	if (length == 0)
+		return (route_choice){&rules->stable, ROUTE_NO_UNIT, -1};
+	arm = arms_of(&rules->test->draw, unit, length, &bucket);
+	if (arm == ARMS_OUTSIDE)
+		return (route_choice){&rules->stable, ROUTE_UNCOVERED, (int32_t) bucket};
+	return (route_choice){&rules->test->targets[arm], ROUTE_ARM, (int32_t) bucket};
 }
 
 void

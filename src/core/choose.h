@@ -1,13 +1,13 @@
 /*
- * choose.h: which version serves a unit: pin, segment, preview, rollout split, stable, in that order. One function
- * answers for route(), route_version(), route_at() and explain_route(), so that they cannot disagree.
+ * choose.h: which version serves a unit: pin, segment, preview, rollout split or test, stable, in that order. One
+ * function answers for route(), route_version(), route_at() and explain_route(), so that they cannot disagree.
  */
 #ifndef MM_CHOOSE_H
 #define MM_CHOOSE_H
 
 #include <stdbool.h>
 
-#include "core/bucket.h"
+#include "core/arms.h"
 #include "core/condition.h"
 #include "core/siphash.h"
 
@@ -27,6 +27,8 @@ typedef enum route_rule
 	ROUTE_CANDIDATE, /* drawn by its bucket */
 	ROUTE_STABLE,    /* drawn by its bucket */
 	ROUTE_NO_UNIT,   /* a split, but nothing to draw by: stable */
+	ROUTE_ARM,       /* drawn by its bucket into an arm of the test that carries the traffic */
+	ROUTE_UNCOVERED, /* the test does not cover it: stable */
 	ROUTE_ALL        /* stable serves everybody */
 } route_rule;
 
@@ -38,6 +40,13 @@ typedef struct route_segment
 	route_rule rule;                 /* ROUTE_SEGMENT or ROUTE_PREVIEW */
 	const condition_node *condition; /* NULL: written by a later version and not understood: never holds */
 } route_segment;
+
+/* A test that carries the model's traffic. */
+typedef struct route_test
+{
+	arms draw;
+	const route_target *targets; /* by arm */
+} route_test;
 
 /* What is in force for one model at one time. */
 typedef struct route_rules
@@ -53,6 +62,7 @@ typedef struct route_rules
 	const route_target *pin_targets;
 	const route_segment *segments;      /* in order: the first that holds decides; a preview is the last */
 	const route_segment *empty_context; /* the one that holds for an empty context; choose_prepare finds it */
+	const route_test *test;             /* NULL: none; only without a candidate */
 } route_rules;
 
 /* Small enough to be returned in registers. */
@@ -67,6 +77,8 @@ typedef struct route_choice
 extern const route_target *choose_pin(const route_rules *rules, int64_t unit_hash);
 /* choose_segment: the first segment that holds, or NULL. */
 extern const route_segment *choose_segment(const route_rules *rules, const json_value *context);
+/* choose_arm: what a test says of a unit that nothing before it decided about. */
+extern route_choice choose_arm(const route_rules *rules, const char *unit, size_t length);
 /* choose_prepare: call once when the rules are complete. */
 extern void choose_prepare(route_rules *rules);
 /*
@@ -94,7 +106,7 @@ choose(const route_rules *rules, const char *unit, size_t length, const siphash_
 	if (rules->stable.version_id == 0)
 		return (route_choice){&rules->stable, ROUTE_NOTHING, -1};
 	if (rules->candidate_weight == 0)
-		return (route_choice){&rules->stable, ROUTE_ALL, -1};
+		return rules->test ? choose_arm(rules, unit, length) : (route_choice){&rules->stable, ROUTE_ALL, -1};
 	if (length == 0)
 		return (route_choice){&rules->stable, ROUTE_NO_UNIT, -1};
 	else

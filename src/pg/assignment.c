@@ -6,27 +6,16 @@
 
 #include "common/pg_prng.h"
 
-/* draw: a bucket of a unit under a key; at random where there is none. */
-static uint32
-draw(const bucket_key *key, const char *unit, int length)
-{
-	return bucket_of(length > 0 ? bucket_hash(key, unit, length) : pg_prng_uint32(&pg_global_prng_state), BUCKET_TOTAL);
-}
-
-/* arm_of: the unit's arm, or ASSIGNMENT_OUTSIDE. */
+/* arm_of: the unit's arm, or ARMS_OUTSIDE; drawn at random where there is no unit. */
 static int
 arm_of(const assignment_test *test, const char *unit, int length)
 {
 	uint32 bucket;
 
-	/* Unsigned: what lies before the slots is far behind them. */
-	if (test->grouped && draw(&test->group, unit, length) - test->slot_from >= test->slots)
-		return ASSIGNMENT_OUTSIDE;
-	bucket = draw(&test->key, unit, length);
-	for (int i = 1; i < test->arm_count; i++)
-		if (bucket < test->arms[i].limit)
-			return i;
-	return bucket < test->arms[0].limit ? 0 : ASSIGNMENT_OUTSIDE;
+	if (length > 0)
+		return arms_of(&test->draw, unit, length, &bucket);
+	return arms_draw(&test->draw, pg_prng_uint32(&pg_global_prng_state), pg_prng_uint32(&pg_global_prng_state),
+					 &bucket);
 }
 
 /* unit_argument: user_id, else request_id; the empty text is none. */
@@ -84,7 +73,7 @@ mm_assigned_variant(PG_FUNCTION_ARGS)
 	const char *unit = unit_argument(fcinfo, &length);
 	int arm = arm_of(test, unit, length);
 
-	if (arm == ASSIGNMENT_OUTSIDE)
+	if (arm == ARMS_OUTSIDE)
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(test->arms[arm].variant, test->arms[arm].variant_length));
 }

@@ -8,15 +8,12 @@
 
 #include "pg/experiment_store.h"
 
-#include "core/bucket.h"
-
-#define ASSIGNMENT_OUTSIDE (-1)
+#include "core/arms.h"
 
 typedef struct assignment_arm
 {
 	const char *variant;
 	uint32 variant_length;
-	uint32 limit;     /* buckets below, and not below the arm before it in order of drawing, are the arm's */
 	int64 version_id; /* 0: not in the registry */
 	const char *model_name;
 	uint32 model_length;
@@ -32,11 +29,8 @@ typedef struct assignment_test
 	bool running;
 	int16 winner; /* arm; -1: none */
 	int16 arm_count;
-	bool grouped;
-	uint32 slot_from;
-	uint32 slots;
-	bucket_key group;
-	bucket_key key;
+	struct arms draw;
+	uint32 limit[TEST_MAX_ARMS];
 	uint32 id_length;
 	const char *test_id;
 	assignment_arm arms[FLEXIBLE_ARRAY_MEMBER];

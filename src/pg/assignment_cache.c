@@ -126,7 +126,7 @@ make_test(HeapTuple row, TupleDesc descriptor)
 	text *test_id;
 	Size size;
 	int n;
-	uint32 limit = 0;
+	int32 weight[TEST_MAX_ARMS];
 	assignment_test *test;
 	char *cursor;
 
@@ -136,7 +136,7 @@ make_test(HeapTuple row, TupleDesc descriptor)
 	n = elements(values[ASSIGNMENT_WEIGHTS - 1], INT4OID, &weights);
 	if (elements(values[ASSIGNMENT_VARIANTS - 1], TEXTOID, &variants) != n ||
 		elements(values[ASSIGNMENT_VERSION_IDS - 1], INT8OID, &versions) != n ||
-		elements(values[ASSIGNMENT_MODEL_NAMES - 1], TEXTOID, &models) != n || n < 2)
+		elements(values[ASSIGNMENT_MODEL_NAMES - 1], TEXTOID, &models) != n || n < 2 || n > TEST_MAX_ARMS)
 		ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED),
 				errmsg("arms of test \"%s\" do not fit together", text_to_cstring(test_id)),
 				errdetail("The arrays of arms in model_mgr.ab_test_assignment differ in length."),
@@ -153,33 +153,33 @@ make_test(HeapTuple row, TupleDesc descriptor)
 	test->running = DatumGetBool(values[ASSIGNMENT_RUNNING - 1]);
 	test->winner = nulls[ASSIGNMENT_WINNER - 1] ? -1 : DatumGetInt16(values[ASSIGNMENT_WINNER - 1]);
 	test->arm_count = (int16) n;
-	test->grouped = !nulls[ASSIGNMENT_GROUP - 1];
-	if (test->grouped)
+	test->draw.count = n;
+	test->draw.limit = test->limit;
+	test->draw.grouped = !nulls[ASSIGNMENT_GROUP - 1];
+	if (test->draw.grouped)
 	{
 		text *group = DatumGetTextPP(values[ASSIGNMENT_GROUP - 1]);
 
-		bucket_prepare(&test->group, VARDATA_ANY(group), VARSIZE_ANY_EXHDR(group));
-		test->slot_from = (uint32) DatumGetInt32(values[ASSIGNMENT_SLOT_FROM - 1]);
-		test->slots = (uint32) DatumGetInt32(values[ASSIGNMENT_SLOTS - 1]);
+		bucket_prepare(&test->draw.group, VARDATA_ANY(group), VARSIZE_ANY_EXHDR(group));
+		test->draw.slot_from = (uint32) DatumGetInt32(values[ASSIGNMENT_SLOT_FROM - 1]);
+		test->draw.slots = (uint32) DatumGetInt32(values[ASSIGNMENT_SLOTS - 1]);
 	}
-	bucket_prepare(&test->key, VARDATA_ANY(test_id), VARSIZE_ANY_EXHDR(test_id));
+	bucket_prepare(&test->draw.key, VARDATA_ANY(test_id), VARSIZE_ANY_EXHDR(test_id));
 	test->id_length = VARSIZE_ANY_EXHDR(test_id);
 	test->test_id = put_text(&cursor, test_id);
-	/* Drawn in the order treatment, further arms, control. */
-	for (int i = 1; i <= n; i++)
+	for (int arm = 0; arm < n; arm++)
 	{
-		int arm = i % n;
 		text *variant = DatumGetTextPP(variants[arm]);
 		text *model = DatumGetTextPP(models[arm]);
 
-		limit += (uint32) DatumGetInt32(weights[arm]);
+		weight[arm] = DatumGetInt32(weights[arm]);
 		test->arms[arm] = (assignment_arm){.variant = put_text(&cursor, variant),
 										   .variant_length = VARSIZE_ANY_EXHDR(variant),
-										   .limit = limit,
 										   .version_id = DatumGetInt64(versions[arm]),
 										   .model_name = put_text(&cursor, model),
 										   .model_length = VARSIZE_ANY_EXHDR(model)};
 	}
+	arms_limits(weight, n, test->limit);
 	return test;
 }
 

@@ -337,6 +337,17 @@ deployment_emit(const deployment *d, const char *what, const Jsonb *data)
 						query_jsonb(0, 0));
 }
 
+/* test_of: what requests of a rollout's A/B test are credited to. */
+static Jsonb *
+test_of(const char *test_id)
+{
+	static query find = QUERY("SELECT p.test_no FROM model_mgr.ab_test_plan p WHERE p.test_id = $1", TEXTOID);
+
+	if (query_run(&find, text_arg(test_id)) == 0)
+		return NULL;
+	return json_build(json_integer_pair("test_no", query_int64(0, 0)), json_text_pair("test_id", test_id));
+}
+
 void
 deployment_route(const deployment *d)
 {
@@ -369,6 +380,8 @@ deployment_route(const deployment *d)
 			change.preview_condition = deployment_plan_preview(d->rollout);
 		}
 	}
+	if (open && d->plan.shape == ROLLOUT_AB_TEST && d->test_id)
+		change.test = test_of(d->test_id);
 	routing_set(&change);
 }
 

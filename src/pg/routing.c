@@ -45,6 +45,8 @@ static const struct
 	[ROUTE_CANDIDATE] = {"SPLIT", "candidate", 1, true},
 	[ROUTE_STABLE] = {"SPLIT", "stable", 0, true},
 	[ROUTE_NO_UNIT] = {"DEFAULT", "stable", -1, true},
+	[ROUTE_ARM] = {"SPLIT", NULL, -1, false}, /* variant and arm are the test's */
+	[ROUTE_UNCOVERED] = {"DEFAULT", "stable", -1, false},
 	[ROUTE_ALL] = {"STATIC", "stable", -1, true},
 };
 
@@ -110,6 +112,21 @@ routing_unit_argument(FunctionCallInfo fcinfo, int argno, int *length)
 	return VARDATA_ANY(unit);
 }
 
+/* variant_of: what the choice is called; where a test looks on, the decision says so. */
+static const char *
+variant_of(const cached_model *model, route_choice choice, decision *made)
+{
+	const routing_test *test = model->entry->test;
+
+	if (test == NULL || (choice.rule != ROUTE_ARM && choice.rule != ROUTE_CANDIDATE && choice.rule != ROUTE_STABLE))
+		return rule_words[choice.rule].variant;
+	made->test_no = test->test_no;
+	if (choice.rule != ROUTE_ARM)
+		return choice.rule == ROUTE_CANDIDATE ? "treatment" : "control";
+	made->arm = (int16) (choice.target - model->rules.test->targets);
+	return test->variant[made->arm];
+}
+
 MM_FUNCTION(mm_route);
 
 /* mm_route: always one row. */
@@ -165,7 +182,9 @@ mm_route(PG_FUNCTION_ARGS)
 			SET(ROUTE_DEPLOYMENT_ID, Int64GetDatum(made.deployment_id));
 		}
 		SET(ROUTE_VALUE, PointerGetDatum(cstring_to_text_with_len(choice.target->version, choice.target->length)));
-		SET(ROUTE_VARIANT, CStringGetTextDatum(rule_words[choice.rule].variant));
+		SET(ROUTE_VARIANT, CStringGetTextDatum(variant_of(model, choice, &made)));
+		if (made.test_no != 0)
+			SET(ROUTE_TEST_ID, CStringGetTextDatum(model->entry->test->test_id));
 		SET(ROUTE_VERSION_ID, Int64GetDatum(made.version_id));
 
 		if (model->entry->has_shadow && choice.rule == ROUTE_ALL)

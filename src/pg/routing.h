@@ -21,6 +21,7 @@ typedef struct routing_change
 	int64 shadow_version_id;        /* 0: none; else applications call it beside, and users never see it */
 	int32 shadow_weight;            /* 1/10000 of the units, by bucket_key */
 	const Jsonb *preview_condition; /* NULL: none; contexts that meet it reach the candidate, also at weight 0 */
+	const Jsonb *test;              /* NULL: none; as sql/40_routing.sql says */
 } routing_change;
 
 /* routing_create: the first row of a new model: nothing active, a fresh random salt. Between mm_enter and mm_leave. */
@@ -50,6 +51,15 @@ typedef struct routing_shadow
 	int32 weight;
 } routing_shadow;
 
+/* The test that outcomes are credited to. */
+typedef struct routing_test
+{
+	int64 test_no;
+	const char *test_id;
+	int arm_count;        /* 0: a rollout's, whose candidate is the treatment */
+	const char **variant; /* by arm */
+} routing_test;
+
 typedef struct routing_entry
 {
 	int64 model_id;
@@ -63,6 +73,7 @@ typedef struct routing_entry
 	int32 candidate_weight;
 	bool watched; /* an automatic limit or a threshold looks on */
 	bool has_shadow;
+	const routing_test *test;                     /* NULL: none */
 	routing_shadow shadow[FLEXIBLE_ARRAY_MEMBER]; /* one, or none: most of 10,000 cached models have none */
 } routing_entry;
 

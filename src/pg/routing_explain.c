@@ -10,6 +10,7 @@
 #include "utils/fmgroids.h"
 #include "utils/snapmgr.h"
 
+#include "core/experiment.h"
 #include "pg/json_tree.h"
 #include "pg/routing_internal.h"
 
@@ -27,7 +28,8 @@ enum
 	HISTORY_BUCKET_KEY,
 	HISTORY_SEGMENTS = 13,
 	HISTORY_PREVIEW = 17,
-	HISTORY_COLUMNS = HISTORY_PREVIEW
+	HISTORY_TEST,
+	HISTORY_COLUMNS = HISTORY_TEST
 };
 
 enum
@@ -92,6 +94,8 @@ rules_at(int64 model_id, TimestampTz at, route_rules *rules)
 		}
 		routing_read_segments(rules, DatumGetJsonbP(values[HISTORY_SEGMENTS - 1]),
 							  nulls[HISTORY_PREVIEW - 1] ? NULL : DatumGetJsonbP(values[HISTORY_PREVIEW - 1]));
+		if (!nulls[HISTORY_TEST - 1])
+			(void) routing_read_test(rules, DatumGetJsonbP(values[HISTORY_TEST - 1]));
 		choose_prepare(rules);
 	}
 	systable_endscan_ordered(scan);
@@ -230,6 +234,25 @@ explain_shadow(explanation *to, const cached_model *model, const char *unit, int
 										: "the bucket is not below the limit"));
 }
 
+/* explain_test: the test that carries the traffic; true when it decides. */
+static bool
+explain_test(explanation *to, const cached_model *model, const char *unit, int unit_length)
+{
+	const route_test *drawn = model->rules.test;
+	const routing_test *test = model->entry->test;
+	uint32 bucket = 0;
+	int arm = unit_length > 0 ? arms_of(&drawn->draw, unit, unit_length, &bucket) : ARMS_OUTSIDE;
+	bool decides = arm != ARMS_OUTSIDE;
+
+	explain(to, "test", decides, unit_length > 0 ? (int64) bucket : -1,
+			drawn->draw.limit[decides ? arm : EXPERIMENT_CONTROL_ARM], decides ? &drawn->targets[arm] : NULL,
+			psprintf("test \"%s\": %s", test->test_id,
+					 decides            ? psprintf("the unit is in arm \"%s\"", test->variant[arm])
+					 : unit_length == 0 ? "there is no unit to draw by"
+										: "it does not cover the unit"));
+	return decides;
+}
+
 /* explain_rules: the rules in the order of choose(), up to the one that decides. */
 static void
 explain_rules(explanation *to, const cached_model *model, const char *unit, int unit_length, const Jsonb *context)
@@ -276,6 +299,8 @@ explain_rules(explanation *to, const cached_model *model, const char *unit, int 
 		if (bucket >= 0 && bucket < limit)
 			return;
 	}
+	if (rules->stable.version_id != 0 && rules->test && explain_test(to, model, unit, unit_length))
+		return;
 	explain(to, "stable", rules->stable.version_id != 0, -1, 0, &rules->stable,
 			rules->stable.version_id == 0      ? "nothing is active"
 			: model->entry->deployment_id == 0 ? "the active version"

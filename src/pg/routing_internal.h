@@ -43,7 +43,8 @@ enum
 	ROUTING_SHADOW_VERSION,
 	ROUTING_SHADOW_WEIGHT,
 	ROUTING_PREVIEW,
-	ROUTING_COLUMNS = ROUTING_PREVIEW
+	ROUTING_TEST,
+	ROUTING_COLUMNS = ROUTING_TEST
 };
 
 enum
@@ -75,7 +76,7 @@ typedef struct cached_model
 	route_rules rules;
 	int64 revision;
 	const routing_entry *entry;
-	MemoryContext segments; /* what the rules' segments lie in; NULL: none */
+	MemoryContext segments; /* what the rules' segments and test lie in; NULL: none */
 	char name[FLEXIBLE_ARRAY_MEMBER];
 } cached_model;
 
@@ -99,6 +100,9 @@ extern void routing_model_free(cached_model *model);
 /* routing_read_segments: fills in the segments of rules from routing.segments, and behind them the preview (NULL:
  * none), whose target is the rules' candidate; everything is made in the current context. */
 extern void routing_read_segments(route_rules *rules, const Jsonb *segments, const Jsonb *preview);
+/* routing_read_test: the test of routing.test, and in the rules its arms where it carries the traffic itself;
+ * everything is made in the current context. */
+extern const routing_test *routing_read_test(route_rules *rules, const Jsonb *test);
 /* routing_check_context: 22023 unless a context is an object; true when there is one to evaluate. */
 extern bool routing_check_context(const Jsonb *context);
 /* routing_choose: choose() for a context that may be NULL or need no look. */

@@ -74,6 +74,7 @@ routing_model_make(HeapTuple row, TupleDesc descriptor, MemoryContext context)
 	Datum *texts;
 	Jsonb *segments;
 	Jsonb *preview;
+	Jsonb *test;
 	int pins;
 	bool has_shadow;
 	Size size;
@@ -102,6 +103,7 @@ routing_model_make(HeapTuple row, TupleDesc descriptor, MemoryContext context)
 	segments = DatumGetJsonbP(values[ROUTING_SEGMENTS - 1]);
 	preview = nulls[ROUTING_PREVIEW - 1] ? NULL : DatumGetJsonbP(values[ROUTING_PREVIEW - 1]);
 
+	test = nulls[ROUTING_TEST - 1] ? NULL : DatumGetJsonbP(values[ROUTING_TEST - 1]);
 	has_shadow = !nulls[ROUTING_SHADOW_VERSION_ID - 1];
 	size = MAXALIGN(offsetof(cached_model, name) + name.length + stable.length + candidate.length + 3 +
 					(has_shadow ? shadow.length + 1 : 0)) +
@@ -165,11 +167,13 @@ routing_model_make(HeapTuple row, TupleDesc descriptor, MemoryContext context)
 		pin_targets[i].length = VARSIZE_ANY_EXHDR(version);
 		pin_targets[i].version = put_text(&cursor, (row_text){VARDATA_ANY(version), VARSIZE_ANY_EXHDR(version)});
 	}
-	if (JB_ROOT_COUNT(segments) > 0 || preview)
+	if (JB_ROOT_COUNT(segments) > 0 || preview || test)
 	{
 		model->segments = AllocSetContextCreate(context, "model_mgr segments", ALLOCSET_SMALL_SIZES);
 		MemoryContextSwitchTo(model->segments);
 		routing_read_segments(rules, segments, preview);
+		if (test)
+			entry->test = routing_read_test(rules, test);
 	}
 	choose_prepare(rules);
 	MemoryContextSwitchTo(caller);

@@ -17,10 +17,10 @@ append_history(int64 model_id)
 	static query append = QUERY(
 		"INSERT INTO model_mgr.routing_history (model_id, revision, changed_at, stable_version_id,"
 		" stable_version, deployment_id, step, candidate_version_id, candidate_version, candidate_weight,"
-		" bucket_key, bucket_rule, segments, shadow_version_id, shadow_version, shadow_weight, preview)"
+		" bucket_key, bucket_rule, segments, shadow_version_id, shadow_version, shadow_weight, preview, test)"
 		" SELECT model_id, revision, changed_at, stable_version_id, stable_version, deployment_id, step,"
 		" candidate_version_id, candidate_version, candidate_weight, bucket_key, bucket_rule, segments, shadow_version_id, shadow_version,"
-		" shadow_weight, preview"
+		" shadow_weight, preview, test"
 		" FROM model_mgr.routing WHERE model_id = $1",
 		INT8OID);
 
@@ -65,9 +65,9 @@ routing_set(const routing_change *change)
 			  " candidate_version = (SELECT v.version FROM model_mgr.model_version v WHERE v.version_id = $6),"
 			  " candidate_weight = $7, bucket_key = $8, watched = $9, shadow_version_id = $10,"
 			  " shadow_version = (SELECT v.version FROM model_mgr.model_version v WHERE v.version_id = $10),"
-			  " shadow_weight = $11, preview = $12 WHERE model_id = $1 RETURNING revision",
+			  " shadow_weight = $11, preview = $12, test = $13 WHERE model_id = $1 RETURNING revision",
 			  INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID, INT4OID, INT8OID, INT4OID, TEXTOID, BOOLOID, INT8OID, INT4OID,
-			  JSONBOID);
+			  JSONBOID, JSONBOID);
 
 	if (change->candidate_weight < 0 || change->candidate_weight > BUCKET_TOTAL ||
 		(change->candidate_version_id == 0 && change->candidate_weight != 0) || change->shadow_weight < 0 ||
@@ -82,7 +82,7 @@ routing_set(const routing_change *change)
 					  change->candidate_version_id ? int64_arg(change->candidate_version_id) : null_arg(),
 					  int32_arg(change->candidate_weight), text_arg(change->bucket_key), bool_arg(change->watched),
 					  change->shadow_version_id ? int64_arg(change->shadow_version_id) : null_arg(),
-					  int32_arg(change->shadow_weight), jsonb_arg(change->preview_condition)));
+					  int32_arg(change->shadow_weight), jsonb_arg(change->preview_condition), jsonb_arg(change->test)));
 }
 
 bool
@@ -90,7 +90,7 @@ routing_get(int64 model_id, routing_change *out)
 {
 	static query get = QUERY(
 		"SELECT stable_version_id, deployment_id, step, candidate_version_id, candidate_weight,"
-		" bucket_key, watched, shadow_version_id, shadow_weight, preview FROM model_mgr.routing WHERE model_id = $1",
+		" bucket_key, watched, shadow_version_id, shadow_weight, preview, test FROM model_mgr.routing WHERE model_id = $1",
 		INT8OID);
 
 	if (query_run(&get, int64_arg(model_id)) == 0)
@@ -107,6 +107,7 @@ routing_get(int64 model_id, routing_change *out)
 		.shadow_version_id = query_int64(0, 7),
 		.shadow_weight = query_int32(0, 8),
 		.preview_condition = query_jsonb(0, 9),
+		.test = query_jsonb(0, 10),
 	};
 	return true;
 }
