@@ -68,8 +68,8 @@ extern TimestampTz rollup_minutes_due(void);
  */
 extern void rollup_read_sides(rollup_side *sides, int n);
 
-/* rollup_summarize: summarises block ranges of the indexes on txn that have filled up, up to about `limit` pages: of the
- * partitions in use and one other, or of all; never waits. */
+/* rollup_summarize: summarises block ranges of the indexes on txn that have filled up, up to about `limit` pages: of
+ * the partitions in use and one other, or of all; never waits. */
 extern void rollup_summarize(int limit, bool all);
 
 #endif

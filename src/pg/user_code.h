@@ -29,8 +29,8 @@ extern const char *user_code_lost(const user_code *code);
 /* user_code_role_lost: the part of it that concerns the role: it must have both its oid and its name. */
 extern const char *user_code_role_lost(Oid role, const char *role_name);
 
-/* user_code_check_remover: 42501 unless the caller may take away what `role_name` registered: that role, a member of it,
- * the extension's owner, or an administrator, to whom setup_roles() is granted. Between mm_enter and mm_leave. */
+/* user_code_check_remover: 42501 unless the caller may take away what `role_name` registered: that role, a member of
+ * it, the extension's owner, or an administrator, to whom setup_roles() is granted. Between mm_enter and mm_leave. */
 extern void user_code_check_remover(const char *role_name, const char *what);
 
 /*

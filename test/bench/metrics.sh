@@ -24,12 +24,13 @@ for ((day = 90; day >= 0; day -= 6)); do
 	run -c "SET client_min_messages = error" -c "SELECT set_config('model_mgr.clock', (now() - interval '$day days')::text, false)" -c "CALL model_mgr.maintain()" >&2
 done
 
-# fill FROM TO: rows of that share of what there will be, in order of time within each part, folded.
+# fill FROM TO: rows of 90 days in order of time, as they come, folded every million: hours that each part wrote again would lie
+# scattered, and what is measured would be that.
 fill() {
 	local from=$1 to=$2 filled step=1000000
 	for ((filled = from; filled < to; filled += step)); do
 		run -c "INSERT INTO model_mgr.observation (recorded_at, version_id, success, response_time, confidence, cost, input_tokens, output_tokens, metrics)
-			SELECT now() - interval '89 days 23 hours' * (1 - i::float8 / least($step, $to - $filled)), 1 + i % 2, i % 100 <> 0, 0.2 * exp((i * 7919::bigint % 10007) / 2500.0), 0.9, 0.001, 100, 20,
+			SELECT now() - interval '89 days 23 hours' * (1 - ($filled - $from + i)::float8 / ($to - $from)), 1 + i % 2, i % 100 <> 0, 0.2 * exp((i * 7919::bigint % 10007) / 2500.0), 0.9, 0.001, 100, 20,
 				'{\"quality\": 1, \"refunds\": 0.5}' FROM generate_series(1, least($step, $to - $filled)) i" >&2
 		run -c "SELECT model_mgr.maintenance_run('fold')" >&2
 	done
