@@ -10,7 +10,7 @@
 /* xoshiro256+ (Blackman and Vigna 2018), seeded by SplitMix64. */
 static uint64_t state[4];
 
-static void
+static inline void
 seed(uint64_t z)
 {
 	for (int i = 0; i < 4; i++)
@@ -39,7 +39,7 @@ uniform(void)
 }
 
 /* normal: Marsaglia's polar method, one of the pair thrown away. */
-static double
+static inline double
 normal(void)
 {
 	double u;
