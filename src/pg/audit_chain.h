@@ -13,7 +13,7 @@
 #include "lib/stringinfo.h"
 
 /* Rows that are read and written at a time. */
-#define AUDIT_BATCH 5000
+#define AUDIT_BATCH 250
 
 /* The columns of an entry in the order in which they are hashed, of a row l of audit_log. */
 #define AUDIT_ENTRY                                                                                                    \
@@ -26,6 +26,7 @@ typedef struct audit_chain
 	pg_cryptohash_ctx *sha;
 	StringInfoData canonical;
 	StringInfoData details;
+	MemoryContext scratch; /* of one entry */
 	uint8 hash[PG_SHA256_DIGEST_LENGTH]; /* the last seal */
 } audit_chain;
 
