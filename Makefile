@@ -9,7 +9,7 @@ OBJS       = $(CORE_SRCS:.c=.o) $(PG_SRCS:.c=.o)
 
 SCRIPT     = model_mgr--$(EXTVERSION).sql
 DATA_built = $(SCRIPT)
-DATA       = $(wildcard sql/upgrade/model_mgr--*--*.sql)
+DATA       = $(wildcard sql/upgrade/model_mgr--*--*.sql) scripts/model_mgr_environment.psql
 
 TESTS         = $(sort $(wildcard test/sql/*.sql))
 REGRESS       = $(patsubst test/sql/%.sql,%,$(TESTS))

@@ -242,6 +242,10 @@ WITH routine (routine_name, kinds) AS (VALUES
     -- 76_backtest
     ('backtest_rollout', 'reader'),
     ('backtest_thresholds', 'reader'),
+    -- 81_people
+    ('whoami', 'reader app'),
+    ('help', 'reader app'),
+    ('help_topics', 'reader app'),
     -- 70_operation
     ('tick', 'operator'),
     ('work', 'operator'),

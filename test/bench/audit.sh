@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# audit: what the audit log costs. Sealing and verifying, in entries a second; a deploy call with its entry against the
+# same call without; a recording, which has none. Medians of rounds; lines "name ratio target" on stdout, rates in
+# units of 200,000 a second.
+#   ROUNDS (3)  ENTRIES (400000)  CALLS (400)
+set -euo pipefail
+rounds=${ROUNDS:-3}
+entries=${ENTRIES:-400000}
+calls=${CALLS:-400}
+db=model_mgr_bench_audit
+run() { psql -XqAt -v ON_ERROR_STOP=1 -d "$db"; }
+
+dropdb --if-exists "$db" >&2
+createdb "$db"
+run >&2 <<SQL
+SET client_min_messages = warning;
+CREATE EXTENSION model_mgr;
+SELECT count(model_mgr.create_model_version('m', i::text, model_mgr.model_configuration('p', 'm'))) FROM generate_series(1, 2) i;
+SELECT status FROM model_mgr.deploy_model_version('m', '1');
+SELECT model_mgr.seal_audit();
+-- Entries as a deployment writes them.
+INSERT INTO model_mgr.audit_log (logged_at, operation, model_name, version, user_name, caller, session_id, application_name, txn, details)
+SELECT clock_timestamp(), l.operation, l.model_name, l.version, l.user_name, l.caller, l.session_id, l.application_name, model_mgr.current_txn(), l.details
+FROM model_mgr.audit_log l, generate_series(1, $entries) WHERE l.operation = 'deploy';
+VACUUM ANALYZE model_mgr.audit_log;
+SQL
+
+# milliseconds: of the last statement of a script, which is undone.
+milliseconds() {
+	{ printf '%s\n' 'BEGIN;' '\timing on'; cat; printf '%s\n' '\timing off' 'ROLLBACK;'; } |
+		run | tee -a /dev/stderr | sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p'
+}
+median() { sort -g | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+rate() { awk -v n="$entries" -v ms="$(median)" -v name="$1" 'BEGIN { printf "%s %.3f >=1\n", name, n / ms / 200 }'; }
+
+times=$(mktemp -d)
+trap 'rm -rf "$times"' EXIT
+for ((i = 1; i <= rounds; i++)); do
+	echo 'SELECT model_mgr.seal_audit();' | milliseconds >>"$times/seal"
+done
+run >&2 <<<'SELECT model_mgr.seal_audit();'
+for ((i = 1; i <= rounds; i++)); do
+	echo 'SELECT ok FROM model_mgr.verify_audit_log();' | milliseconds >>"$times/verify"
+done
+rate audit_seal <"$times/seal"
+rate audit_verify <"$times/verify"
+
+# The same calls with the entries and with a log that takes none: a rule in place of the table's INSERT.
+deploys() {
+	echo "DO \$\$ BEGIN FOR i IN 1..$calls LOOP PERFORM model_mgr.deploy_model_version('m', (1 + i % 2)::text, 'replace', idempotency_key => i::text); END LOOP; END \$\$;"
+}
+for ((i = 1; i <= rounds; i++)); do
+	deploys | milliseconds >>"$times/with"
+	{
+		run >&2 <<<"CREATE RULE nothing AS ON INSERT TO model_mgr.audit_log DO INSTEAD SELECT 1::bigint AS audit_id;"
+		deploys | milliseconds >>"$times/without"
+		run >&2 <<<"DROP RULE nothing ON model_mgr.audit_log;"
+	}
+done
+awk -v a="$(median <"$times/with")" -v b="$(median <"$times/without")" 'BEGIN { printf "audit_of_a_deploy %.3f <=1.15\n", a / b }'
+dropdb "$db" >&2
