@@ -6,6 +6,7 @@
 
 #include "commands/trigger.h"
 #include "miscadmin.h"
+#include "tcop/utility.h"
 #include "utils/guc.h"
 #include "utils/rel.h"
 
@@ -62,6 +63,7 @@ mm_log_operation(PG_FUNCTION_ARGS)
 	}
 	if (details)
 		json_require_object("details", details);
+	PreventCommandIfReadOnly("log_operation()");
 	scope = mm_enter();
 	if (given[1])
 		registry_check_grant(given[1]);
