@@ -4,7 +4,7 @@
 \i test/refused.psql
 SET search_path = model_mgr, public, tap;
 SET client_min_messages = warning;
-SELECT plan(55);
+SELECT plan(59);
 SELECT setup_roles('regress_grant_admin', 'regress_grant_operator', 'regress_grant_app', 'regress_grant_reader');
 CREATE ROLE regress_team;
 CREATE ROLE regress_ann LOGIN IN ROLE regress_grant_operator, regress_team;
@@ -20,6 +20,8 @@ SELECT count(*) > 0 FROM tick();
 SELECT alert_id AS alert FROM get_active_alerts() WHERE kind = 'threshold' \gset
 SELECT (:'alert')::bigint > 0 AS there_is_an_alert;
 
+SELECT trigger_update('yours', 'latest') AS update, schedule_update('yours', 'latest', '@yearly') AS schedule \gset
+
 SELECT pg_temp.refused('42704', 'model "x" does not exist', $$SELECT grant_model('x', 'regress_team')$$);
 SELECT pg_temp.refused('42704', 'role "x" does not exist', $$SELECT grant_model('mine', 'x')$$);
 SELECT pg_temp.refused('22004', 'role', $$SELECT grant_model('mine', NULL)$$);
@@ -34,7 +36,7 @@ SELECT is((SELECT count(*) FROM audit_log WHERE operation = 'grant_model'), 1::b
 
 -- Every verb that names a model, or something of one.
 CREATE TEMP TABLE verb (statement text);
-INSERT INTO verb SELECT format(s, 'yours', :yours, :alert) FROM unnest(ARRAY[
+INSERT INTO verb SELECT format(s, 'yours', :yours, :alert, :'update', :'schedule') FROM unnest(ARRAY[
     $$create_model_version('%1$s', '3', '{"provider": "p", "model_name": "x"}')$$, $$set_alias('%1$s', 'a', '1')$$, $$delete_alias('%1$s', 'a')$$,
     $$tag_model_version('%1$s', '1', '{t}')$$, $$update_model_version('%1$s', '1', 'd')$$, $$archive_model_version('%1$s', '2')$$,
     $$mark_version_ready('%1$s', '2')$$, $$approve_model_version('%1$s', '2')$$, $$set_model('%1$s', 'd')$$,
@@ -42,7 +44,8 @@ INSERT INTO verb SELECT format(s, 'yours', :yours, :alert) FROM unnest(ARRAY[
     $$freeze('%1$s', now())$$, $$promote_deployment(%2$s)$$, $$pause_deployment(%2$s)$$, $$resume_deployment(%2$s)$$, $$abort_deployment(%2$s)$$,
     $$approve_step(%2$s)$$, $$adjust_deployment(%2$s, '{"bake_seconds": 1}')$$, $$pin_unit('%1$s', 'u', '1')$$, $$unpin_unit('%1$s', 'u')$$,
     $$set_segment('%1$s', 's', '{"a": 1}', '1')$$, $$drop_segment('%1$s', 's')$$, $$set_thresholds('%1$s', '[]')$$, $$silence('%1$s', now())$$,
-    $$acknowledge_alert(%3$s)$$, $$log_operation('x', '%1$s')$$]) s;
+    $$acknowledge_alert(%3$s)$$, $$log_operation('x', '%1$s')$$, $$trigger_update('%1$s', 'latest')$$,
+    $$schedule_update('%1$s', 'latest', '@weekly')$$, $$cancel_update('%4$s')$$, $$unschedule_update('%5$s')$$]) s;
 GRANT SELECT ON verb TO PUBLIC;
 -- Whatever takes a model's name and changes something is in the list, a recorder, or the administrator's.
 SELECT is_empty($$SELECT p.proname FROM pg_proc p WHERE p.pronamespace = 'model_mgr'::regnamespace AND p.provolatile = 'v' AND 'model_name' = ANY (p.proargnames)
