@@ -64,14 +64,14 @@ extern int64 shadow_clear(void);
 	" products"
 #define SHADOW_ADD(column) column " = s." column " + excluded." column
 #define SHADOW_FOLD                                                                                                    \
+	" shadows AS MATERIALIZED (SELECT d.deployment_id, q.started_at"                                                   \
+	"  + coalesce((d.rollout ->> 'warmup_seconds')::pg_catalog.float8, 0) * '1 s'::pg_catalog.interval AS began"       \
+	"  FROM model_mgr.deployment d JOIN model_mgr.deployment_plan q ON q.deployment_id = d.deployment_id"              \
+	"  WHERE d.strategy = 'shadow' AND d.status = ANY ('{running,paused,awaiting_approval}'::pg_catalog.text[])),"     \
 	" halves AS (SELECT o.deployment_id, o.request, " SHADOW_SAID "0) AS baseline_said, " SHADOW_TRUTH                 \
 	"0) AS baseline_truth, " SHADOW_SAID "1) AS candidate_said, " SHADOW_TRUTH "1) AS candidate_truth, " SHADOW_ERROR  \
 	"0) AS baseline_error, " SHADOW_ERROR "1) AS candidate_error, " SHADOW_TIME "0) AS baseline_time, " SHADOW_TIME    \
-	"1) AS candidate_time FROM model_mgr.observation_pending o JOIN (SELECT d.deployment_id, q.started_at"             \
-	"  + coalesce((d.rollout ->> 'warmup_seconds')::pg_catalog.float8, 0) * '1 s'::pg_catalog.interval AS began"       \
-	"  FROM model_mgr.deployment d JOIN model_mgr.deployment_plan q ON q.deployment_id = d.deployment_id"              \
-	"  WHERE d.strategy = 'shadow' AND d.status = ANY ('{running,paused,awaiting_approval}'::pg_catalog.text[]))"      \
-	" u ON u.deployment_id = o.deployment_id"                                                                          \
+	"1) AS candidate_time FROM model_mgr.observation_pending o JOIN shadows u ON u.deployment_id = o.deployment_id"                                                                          \
 	" WHERE o.request IS NOT NULL AND o.arm IN (0, 1) AND o.txn <> model_mgr.own_txn()"                                \
 	" AND coalesce(o.routed_at, o.recorded_at) >= u.began GROUP BY 1, 2),"                                             \
 	" paired AS MATERIALIZED (SELECT h.deployment_id, h.request, coalesce(p.baseline_truth, p.baseline_said) AS b,"    \
