@@ -313,13 +313,13 @@ BEGIN ATOMIC
                                 'value', a.value, 'samples', a.samples, 'source', a.source, 'last_at', a.last_at)) AS metrics
                             FROM model_mgr.active_metrics(60) a GROUP BY a.version_id) c ON c.version_id = v.version_id
                         WHERE v.status = 'active'),
-        'ab_tests', '{}'::jsonb,
+        'ab_tests', (SELECT coalesce(pg_catalog.jsonb_object_agg(t.test_id, pg_catalog.to_jsonb(t)), '{}') FROM model_mgr.ab_test_list t WHERE t.status = 'running'),
         'alerts', (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(a)), '[]') FROM model_mgr.get_active_alerts() a),
         'updates', '{}'::jsonb,
         'timestamp', extract(epoch FROM model_mgr.clock_time())::float8);
 END;
 COMMENT ON FUNCTION model_mgr.get_model_health_dashboard() IS
-'All models at a glance: models (by name: the active version as an object, or null), performance (by name: get_current_metrics_json() of it over the last hour), ab_tests ({} in this version), alerts (get_active_alerts() as a list), updates ({} in this version), timestamp (seconds since 1970).';
+'All models at a glance: models (by name: the active version as an object, or null), performance (by name: get_current_metrics_json() of it over the last hour), ab_tests (by test_id: get_test_status() of each that runs), alerts (get_active_alerts() as a list), updates ({} in this version), timestamp (seconds since 1970).';
 
 CREATE FUNCTION model_mgr.assert_healthy(model_name text, version text DEFAULT NULL) RETURNS void
 AS 'MODULE_PATHNAME', 'mm_assert_healthy' LANGUAGE C STABLE PARALLEL RESTRICTED;

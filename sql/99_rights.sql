@@ -78,8 +78,16 @@ WITH routine (routine_name, kinds) AS (VALUES
     -- 73_assignment
     ('should_route_to_treatment', 'reader app'),
     ('assigned_variant', 'reader app'),
-    -- 74_analysis
+    -- 74_analysis; a look is recorded
+    ('analyze_test', 'operator'),
+    ('get_test_results', 'reader'),
+    ('get_test_metrics', 'reader'),
+    ('stop_test', 'operator'),
+    ('promote_winner', 'operator'),
+    ('assert_ab_test_winner', 'reader'),
+    ('replay_test_evidence', 'reader'),
     ('test_verdicts', 'reader'),
+    ('test_arms', 'reader'),
     ('get_test_status', 'reader'),
     ('list_active_tests', 'reader'),
     -- 40_routing; a decision carries the unit's hash, which who reads observation must not be able to make

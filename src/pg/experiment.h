@@ -13,12 +13,14 @@ extern void experiment_check(const Jsonb *test_arguments);
 /* experiment_open: begins the test of a deployment whose first step begins now: its version against the baseline, at
  * the step's share, with these arguments of create_test() (rollout key test). Returns its test_id. */
 extern char *experiment_open(const deployment *d, const Jsonb *test_arguments);
-/* experiment_verdict: what the test of d->test_id says now; reads only. */
+/* experiment_verdict: what the test of d->test_id ended with; running while it has not. Reads only. */
 extern rollout_test experiment_verdict(const deployment *d);
 /* experiment_reason: the same in words, with the numbers. */
 extern char *experiment_reason(const deployment *d);
-/* experiment_close: ends the test, if it runs: its deployment has gone on to 100 % or has ended. Completed when that
- * was on its verdict: `reason` is NULL or experiment_reason(); stopped for any other reason. */
+/* experiment_close: stops the test, if it runs: its rollout has gone on to 100 %, or has ended, without its verdict. */
 extern void experiment_close(const deployment *d, const char *reason);
+/* experiment_advance_all: every test that runs: looks that are due, ends, shares; starts nothing after `deadline`.
+ * Returns tests of which something was written, adds to *failed. Called by tick(). */
+extern int64 experiment_advance_all(TimestampTz deadline, int64 *failed);
 
 #endif

@@ -226,6 +226,7 @@ experiment_forget_model(int64 model_id)
 							  BY_NUMBER("ab_test_sum"),
 							  BY_NUMBER("ab_test_sketch"),
 							  BY_NUMBER("ab_test_look"),
+							  BY_NUMBER("ab_test_progress"),
 							  BY_NAME("ab_test_result"),
 							  BY_NAME("ab_test"),
 							  QUERY("DELETE FROM model_mgr.ab_test_plan p WHERE p.model_id = $1", INT8OID)};

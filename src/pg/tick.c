@@ -1,9 +1,9 @@
 /*
- * tick.c: the clockwork. tick() folds the rollups, judges every rollout, takes updates on, looks at the thresholds,
- * feeds the detectors of anomalies and tells what happened, whatever was missed: it may run late, twice, or in two
- * sessions at once. It waits for no lock, starts nothing new after two seconds (or, where folding and looking alone
- * took as long, mm_turn() later), and gives each piece of work a subtransaction of its own, so that one model's error
- * never stops the others.
+ * tick.c: the clockwork. tick() folds the rollups, judges every rollout and test, takes updates on, looks at the
+ * thresholds, feeds the detectors of anomalies and tells what happened, whatever was missed: it may run late, twice, or
+ * in two sessions at once. It waits for no lock, starts nothing new after two seconds (or, where folding and looking
+ * alone took as long, mm_turn() later), and gives each piece of work a subtransaction of its own, so that one model's
+ * error never stops the others.
  */
 #include "pg/mm.h"
 
@@ -18,6 +18,7 @@
 #include "pg/audit_chain.h"
 #include "pg/deployment.h"
 #include "pg/event.h"
+#include "pg/experiment.h"
 #include "pg/query.h"
 #include "pg/registry.h"
 #include "pg/rollup.h"
@@ -27,8 +28,9 @@
  * busy one does not starve them; what is not reached is first the next time. */
 #define AUDIT_UNTIL (600 * INT64CONST(1000))
 #define DEPLOYMENTS_UNTIL (1200 * INT64CONST(1000))
-#define UPDATES_UNTIL (1400 * INT64CONST(1000))
-#define THRESHOLDS_UNTIL (1600 * INT64CONST(1000))
+#define EXPERIMENTS_UNTIL (1400 * INT64CONST(1000))
+#define UPDATES_UNTIL (1550 * INT64CONST(1000))
+#define THRESHOLDS_UNTIL (1700 * INT64CONST(1000))
 #define BUDGET (2000 * INT64CONST(1000))
 
 /* What the pieces share; their argument is its address. */
@@ -68,6 +70,14 @@ deployments(int64 argument)
 	ticking *tick = (ticking *) (intptr_t) argument;
 
 	return deployment_advance_all(tick->start + DEPLOYMENTS_UNTIL, &tick->failed);
+}
+
+static int64
+experiments(int64 argument)
+{
+	ticking *tick = (ticking *) (intptr_t) argument;
+
+	return experiment_advance_all(tick->start + EXPERIMENTS_UNTIL, &tick->failed);
 }
 
 static int64
@@ -125,6 +135,7 @@ static const struct
 	{"hours", hours, "rolling minutes up into hours"},
 	{"audit", audit, "sealing the audit log"},
 	{"deployments", deployments, "judging the rollouts"},
+	{"experiments", experiments, "looking at the tests"},
 	{"updates", updates, "taking the updates on"},
 	{"thresholds", thresholds, "looking at the thresholds"},
 	{"anomalies", anomalies, "feeding the detectors of anomalies"},

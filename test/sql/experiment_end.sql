@@ -1,0 +1,82 @@
+-- Ends by hand and what follows from a winner: stop_test, promote_winner, assert_ab_test_winner; tests of several arms;
+-- views; shares that move; refusals.
+\i test/fresh.psql
+\i test/experiment.psql
+SELECT no_plan();
+SELECT pg_temp.at('2026-01-01 00:00:00+00');
+SET client_min_messages = warning;
+
+-- Stopped once; the first reason stays. Without a crossed boundary nobody has won.
+SELECT pg_temp.make_test('stopped', 'min_sample_size_per_variant => 100');
+SELECT pg_temp.results('stopped', 'control', 500, 250), pg_temp.results('stopped', 'treatment', 500, 270);
+SELECT is(model_mgr.stop_test('stopped', 'budget is gone'), true, 'stopped');
+SELECT is(model_mgr.stop_test('stopped', 'again'), false, 'once');
+SELECT is(pg_temp.stands('stopped') || ' ' || stop_reason || ' ' || stopped_at, 'stopped inconclusive - budget is gone 2026-01-01 00:00:00+00', 'with its reason') FROM model_mgr.ab_test WHERE test_id = 'stopped';
+SELECT matches(recommendation, '^keep control: budget is gone; inconclusive: success_rate 0.54 of 500 outcomes against 0.5 of 500 in control, difference 0.04', 'and says what to do') FROM model_mgr.get_test_results('stopped');
+SELECT is(array_agg(operation ORDER BY audit_id), '{create_test,stop_test}', 'audit') FROM model_mgr.audit_log WHERE details ->> 'test_id' = 'stopped';
+SELECT is(concat_ws(' ', type, model_name, version, data ->> 'status', data ->> 'stop_reason', data ->> 'samples_treatment'), 'test.stopped m 2 stopped budget is gone 500', 'event') FROM model_mgr.event WHERE type = 'test.stopped';
+-- With one that has, the winner is kept.
+SELECT pg_temp.make_test('won', 'min_sample_size_per_variant => 100');
+SELECT pg_temp.results('won', 'control', 1000, 500), pg_temp.results('won', 'treatment', 1000, 900);
+SELECT is(model_mgr.stop_test('won'), true, 'its last look decides');
+SELECT is(pg_temp.stands('won'), 'stopped stopped_early treatment', 'the winner');
+-- Nothing at all.
+SELECT pg_temp.make_test('empty');
+SELECT is(model_mgr.stop_test('empty', NULL), true, 'without results, without a reason');
+SELECT is(pg_temp.stands('empty'), 'stopped no_data -', 'no data');
+
+-- A pipeline's question.
+SELECT lives_ok($$SELECT model_mgr.assert_ab_test_winner('won', 'treatment')$$, 'has won');
+SELECT is(pg_temp.code(s), c, s) FROM (VALUES
+    ($$SELECT model_mgr.assert_ab_test_winner('won', 'control')$$, '55000'), ($$SELECT model_mgr.assert_ab_test_winner('stopped', 'treatment')$$, '55000'), ($$SELECT model_mgr.assert_ab_test_winner('stopped', 'b')$$, '22023'),
+    ($$SELECT model_mgr.assert_ab_test_winner('none', 'treatment')$$, '42704'), ($$SELECT model_mgr.assert_ab_test_winner('won', NULL)$$, '22004'), ($$SELECT model_mgr.analyze_test('none')$$, '42704'), ($$SELECT model_mgr.analyze_test(NULL)$$, '22004'),
+    ($$SELECT model_mgr.stop_test('none')$$, '42704'), ($$SELECT model_mgr.stop_test(NULL)$$, '22004'), ($$SELECT model_mgr.promote_winner('none')$$, '42704'), ($$SELECT model_mgr.promote_winner('stopped')$$, '55000'),
+    ($$SELECT model_mgr.promote_winner('won')$$, '55000'), ($$SELECT model_mgr.promote_winner(NULL)$$, '22004')) x (s, c);
+SELECT is((SELECT count(*) FROM model_mgr.get_test_results(t)) + (SELECT count(*) FROM model_mgr.get_test_metrics(t)) + (SELECT count(*) FROM model_mgr.get_test_status(t)), 0::bigint, 'who looks finds nothing') FROM unnest('{none,NULL}'::text[]) t;
+
+-- A winner that is in the registry goes out.
+SELECT pg_temp.make_model('m', '1', '2', '3');
+SELECT (model_mgr.deploy_model_version('m', '1')).status;
+SELECT pg_temp.make_test('best', 'min_sample_size_per_variant => 100');
+SELECT is(pg_temp.code($$SELECT model_mgr.promote_winner('best')$$), '55000', 'nobody has won yet');
+SELECT pg_temp.results('best', 'control', 1000, 500), pg_temp.results('best', 'treatment', 1000, 900);
+SELECT is(concat_ws(' ', d.version, d.strategy, d.status), '2 blue_green running', 'promoted') FROM model_mgr.promote_winner('best', 'blue_green') d;
+SELECT is(pg_temp.stands('best'), 'completed stopped_early treatment', 'which ended the test');
+SELECT is(d.deployment_id, pg_temp.newest('m'), 'again: the same deployment') FROM model_mgr.promote_winner('best', 'blue_green') d;
+SELECT is(pg_temp.code($$SELECT model_mgr.promote_winner('best', 'nonsense')$$), '22023', 'unknown strategy');
+-- Control has won, and serves.
+SELECT pg_temp.make_test('worst', 'min_sample_size_per_variant => 100');
+SELECT pg_temp.results('worst', 'control', 1000, 900), pg_temp.results('worst', 'treatment', 1000, 500);
+SELECT (model_mgr.abort_deployment(pg_temp.newest('m'))).status;
+SELECT is(concat_ws(' ', d.version, d.status), '1 completed', 'control goes on serving') FROM model_mgr.promote_winner('worst') d;
+SELECT is(pg_temp.stands('worst'), 'completed stopped_early control', 'control has won');
+
+-- Several arms: each against control.
+SELECT pg_temp.make_test('three', 'min_sample_size_per_variant => 100, arms => ''[{"variant": "b", "version": "3", "share": 0.25}]'', traffic_split => 0.25');
+SELECT pg_temp.results('three', 'control', 1000, 500), pg_temp.results('three', 'treatment', 500, 250), pg_temp.results('three', 'b', 500, 400);
+SELECT is(concat_ws(' ', r.status, r.winning_variant, round(r.effect_size::numeric, 3), r.samples_treatment), 'stopped_early b 0.300 500', 'the third has won') FROM model_mgr.analyze_test('three') r;
+SELECT is(array_agg(format('%s %s %s', variant, round(difference::numeric, 3), p_value_adjusted >= p_value)), '{"treatment 0.000 t","b 0.300 t"}', 'both are compared')
+FROM model_mgr.get_test_metrics('three') WHERE role = 'primary';
+SELECT is(array_agg(format('%s %s %s %s %s %s', variant, version, samples, round(mean::numeric, 2), coalesce(round(difference::numeric, 2), 0), share) ORDER BY variant),
+    '{"b 3 500 0.80 0.30 0.25","control 1 1000 0.50 0 0.5","treatment 2 500 0.50 0.00 0.25"}', 'arms in the view') FROM model_mgr.ab_test_status WHERE test_id = 'three';
+SELECT is(concat_ws(' ', d.version, d.status), '3 running', 'the third is promoted') FROM model_mgr.promote_winner('three', 'canary') d;
+
+-- Holm and roles.
+SELECT pg_temp.make_test('many', 'secondary_metrics => ''{response_time,confidence}'', guardrails => ''[{"metric": "error_rate", "max_increase": 0.5}]''');
+SELECT pg_temp.results('many', v, 200, 100, CASE v WHEN 'control' THEN 1.0 ELSE 1.1 END, '{"confidence": 0.5}') FROM unnest('{control,treatment}'::text[]) v;
+SELECT pg_temp.results('many', v, 200, 100, CASE v WHEN 'control' THEN 3.0 ELSE 3.3 END, '{"confidence": 0.52}') FROM unnest('{control,treatment}'::text[]) v;
+SELECT metric_name, role, variant, direction, mean_control, mean_variant, samples_control, samples_variant, round(difference::numeric, 3) AS difference, round(relative_lift::numeric, 3) AS lift,
+    p_value < 0.05 AS small, round((p_value_adjusted / p_value)::numeric, 2) AS times, significant, cuped_difference FROM model_mgr.get_test_metrics('many');
+
+-- Shares that move are stored with what they were drawn from, stay within bounds and wait their time.
+SELECT pg_temp.make_test('moving', 'allocation => ''thompson''');
+SELECT pg_temp.results('moving', 'control', 100, 40), pg_temp.results('moving', 'treatment', 100, 60);
+SELECT pg_temp.tick_tests();
+SELECT is((SELECT count(*) FROM model_mgr.ab_test_share JOIN model_mgr.ab_test_plan USING (test_no) WHERE test_id = 'moving'), 1::bigint, 'not within ten minutes');
+SELECT pg_temp.at('2026-01-01 00:10:00+00');
+SELECT pg_temp.tick_tests();
+SELECT is(concat_ws(' ', count(*), max(s.shares[2]) BETWEEN 0.6 AND 0.9, max(s.from_at)), '2 t 2026-01-01 00:10:00+00', 'then they do') FROM model_mgr.ab_test_share s JOIN model_mgr.ab_test_plan USING (test_no) WHERE test_id = 'moving';
+SELECT is(model_mgr.replay_test_evidence(evidence), evidence ->> 'decision', 'and are drawn again') FROM model_mgr.ab_test_look l JOIN model_mgr.ab_test_plan p USING (test_no) WHERE p.test_id = 'moving' AND kind = 'shares';
+SELECT pg_temp.tick_tests();
+SELECT is((SELECT count(*) FROM model_mgr.ab_test_share JOIN model_mgr.ab_test_plan USING (test_no) WHERE test_id = 'moving'), 2::bigint, 'and then stay');
+SELECT * FROM finish();
