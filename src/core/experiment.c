@@ -84,7 +84,7 @@ boundary(look *l, double level, double *final)
 		l->spent[n - 1] = level / 2;
 	else if (final != NULL)
 		l->spent[n++] = level / 2;
-	sequential_solve(l->fraction, l->spent, n, l->z, l->caller);
+	(l->past->solve != NULL ? l->past->solve : sequential_solve)(l->fraction, l->spent, n, l->z, l->caller);
 	if (final != NULL)
 		*final = l->z[n - 1];
 	return l->z[l->looks - 1];

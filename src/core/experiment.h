@@ -272,6 +272,8 @@ typedef struct experiment_past
 	/* The last verdict of a recorded look when it was stopped_early, significant or futile; it stands. NULL: none. */
 	const experiment_decision *standing;
 	bool end; /* the last look: duration reached; all that is left of the error probability is spent */
+	/* NULL: sequential_solve; who asks for the same boundaries many times may remember them. */
+	void (*solve)(const double *fraction, const double *spent, int looks, double *z, const sequential_caller *caller);
 } experiment_past;
 
 typedef struct experiment_result

@@ -1,0 +1,639 @@
+/*
+ * experiment_simulation.c: the promises of experiments about repetition, by simulated tests with fixed seeds that go
+ * through experiment_look itself: false winners, power, what early stopping saves, futility, several arms, units with
+ * many outcomes, CUPED, moving shares, guardrails, sample ratios. Short here, thorough where MODEL_MGR_SOAK is set
+ * (make soak). Figures are printed.
+ */
+#include "experiment_fixture.h"
+#include "random.h"
+#include "unit.h"
+
+#include <math.h>
+
+#include "core/distribution.h"
+
+static int thorough;
+static fixture f;
+
+/* band: half the binomial 99 % band of a rate. */
+static double
+band(double rate, int runs)
+{
+	return 2.5758 * sqrt(rate * (1 - rate) / runs);
+}
+
+static int
+runs_of(int brief, int full)
+{
+	return thorough ? full : brief;
+}
+
+/* ---------- the same looks are solved once ---------- */
+
+typedef struct solved
+{
+	int looks;
+	double fraction[MAX_LOOKS];
+	double spent[MAX_LOOKS];
+	double z[MAX_LOOKS];
+} solved;
+
+#define REMEMBERED 4096
+static solved *memory[REMEMBERED];
+
+static void
+solve_once(const double *fraction, const double *spent, int looks, double *z, const sequential_caller *c)
+{
+	size_t size = sizeof(double) * (size_t) looks;
+	unsigned place = ((unsigned) looks * 2654435761U + (unsigned) (spent[looks - 1] * 1e9)) % REMEMBERED;
+	solved *s = memory[place];
+
+	if (s == NULL || s->looks != looks || memcmp(s->fraction, fraction, size) != 0 ||
+		memcmp(s->spent, spent, size) != 0)
+	{
+		if (s == NULL)
+			s = memory[place] = malloc(sizeof(solved));
+		s->looks = looks;
+		memcpy(s->fraction, fraction, size);
+		memcpy(s->spent, spent, size);
+		sequential_solve(fraction, spent, looks, s->z, c);
+	}
+	memcpy(z, s->z, size);
+}
+
+/* ---------- tests of rates, looked at after every 1 % of the sample ---------- */
+
+typedef struct trial
+{
+	int arms;
+	int secondaries;
+	double better[MAX_ARMS]; /* what each arm adds to the rate */
+	double shift;            /* what the treatments add to the secondaries, in standard deviations */
+	double futility;
+	bool early;
+	sequential_spending spending;
+	double inflation; /* filled */
+} trial;
+
+typedef struct outcome
+{
+	bool won; /* somebody */
+	int winner;
+	int metric;
+	bool futile;
+	double length; /* part of the horizon used */
+} outcome;
+
+#define RATE 0.4
+#define EFFECT 0.06
+#define STEPS 100
+
+/* plan_trial: the design of EFFECT with power 0.8; gives the outcomes of one arm at the horizon. */
+static int
+plan_trial(trial *t)
+{
+	experiment_design design = {.form = EXPERIMENT_RATE,
+								.baseline = RATE,
+								.deviation = NAN,
+								.minimum_detectable_effect = EFFECT,
+								.power = 0.8,
+								.confidence_level = 0.95,
+								.min_samples = 20,
+								.arms = t->arms,
+								.share = f.share};
+
+	fixture_init(&f, t->arms, 1 + t->secondaries);
+	f.plan.minimum_detectable_effect = EFFECT;
+	f.plan.futility_threshold = t->futility;
+	f.plan.min_samples = 20;
+	f.plan.early_stopping = t->early;
+	f.plan.spending = t->spending;
+	t->inflation = experiment_inflation(&f.plan, &caller);
+	f.plan.horizon = experiment_planned(&design) * t->inflation;
+	f.past.solve = solve_once;
+	return (int) ceil(f.plan.horizon / t->arms);
+}
+
+/* run: one test to its verdict. Outcomes come in equal numbers, so that all runs have the same looks. */
+static outcome
+run(const trial *t, int per_arm)
+{
+	outcome o = {.winner = EXPERIMENT_NO_ARM, .length = 1};
+	int n = 0;
+
+	memset(f.moments, 0, sizeof(f.moments));
+	memset(f.units, 0, sizeof(f.units));
+	f.past.looks = 0;
+	f.past.standing = NULL;
+	for (int step = 1; step <= STEPS; step++)
+	{
+		experiment_result r;
+
+		for (; n < per_arm * (int64_t) step / STEPS; n++)
+			for (int arm = 0; arm < t->arms; arm++)
+			{
+				bool success = uniform() < RATE + t->better[arm];
+
+				fixture_add(&f, 0, arm, 0, success);
+				/* Secondaries go along with success, and with each other. */
+				for (int m = 1; m <= t->secondaries; m++)
+					fixture_add(&f, 0, arm, m, normal() + success + (arm > 0 ? t->shift : 0));
+			}
+		r = fixture_look(&f, step == STEPS);
+		if (r.decision.status == EXPERIMENT_RUNNING)
+			continue;
+		o.won = r.decision.winner != EXPERIMENT_NO_ARM;
+		o.winner = r.decision.winner;
+		o.metric = r.decision.metric;
+		o.futile = r.decision.status == EXPERIMENT_FUTILE;
+		o.length = step / (double) STEPS;
+		break;
+	}
+	return o;
+}
+
+/* Rates over many runs. */
+typedef struct tally
+{
+	double won;
+	double right; /* the treatment, or the best of several */
+	double by_secondary;
+	double futile;
+	double futile_soon; /* before 70 % of the planned sample */
+	double length;
+} tally;
+
+static tally
+repeat(trial *t, int runs, uint64_t with)
+{
+	tally sum = {0};
+	int per_arm = plan_trial(t);
+
+	seed(with);
+	for (int i = 0; i < runs; i++)
+	{
+		outcome o = run(t, per_arm);
+
+		sum.won += o.won;
+		sum.right += o.won && o.winner > 0 && t->better[o.winner] > 0;
+		sum.by_secondary += o.won && o.metric > 0;
+		sum.futile += o.futile;
+		sum.futile_soon += o.futile && o.length * t->inflation < 0.7;
+		sum.length += o.length;
+	}
+	sum.won /= runs;
+	sum.right /= runs;
+	sum.by_secondary /= runs;
+	sum.futile /= runs;
+	sum.futile_soon /= runs;
+	sum.length /= runs;
+	return sum;
+}
+
+static const char *const spending_name[] = {"O'Brien-Fleming", "Pocock"};
+
+/* false_winners: equal arms; at most 5 %, whatever is looked at. */
+static void
+false_winners(void)
+{
+	int runs = runs_of(600, 20000);
+
+	for (int spending = 0; spending < 2; spending++)
+		for (int secondaries = 0; secondaries <= 3; secondaries += 3)
+			for (int futility = 0; futility < 2; futility++)
+			{
+				trial t = {.arms = 2,
+						   .secondaries = secondaries,
+						   .futility = futility ? 0.01 : 0,
+						   .early = true,
+						   .spending = (sequential_spending) spending};
+				tally s = repeat(&t, runs, 1000 + (uint64_t) (spending * 10 + secondaries + futility));
+
+				printf("equal arms, %s, %d secondaries, futility %g: false winners %.4f (by a secondary %.4f), futile "
+					   "before 70 %% of the planned sample %.3f, length %.3f\n",
+					   spending_name[spending], secondaries, t.futility, s.won, s.by_secondary, s.futile_soon,
+					   s.length);
+				CHECK(s.won <= 0.05 + band(0.05, runs), "%.4f false winners", s.won);
+				if (!futility)
+					CHECK(s.won >= 0.03 - band(0.03, runs), "the error probability is there to be spent: %.4f", s.won);
+				if (futility && spending == SEQUENTIAL_OBRIEN_FLEMING)
+					CHECK(s.futile_soon >= 0.5 - band(0.5, runs), "futile soon: %.4f", s.futile_soon);
+			}
+}
+
+/* designed_power: at the design's effect; and what futility costs. */
+static void
+designed_power(void)
+{
+	int runs = runs_of(500, 20000);
+
+	for (int spending = 0; spending < 2; spending++)
+		for (int secondaries = 0; secondaries <= 3; secondaries += 3)
+		{
+			trial t = {.arms = 2,
+					   .secondaries = secondaries,
+					   .better = {0, EFFECT},
+					   .futility = 0.01,
+					   .early = true,
+					   .spending = (sequential_spending) spending};
+			trial never = t;
+			trial once = t;
+			tally with = repeat(&t, runs, 2000);
+			tally without;
+			tally single;
+			double loss;
+
+			/* The same numbers drawn, the same horizon, but nothing is given up. */
+			(void) plan_trial(&t);
+			{
+				double horizon = f.plan.horizon;
+				int per_arm = (int) ceil(horizon / 2);
+				int found = 0;
+
+				f.plan.futility_threshold = 0;
+				seed(2000);
+				for (int i = 0; i < runs; i++)
+				{
+					outcome o = run(&t, per_arm);
+
+					found += o.won && o.winner == 1;
+				}
+				loss = found / (double) runs - with.right;
+			}
+			never.futility = 0;
+			without = repeat(&never, runs, 2001);
+			once.early = false;
+			single = repeat(&once, runs, 2002);
+			printf("effect of the design, %s, %d secondaries: horizon %.4f of the planned sample (%.4f without "
+				   "futility, %.4f with one look); power %.4f (without futility %.4f, one look %.4f; futility costs "
+				   "%.4f); mean sample %.3f of the horizon, %.3f of a test of the planned size with one look\n",
+				   spending_name[spending], secondaries, t.inflation, never.inflation, once.inflation, with.right,
+				   without.right, single.right, loss, with.length, with.length * t.inflation);
+			CHECK(with.right >= 0.8 - band(0.8, runs), "power %.4f", with.right);
+			CHECK(with.right <= 0.84 + band(0.8, runs), "more than planned: %.4f", with.right);
+			CHECK(without.right >= 0.8 - band(0.8, runs), "power without futility %.4f", without.right);
+			CHECK(single.right >= 0.8 - band(0.8, runs), "power of one look %.4f", single.right);
+			CHECK(loss < 0.03, "futility costs %.4f", loss);
+			CHECK(with.length < 0.85, "nothing is saved: %.3f", with.length);
+			CHECK(single.length == 1 && once.inflation < t.inflation, "one look is at the end");
+		}
+}
+
+/* several_arms: four, each against control. */
+static void
+several_arms(void)
+{
+	int runs = runs_of(250, 10000);
+	trial equal = {.arms = 4, .secondaries = 2, .futility = 0, .early = true};
+	trial best = {.arms = 4, .futility = 0.01, .early = true, .better = {0, 0, EFFECT, -0.02}};
+	trial all_worse = {.arms = 3, .futility = 0.01, .early = true, .better = {0, -0.1, -0.1}};
+	tally s = repeat(&equal, runs, 3000);
+
+	printf("four equal arms, 2 secondaries: false winners %.4f\n", s.won);
+	CHECK(s.won <= 0.05 + band(0.05, runs), "%.4f false winners", s.won);
+	s = repeat(&best, runs, 3001);
+	printf("one of four arms better as designed: found %.4f, others called winner %.4f\n", s.right, s.won - s.right);
+	CHECK(s.right >= 0.8 - band(0.8, runs), "power %.4f", s.right);
+	CHECK(s.won - s.right <= 0.05, "wrong arms win: %.4f", s.won - s.right);
+	s = repeat(&all_worse, runs_of(50, 1000), 3002);
+	CHECK(s.won > 0.9 && s.right == 0, "control wins against arms that are all worse: %.4f", s.won);
+}
+
+/* ---------- units with several outcomes ---------- */
+
+/* units_of_many: equal arms, units whose outcomes resemble each other; a single look. */
+static void
+units_of_many(void)
+{
+	int runs = runs_of(600, 20000);
+	int by_unit[2] = {0, 0};
+	int by_request[2] = {0, 0};
+
+	seed(4000);
+	fixture_init(&f, 2, 2);
+	f.metric[1].anchor = 10;
+	for (int i = 0; i < runs; i++)
+	{
+		double squares[2] = {0, 0};
+
+		memset(f.moments, 0, sizeof(f.moments));
+		for (int u = 0; u < 400; u++)
+		{
+			int arm = uniform() < 0.5;
+			double own = uniform();       /* the unit's success rate */
+			double level = 10 + normal(); /* and its mean */
+			int n = 1 + (int) (-5 * log(1 - uniform()));
+			double rate[EXPERIMENT_SUMS] = {n};
+			double mean[EXPERIMENT_SUMS] = {n};
+
+			for (int k = 0; k < n; k++)
+			{
+				double x = level + normal() - 10;
+
+				rate[1] += uniform() < own;
+				mean[1] += x;
+				squares[arm] += x * x;
+			}
+			experiment_moments_change(fixture_cell(&f, 0, arm, 0), NULL, rate);
+			experiment_moments_change(fixture_cell(&f, 0, arm, 1), NULL, mean);
+		}
+		fixture_estimates(&f);
+		for (int m = 0; m < 2; m++)
+			by_unit[m] += fixture_estimate(&f, m, 1)->p_value < 0.05;
+		{
+			/* what a test of outcomes would have said */
+			hypothesis_arm arm[2];
+			hypothesis_result r;
+
+			for (int a = 0; a < 2; a++)
+			{
+				const experiment_moments *sums = fixture_cell(&f, 0, a, 1);
+				double n = sums->sum[0];
+
+				arm[a] = (hypothesis_arm){
+					(int64_t) n, {sums->sum[1] / n, 0}, (squares[a] - sums->sum[1] * sums->sum[1] / n) / (n - 1)};
+			}
+			by_request[1] += hypothesis_welch(arm[0], arm[1], 0.95).p_value < 0.05;
+			r = hypothesis_two_proportions(
+				(int64_t) fixture_cell(&f, 0, 0, 0)->sum[1], (int64_t) fixture_cell(&f, 0, 0, 0)->sum[0],
+				(int64_t) fixture_cell(&f, 0, 1, 0)->sum[1], (int64_t) fixture_cell(&f, 0, 1, 0)->sum[0], 0.95);
+			by_request[0] += r.p_value < 0.05;
+		}
+	}
+	for (int m = 0; m < 2; m++)
+	{
+		double unit = by_unit[m] / (double) runs;
+		double request = by_request[m] / (double) runs;
+
+		printf("equal arms, 400 units of 5.5 outcomes, %s: false alarms by units %.4f, by outcomes %.4f\n",
+			   m == 0 ? "rate" : "mean", unit, request);
+		CHECK(fabs(unit - 0.05) <= 0.006 + band(0.05, runs), "by units: %.4f", unit);
+		CHECK(request > 0.15, "by outcomes: %.4f", request);
+	}
+}
+
+/* pasts: CUPED holds its level and makes the interval as much narrower as it says. */
+static void
+pasts(void)
+{
+	int runs = runs_of(600, 20000);
+	int covered = 0;
+	int plain_covered = 0;
+	double reduction = 0;
+	double square[2] = {0, 0};
+
+	seed(5000);
+	fixture_init(&f, 2, 2);
+	for (int i = 0; i < runs; i++)
+	{
+		experiment_estimate *e;
+
+		memset(f.moments, 0, sizeof(f.moments));
+		for (int u = 0; u < 300; u++)
+		{
+			int arm = uniform() < 0.4;
+			double own = normal();
+			int n = 1 + (int) (uniform() * 4);
+			int before = uniform() < 0.2 ? 0 : 1 + (int) (uniform() * 10);
+			double v[EXPERIMENT_SUMS] = {n, n * own + sqrt(n) * 0.7 * normal() + 0.3 * n * arm, before,
+										 before * own + sqrt(before) * 0.7 * normal()};
+
+			experiment_moments_change(fixture_cell(&f, 0, arm, 1), NULL, v);
+		}
+		fixture_estimates(&f);
+		e = fixture_estimate(&f, 1, 1);
+		covered += e->cuped_ci_low <= 0.3 && 0.3 <= e->cuped_ci_high;
+		plain_covered += e->ci_low <= 0.3 && 0.3 <= e->ci_high;
+		reduction += e->cuped_reduction / runs;
+		square[0] += (e->difference - 0.3) * (e->difference - 0.3) / runs;
+		square[1] += (e->cuped_difference - 0.3) * (e->cuped_difference - 0.3) / runs;
+	}
+	printf("pasts of 80 %% of units: CUPED interval covers %.4f (plain %.4f), reduction stated %.3f, seen %.3f\n",
+		   covered / (double) runs, plain_covered / (double) runs, reduction, 1 - square[1] / square[0]);
+	CHECK(fabs(covered / (double) runs - 0.95) <= 0.006 + band(0.05, runs), "%d of %d", covered, runs);
+	CHECK(fabs(plain_covered / (double) runs - 0.95) <= 0.006 + band(0.05, runs), "%d of %d", plain_covered, runs);
+	CHECK(reduction > 0.4 && fabs(reduction - (1 - square[1] / square[0])) < 0.1, "stated %g, seen %g", reduction,
+		  1 - square[1] / square[0]);
+}
+
+/* ---------- moving shares ---------- */
+
+/* moving: tests whose shares follow the outcomes, base rates drifting meanwhile; 20 looks. */
+static void
+moving(int arms, double effect, int runs, uint64_t with, double *won, double *right, double *naive, double *seen)
+{
+	int units = 3000;
+	int wins = 0;
+	int rights = 0;
+	int pooled = 0;
+	double share_of_best = 0;
+
+	fixture_init(&f, arms, 1);
+	f.plan.horizon = units * 2;
+	f.plan.futility_threshold = 0;
+	seed(with);
+	for (int i = 0; i < runs; i++)
+	{
+		experiment_result r = {.decision = {EXPERIMENT_RUNNING, EXPERIMENT_NO_ARM, 0}};
+		double counts[MAX_ARMS][2] = {{0}};
+		bool decided = false;
+
+		memset(f.moments, 0, sizeof(f.moments));
+		memset(f.units, 0, sizeof(f.units));
+		f.past.looks = 0;
+		f.past.standing = NULL;
+		f.plan.epochs = 1;
+		for (int arm = 0; arm < arms; arm++)
+			f.share[arm] = 1.0 / arms;
+		for (int epoch = 0; epoch < 20; epoch++)
+		{
+			double drift = 0.3 * epoch / 20; /* everybody gets better */
+
+			f.plan.epochs = epoch + 1;
+			if (epoch > 0)
+			{
+				f.plan.epochs = epoch;
+				experiment_thompson(&f.plan, &f.data, with * 1000 + (uint64_t) (i * 20 + epoch), &f.share[epoch * arms],
+									&caller);
+				f.plan.epochs = epoch + 1;
+			}
+			for (int u = 0; u < units / 20; u++)
+			{
+				double x = uniform();
+				int arm = 0;
+				bool success;
+
+				while (arm < arms - 1 && x >= f.share[epoch * arms + arm])
+					x -= f.share[epoch * arms + arm++];
+				success = uniform() < 0.3 + drift + (arm == arms - 1 ? effect : 0);
+				fixture_add(&f, epoch, arm, 0, success);
+				counts[arm][0]++;
+				counts[arm][1] += success;
+			}
+			if (decided)
+				continue;
+			r = fixture_look(&f, epoch == 19);
+			decided = r.decision.winner != EXPERIMENT_NO_ARM;
+		}
+		wins += decided;
+		rights += decided && r.decision.winner == arms - 1;
+		share_of_best += f.share[19 * arms + arms - 1] / runs;
+		/* one look at the end, all epochs in one heap */
+		pooled += hypothesis_two_proportions((int64_t) counts[0][1], (int64_t) counts[0][0],
+											 (int64_t) counts[arms - 1][1], (int64_t) counts[arms - 1][0], 0.95)
+					  .p_value < 0.05;
+	}
+	*won = wins / (double) runs;
+	*right = rights / (double) runs;
+	*naive = pooled / (double) runs;
+	*seen = share_of_best;
+}
+
+static void
+moving_shares(void)
+{
+	int runs = runs_of(120, 5000);
+	double won;
+	double right;
+	double naive;
+	double seen;
+
+	for (int arms = 2; arms <= 3; arms++)
+	{
+		moving(arms, 0, runs, 6000, &won, &right, &naive, &seen);
+		printf("thompson, %d equal arms, rates rising: false winners %.4f (in one heap %.4f)\n", arms, won, naive);
+		CHECK(won <= 0.05 + band(0.05, runs), "%.4f false winners", won);
+		moving(arms, 0.1, runs, 6001, &won, &right, &naive, &seen);
+		printf("thompson, %d arms, the last 0.1 better: found %.4f, others %.4f, its share at the end %.3f\n", arms,
+			   right, won - right, seen);
+		CHECK(right > 0.6 && won - right < 0.03, "%.4f found, %.4f wrong", right, won - right);
+		CHECK(seen > 0.75, "the best arm has %.3f", seen);
+	}
+}
+
+/* ---------- guardrails and the sample ratio ---------- */
+
+/* guardrails: a variant at the bound exactly is not called beyond it, one beyond is, whatever is looked at. */
+static void
+guardrails(void)
+{
+	int runs = runs_of(150, 5000);
+	int broken[2][3] = {{0}};
+	double length = 0;
+
+	for (int beyond = 0; beyond < 2; beyond++)
+		for (int kind = 0; kind < 3; kind++)
+		{
+			seed(7000 + (uint64_t) (beyond * 3 + kind));
+			for (int i = 0; i < runs; i++)
+			{
+				fixture_init(&f, 2, 2);
+				f.plan.min_samples = 1e9;
+				f.metric[1].role = EXPERIMENT_GUARDRAIL;
+				f.metric[1].direction = -1;
+				if (kind == 0)
+				{
+					f.metric[1].form = EXPERIMENT_RATE;
+					f.metric[1].bounds.max_increase = 0.01;
+				}
+				else
+					f.metric[1].bounds.max_relative_increase = 0.2;
+				for (int n = 0; n < 6000; n++)
+				{
+					for (int arm = 0; arm < 2; arm++)
+					{
+						double x;
+
+						if (kind == 0)
+							x = uniform() < 0.02 + (arm ? 0.01 + 0.03 * beyond : 0);
+						else
+							/* skew: lognormal; or rare large values */
+							x = (kind == 1 ? exp(0.8 * normal()) : 1 + 50 * (uniform() < 0.02)) *
+								(arm ? 1.2 + 0.4 * beyond : 1);
+						fixture_add(&f, 0, arm, 1, x);
+					}
+					if (n % 60 == 59)
+					{
+						experiment_result r = fixture_look(&f, false);
+
+						if (r.guardrail.metric == 1)
+						{
+							broken[beyond][kind]++;
+							length += beyond ? n / (6000.0 * 3 * runs) : 0;
+							CHECK(r.decision.winner == EXPERIMENT_CONTROL_ARM &&
+									  r.guardrail.surely >= r.guardrail.allowed,
+								  "surely %g", r.guardrail.surely);
+							break;
+						}
+					}
+				}
+			}
+		}
+	for (int kind = 0; kind < 3; kind++)
+	{
+		double false_alarms = broken[0][kind] / (double) runs;
+		double found = broken[1][kind] / (double) runs;
+
+		printf("guardrail, %s: broken at the bound %.4f, beyond it %.4f\n",
+			   kind == 0   ? "rate"
+			   : kind == 1 ? "lognormal mean"
+						   : "mean of rare large values",
+			   false_alarms, found);
+		CHECK(false_alarms <= EXPERIMENT_GUARDRAIL_LEVEL + band(EXPERIMENT_GUARDRAIL_LEVEL, runs), "%.4f",
+			  false_alarms);
+		CHECK(found > (kind == 2 ? 0.1 : 0.9), "%.4f", found);
+	}
+}
+
+/* sample_ratios: alarms of tests that are all right, and of those that lose a twentieth of one arm. */
+static void
+sample_ratios(void)
+{
+	int runs = runs_of(2000, 200000);
+	int alarms[2] = {0, 0};
+
+	seed(8000);
+	fixture_init(&f, 3, 1);
+	f.share[0] = 0.5;
+	f.share[1] = 0.3;
+	f.share[2] = 0.2;
+	f.plan.epochs = 2;
+	for (int i = 0; i < runs; i++)
+		for (int lost = 0; lost < 2; lost++)
+		{
+			bool alarm;
+
+			memset(f.units, 0, sizeof(f.units));
+			for (int epoch = 0; epoch < 2; epoch++)
+				for (int arm = 0; arm < 3; arm++)
+				{
+					double expected = 10000 * (epoch + 1) * f.share[epoch * 3 + arm];
+
+					f.units[epoch * 3 + arm] =
+						(int64_t) floor(expected * (lost && arm == 1 ? 0.95 : 1) + sqrt(expected) * normal() + 0.5);
+				}
+			(void) experiment_sample_ratio(&f.plan, f.units, &alarm);
+			alarms[lost] += alarm;
+		}
+	printf("sample ratio: alarms %.5f, with a twentieth of an arm lost %.4f\n", alarms[0] / (double) runs,
+		   alarms[1] / (double) runs);
+	CHECK(alarms[0] <= runs * (0.001 + band(0.001, runs)), "%d of %d", alarms[0], runs);
+	CHECK(alarms[1] > runs * 0.9, "%d of %d", alarms[1], runs);
+}
+
+int
+main(void)
+{
+	thorough = getenv("MODEL_MGR_SOAK") != NULL;
+	false_winners();
+	designed_power();
+	several_arms();
+	units_of_many();
+	pasts();
+	moving_shares();
+	guardrails();
+	sample_ratios();
+	for (int i = 0; i < REMEMBERED; i++)
+		free(memory[i]);
+	return unit_done();
+}
