@@ -35,7 +35,7 @@
 /* Units that a guardrail needs in either arm: below, no limit theorem carries the bound. */
 #define EXPERIMENT_GUARDRAIL_UNITS 50
 /* Part of the planned information before which no test is futile: by an early trend too many good ones would be. */
-#define EXPERIMENT_FUTILITY_FROM 0.5
+#define EXPERIMENT_FUTILITY_FROM 0.4
 
 /* ---------- what is known: running sums ---------- */
 

@@ -60,7 +60,7 @@ experiment_planned(const experiment_design *design)
 
 /* Looks of the plan, and drifts between which the one with the power is interpolated. */
 #define LOOKS 100
-#define DRIFTS 25
+#define DRIFTS 13
 /* The most that is added for what futility costs; a threshold that costs more is paid for with power. */
 #define FUTILITY_COSTS 1.1
 
@@ -88,6 +88,39 @@ drift_for(const double *fraction, const double *z, const double *inner, double p
 	return INFINITY;
 }
 
+/*
+ * final_boundaries: the boundary at the whole information when the look after each one is the last: between some looks
+ * at which it is solved it changes little.
+ */
+static void
+final_boundaries(const double *fraction, const double *z, double level, sequential_spending spending, double *final,
+				 const sequential_caller *caller)
+{
+	double last = 0;
+	int from = 0;
+
+	for (int looks = LOOKS * 2 / 5; looks <= LOOKS; looks += LOOKS / 5)
+	{
+		double here = z[LOOKS - 1];
+
+		if (looks < LOOKS)
+		{
+			double some[LOOKS];
+			double solved[LOOKS];
+
+			for (int k = 0; k < looks; k++)
+				some[k] = fraction[k];
+			some[looks] = 1;
+			sequential_boundaries(some, looks + 1, 1 - level, spending, solved, caller);
+			here = solved[looks];
+		}
+		for (int k = from; k < looks; k++)
+			final[k] = from == 0 ? here : last + (here - last) * (k + 1 - from) / (looks - from);
+		last = here;
+		from = looks;
+	}
+}
+
 double
 experiment_inflation(const experiment_plan *plan, const sequential_caller *caller)
 {
@@ -97,6 +130,7 @@ experiment_inflation(const experiment_plan *plan, const sequential_caller *calle
 	double single = -distribution_normal_quantile(level / 2) + deviate;
 	double fraction[LOOKS];
 	double z[LOOKS];
+	double final[LOOKS];
 	double inner[LOOKS];
 	double drift;
 	double futile;
@@ -118,10 +152,11 @@ experiment_inflation(const experiment_plan *plan, const sequential_caller *calle
 			plan->futility_threshold < 1 ? distribution_normal_quantile(plan->futility_threshold) : INFINITY;
 
 		/* conditional_power() below the threshold; the other direction, that it counts too, is left out: safe */
+		final_boundaries(fraction, z, level, plan->spending, final, caller);
 		for (int k = 0; k < LOOKS; k++)
-			inner[k] = fraction[k] < EXPERIMENT_FUTILITY_FROM
+			inner[k] = fraction[k] < EXPERIMENT_FUTILITY_FROM - 1e-9
 						   ? 0
-						   : sqrt(fraction[k]) * (z[LOOKS - 1] + give_up * sqrt(1 - fraction[k]));
+						   : sqrt(fraction[k]) * (final[k] + give_up * sqrt(1 - fraction[k]));
 		futile = drift_for(fraction, z, inner, plan->power, single, caller);
 		drift = fmin(futile, drift * sqrt(FUTILITY_COSTS));
 	}
