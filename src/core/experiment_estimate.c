@@ -65,7 +65,10 @@ settle(experiment_side *side, const experiment_metric *metric, double squares_c)
 	side->ratio = NAN;
 	side->arm = (hypothesis_arm){0, {NAN, 0}, 0};
 	if (side->outcomes <= 0)
+	{
+		side->units = 0;
 		return;
+	}
 	side->plain = side->plain && squares_c == side->outcomes;
 	if (squares_c == side->outcomes)
 		side->units = side->outcomes;

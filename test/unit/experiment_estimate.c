@@ -2,6 +2,7 @@
 #include "experiment_fixture.h"
 #include "random.h"
 #include "unit.h"
+#include "vectors.h"
 
 #include <math.h>
 
@@ -11,13 +12,8 @@
 
 static fixture f;
 
-static bool
-close_to(double a, double b, double relative)
-{
-	return a == b || fabs(a - b) <= relative * fmax(fabs(a), fabs(b)) || (isnan(a) && isnan(b));
-}
-
-#define SAME(a, b, tolerance, ...) CHECK(close_to(a, b, tolerance), __VA_ARGS__)
+/* SAME: equal but for this part of the larger of both; vectors.h has close_to. */
+#define SAME(a, b, relative, ...) CHECK(fabs((a) - (b)) <= (relative) *fmax(fabs(a), fabs(b)), __VA_ARGS__)
 
 static void
 rates(void)
@@ -226,13 +222,257 @@ constants(double control, double treatment, double anchor, int n)
 		  e->p_value);
 	SAME(e->difference, treatment - control, 1e-8, "%.17g", e->difference);
 	CHECK((e->difference == 0) == (control == treatment), "%.17g", e->difference);
-	CHECK(close_to(e->ci_low, e->difference, 1e-9) && close_to(e->ci_high, e->difference, 1e-9), "%g..%g", e->ci_low,
-		  e->ci_high);
+	CHECK(close_to(e->ci_low, e->difference, 1e-9, 0) && close_to(e->ci_high, e->difference, 1e-9, 0), "%g..%g",
+		  e->ci_low, e->ci_high);
+}
+
+/* sums: those of one arm, from units, sums and products in one array. */
+static void
+sums(experiment_moments *m, const char *text)
+{
+	double v[1 + EXPERIMENT_SUMS + EXPERIMENT_PRODUCTS];
+	int n = vectors_array(text, v, 15);
+
+	CHECK(n == 15, "%d numbers", n);
+	m->units = v[0];
+	memcpy(m->sum, v + 1, sizeof(m->sum));
+	memcpy(m->product, v + 1 + EXPERIMENT_SUMS, sizeof(m->product));
+}
+
+/* references: numbers of R; rates of several outcomes a unit among them. */
+static void
+references(void)
+{
+	vectors *v = vectors_open("experiment_estimates");
+
+	while (vectors_next(v))
+	{
+		const char *name = vectors_text(v, "case");
+		experiment_estimate *e;
+
+		fixture_init(&f, 2, 2);
+		f.metric[1].anchor = vectors_number(v, "anchor");
+		if (strncmp(name, "rate", 4) == 0)
+			f.metric[1].form = EXPERIMENT_RATE;
+		sums(fixture_cell(&f, 0, 0, 1), vectors_text(v, "control"));
+		sums(fixture_cell(&f, 0, 1, 1), vectors_text(v, "treatment"));
+		fixture_estimates(&f);
+		e = fixture_estimate(&f, 1, 1);
+#define REFERENCE(member, column, relative)                                                                            \
+	CHECK(close_to(e->member, vectors_number(v, column), relative, 1e-12), "%s: %s %.15g instead of %.15g", name,      \
+		  column, e->member, vectors_number(v, column))
+		REFERENCE(mean_control, "mean_control", 1e-11);
+		REFERENCE(mean_variant, "mean_treatment", 1e-11);
+		REFERENCE(difference, "difference", 1e-8);
+		REFERENCE(standard_error, "standard_error", 1e-8);
+		REFERENCE(p_value, "p_value", 1e-6);
+		REFERENCE(ci_low, "ci_low", 1e-7);
+		REFERENCE(ci_high, "ci_high", 1e-7);
+		REFERENCE(lift_low, "lift_low", 1e-6);
+		REFERENCE(lift_high, "lift_high", 1e-6);
+		REFERENCE(cuped_difference, "cuped_difference", 1e-7);
+		CHECK(isnan(e->lift_low) == isnan(vectors_number(v, "lift_low")), "%s: lift from %g", name, e->lift_low);
+		{
+			/* the standard error as the interval has it */
+			double half = (e->cuped_ci_high - e->cuped_ci_low) / 2;
+			double least = 1.9599 * vectors_number(v, "cuped_standard_error");
+
+			CHECK(half >= least && half < least * 1.03, "%s: half of CUPED's interval is %g", name, half);
+		}
+	}
+	v = vectors_open("experiment_sample_ratio");
+	while (vectors_next(v))
+	{
+		double units[MAX_ARMS];
+		int64_t counts[MAX_ARMS];
+		bool alarm;
+		double p;
+		int arms = vectors_array(vectors_text(v, "units"), units, MAX_ARMS);
+
+		fixture_init(&f, arms, 1);
+		CHECK(vectors_array(vectors_text(v, "shares"), f.share, MAX_ARMS) == arms, "line %d", v->line);
+		for (int i = 0; i < arms; i++)
+			counts[i] = (int64_t) units[i];
+		p = experiment_sample_ratio(&f.plan, counts, &alarm);
+		CHECK(close_to(p, vectors_number(v, "p_value"), 1e-9, 0) && alarm == (p < 0.001), "line %d: %.15g", v->line, p);
+	}
+}
+
+/* A test of any finite sums: neither NaN where there is something to say, nor nonsense. */
+static double
+any(void)
+{
+	double u = uniform();
+
+	return u < 0.1   ? 0
+		   : u < 0.2 ? 1
+		   : u < 0.3 ? floor(20 * uniform())
+		   : u < 0.4 ? 1e100 * (uniform() - 0.5)
+		   : u < 0.5 ? 1e-100 * uniform()
+					 : pow(10, 12 * uniform() - 4) * (uniform() - 0.3);
+}
+
+static void
+anything(void)
+{
+	static fixture other;
+
+	seed(41);
+	for (int i = 0; i < 3000; i++)
+	{
+		int metrics = 1 + (int) (uniform() * 3);
+		int arms = 2 + (int) (uniform() * 3);
+		experiment_result r;
+
+		fixture_init(&f, arms, metrics);
+		f.plan.epochs = 1 + (int) (uniform() * 3);
+		f.plan.horizon = 10 + 1000 * uniform();
+		f.plan.early_stopping = uniform() < 0.8;
+		for (int m = 0; m < metrics; m++)
+		{
+			f.metric[m].anchor = f.metric[m].form == EXPERIMENT_RATE ? 0 : any();
+			f.metric[m].direction = uniform() < 0.5 ? 1 : -1;
+			if (uniform() < 0.5)
+				f.metric[m].bounds.max_relative_increase = uniform();
+			if (uniform() < 0.5)
+				f.metric[m].bounds.max_decrease = uniform();
+			for (int epoch = 0; epoch < f.plan.epochs; epoch++)
+				for (int arm = 0; arm < arms; arm++)
+				{
+					int n = (int) (uniform() * uniform() * 100);
+					double constant = any();
+
+					for (int u = 0; u < n; u++)
+					{
+						int c = uniform() < 0.5 ? 1 : (int) (uniform() * 4);
+						double value = uniform() < 0.5 ? constant : any();
+						double v[EXPERIMENT_SUMS] = {c, c * value, (int) (uniform() * 3), any()};
+
+						if (f.metric[m].form == EXPERIMENT_RATE)
+							v[1] = floor((c + 1) * uniform());
+						experiment_moments_change(fixture_cell(&f, epoch, arm, m), NULL, v);
+					}
+					f.units[epoch * arms + arm] += n;
+				}
+		}
+		r = fixture_look(&f, uniform() < 0.5);
+		CHECK(r.information >= 0 && r.information <= 1 && r.sample_ratio_p_value >= 0 && r.sample_ratio_p_value <= 1,
+			  "%g %g", r.information, r.sample_ratio_p_value);
+		CHECK(!(r.decision.winner > 0) || r.decision.status == EXPERIMENT_STOPPED_EARLY ||
+				  r.decision.status == EXPERIMENT_SIGNIFICANT,
+			  "%s", experiment_status_name(r.decision.status));
+		for (int m = 0; m < metrics; m++)
+			for (int arm = 1; arm < arms; arm++)
+			{
+				experiment_estimate *e = fixture_estimate(&f, m, arm);
+				bool known = e->units_control > 1 && e->units_variant > 1;
+
+				CHECK(!known || (e->p_value >= 0 && e->p_value <= 1), "p %g", e->p_value);
+				CHECK(!known || (e->ci_low <= e->difference && e->difference <= e->ci_high), "%g in %g..%g",
+					  e->difference, e->ci_low, e->ci_high);
+				CHECK(!known || e->p_value_adjusted >= e->p_value, "%g", e->p_value_adjusted);
+				CHECK(!isnan(e->anytime_ci_low) && !isnan(e->anytime_ci_high) && e->anytime_p_value >= 0 &&
+						  e->anytime_p_value <= 1,
+					  "%g..%g", e->anytime_ci_low, e->anytime_ci_high);
+				CHECK(isnan(e->lift_low) == isnan(e->lift_high) && !(e->lift_low > e->lift_high), "%g..%g", e->lift_low,
+					  e->lift_high);
+				CHECK(isnan(e->cuped_difference) == isnan(e->cuped_ci_low) &&
+						  (isnan(e->cuped_reduction) || (e->cuped_reduction >= 0 && e->cuped_reduction <= 1)),
+					  "%g", e->cuped_reduction);
+			}
+	}
+
+	/* Arms swapped: the difference turns its sign, nothing else. All values another unit and zero point: as they do. */
+	for (int i = 0; i < 300; i++)
+	{
+		double scale = uniform() < 0.5 ? 3 : -0.25;
+		double offset = floor(100 * uniform());
+		experiment_estimate *a;
+		experiment_estimate *b;
+
+		fixture_init(&f, 2, 2);
+		fixture_init(&other, 2, 2);
+		other.metric[1].anchor = offset;
+		for (int u = 0; u < 200; u++)
+		{
+			int arm = uniform() < 0.3;
+			double c = 1 + floor(3 * uniform());
+			double pc = floor(3 * uniform());
+			double own = normal();
+			double v[EXPERIMENT_SUMS] = {c, c * own + normal(), pc, pc * own + normal() * (pc > 0)};
+			double w[EXPERIMENT_SUMS] = {c, scale * v[1], pc, scale * v[3]};
+
+			experiment_moments_change(fixture_cell(&f, 0, arm, 1), NULL, v);
+			experiment_moments_change(fixture_cell(&other, 0, 1 - arm, 1), NULL, w);
+		}
+		fixture_estimates(&f);
+		fixture_estimates(&other);
+		a = fixture_estimate(&f, 1, 1);
+		b = fixture_estimate(&other, 1, 1);
+		SAME(a->p_value, b->p_value, 1e-9, "p %g, %g", a->p_value, b->p_value);
+		SAME(a->difference * -scale, b->difference, 1e-9, "%g, %g", a->difference, b->difference);
+		SAME(a->cuped_p_value, b->cuped_p_value, 1e-8, "CUPED p %g, %g", a->cuped_p_value, b->cuped_p_value);
+		SAME(a->cuped_reduction, b->cuped_reduction, 1e-8, "%g, %g", a->cuped_reduction, b->cuped_reduction);
+		SAME(a->ci_low * -scale, scale > 0 ? b->ci_high : b->ci_low, 1e-8, "%g, %g", a->ci_low, b->ci_high);
+		SAME(a->anytime_p_value, b->anytime_p_value, 1e-8, "%g, %g", a->anytime_p_value, b->anytime_p_value);
+		SAME(a->mean_control * scale + offset, b->mean_variant, 1e-9, "%g, %g", a->mean_control, b->mean_variant);
+	}
+}
+
+/* epochs: with equal shares they change nothing but that the interval is the unit's; with unequal ones they weigh. */
+static void
+epochs(void)
+{
+	experiment_estimate *e;
+	double p;
+
+	seed(51);
+	fixture_init(&f, 2, 2);
+	for (int i = 0; i < 500; i++)
+		fixture_add(&f, 0, i % 2, 1, normal() + 0.1 * (i % 2));
+	fixture_estimates(&f);
+	p = fixture_estimate(&f, 1, 1)->p_value;
+	/* the same units in two halves */
+	f.plan.epochs = 2;
+	for (int arm = 0; arm < 2; arm++)
+	{
+		experiment_moments *first = fixture_cell(&f, 0, arm, 1);
+		experiment_moments *second = fixture_cell(&f, 1, arm, 1);
+		experiment_moments part = {.units = 100, .sum = {100, 7}, .product = {100, 7, 0, 0, 40}};
+
+		experiment_moments_merge(second, &part);
+		experiment_moments_subtract(first, &part);
+	}
+	fixture_estimates(&f);
+	SAME(fixture_estimate(&f, 1, 1)->p_value, p, 1e-9, "%g instead of %g", fixture_estimate(&f, 1, 1)->p_value, p);
+
+	/* A rate that rises from 0.2 to 0.8 while the treatment's share rises from 0.1 to 0.9: no difference. */
+	fixture_init(&f, 2, 1);
+	f.plan.epochs = 2;
+	f.share[0] = f.share[3] = 0.9;
+	f.share[1] = f.share[2] = 0.1;
+	for (int i = 0; i < 1000; i++)
+	{
+		fixture_add(&f, 0, i % 10 == 0, 0, i / 10 % 5 == 0);
+		fixture_add(&f, 1, i % 10 != 0, 0, i / 10 % 5 != 0);
+	}
+	fixture_estimates(&f);
+	e = fixture_estimate(&f, 0, 1);
+	CHECK(fabs(e->difference) < 1e-9 && e->p_value > 0.999 && fabs(e->mean_control - 0.5) < 1e-9, "%g, p %g",
+		  e->difference, e->p_value);
+	f.plan.horizon = 1e6;
+	/* Kish: 900 units of weight 1 / 0.9 and 100 of weight 10 are worth 360; the plan's pairs are of shares 0.9 and 0.1.
+	 */
+	CHECK(fabs(experiment_information(&f.plan, &f.data) - 180 / 90e3) < 1e-5, "%g",
+		  experiment_information(&f.plan, &f.data));
 }
 
 int
 main(void)
 {
+	references();
+	anything();
+	epochs();
 	rates();
 	means(0, 0, 1e-11);
 	means(100, 99.5, 1e-11);
