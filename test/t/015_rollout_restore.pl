@@ -24,7 +24,7 @@ my %deployed = (
 		"approval_timeout_seconds": 1800, "on_timeout": "rollback"}' ],
 	preview => [ 15, 'blue_green', '{"preview_segment": {"team": "qa"}, "step_seconds": 1200, "min_requests": 20, "bake_seconds": 300}' ],
 	switched => [ 10, 'blue_green', '{"preview_segment": {"team": "qa"}, "step_seconds": 600, "min_requests": 5, "bake_seconds": 3600}' ],
-	tested => [ 1, 'a_b_test', '{"test": {"test_id": "is 2 better?", "max_duration_hours": 1, "min_sample_size_per_variant": 100}}',
+	tested => [ 1, 'a_b_test', '{"test": {"test_id": "is 2 better?", "max_duration_hours": 1, "min_sample_size_per_variant": 100, "early_stopping_enabled": false}}',
 		', traffic_percentage => 40, rollback_min_success_rate => 0.1' ],
 	shadowed => [ 1, 'shadow', '{"step_seconds": 2400, "min_requests": 20}', ', traffic_percentage => 60' ],
 	scheduled => [ 1, 'canary', '{"steps": [20, 100], "start_at": "2026-03-01 00:40:00+00", "step_seconds": 300, "min_requests": 20}' ],
