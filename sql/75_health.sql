@@ -104,11 +104,13 @@ BEGIN ATOMIC
                      pg_catalog.current_setting('max_prepared_transactions')::integer AS prepared) c),
     -- What a tick would do; minutes are compared with real time, which they follow unless a test holds the clock.
     due AS MATERIALIZED (
-        SELECT r.installed_at, t.last_finished_at, t.last_failures, n.real_now - coalesce(t.last_finished_at, r.installed_at) AS age, o.rollouts, o.watched, o.alerts,
+        SELECT r.installed_at, t.last_finished_at, t.last_failures, n.real_now - coalesce(t.last_finished_at, r.installed_at) AS age, o.rollouts, o.updates, o.watched, o.alerts,
                r.waiting > 0 OR o.last_bucket > coalesce(t.last_finished_at, '-infinity'::timestamptz) AS traffic
         FROM moment n, rolled r, model_mgr.tick_state t, LATERAL (
             SELECT (SELECT count(*) FROM model_mgr.deployment d
                     WHERE d.status = ANY ('{pending,running,paused,awaiting_approval,promoting}'::text[])) AS rollouts,
+                   (SELECT count(*) FROM model_mgr.update_run u WHERE u.status = ANY ('{pending,validating}'::text[]))
+                   + (SELECT count(*) FROM model_mgr.schedule s WHERE s.next_run_at <= model_mgr.clock_time()) AS updates,
                    (SELECT count(DISTINCT h.model_id) FROM model_mgr.threshold h) AS watched,
                    (SELECT count(*) FROM model_mgr.alert_state a) AS alerts,
                    (SELECT max(m.bucket) FROM model_mgr.rollup_minute m) AS last_bucket) o),
@@ -120,7 +122,7 @@ BEGIN ATOMIC
                    coalesce('waiting for one: ' || waits.what, 'nothing waits for one')) AS detail,
                'SELECT * FROM model_mgr.start() lets pg_cron tick, CALL model_mgr.run(seconds) without it; when something ticks already, call SELECT * FROM model_mgr.tick() by hand: what fails is said in its warnings, as in the server log.' AS hint
         FROM due d, LATERAL (
-            SELECT nullif(pg_catalog.concat_ws(', ', 'open rollouts: ' || nullif(d.rollouts, 0), 'models with thresholds: ' || nullif(d.watched, 0),
+            SELECT nullif(pg_catalog.concat_ws(', ', 'open rollouts: ' || nullif(d.rollouts, 0), 'updates: ' || nullif(d.updates, 0), 'models with thresholds: ' || nullif(d.watched, 0),
                 'open alerts: ' || nullif(d.alerts, 0), CASE WHEN d.traffic THEN 'new observations' END), '') AS what) waits),
     jobs AS MATERIALIZED (SELECT * FROM model_mgr.scheduled_jobs()),
     scheduler_check AS (
@@ -236,6 +238,21 @@ BEGIN ATOMIC
                          ELSE pg_catalog.format('fails, times in a row %s: %s', s.failures, pg_catalog.left(s.last_error, 200)) END),
                          '; ' ORDER BY s.source_id) FILTER (WHERE s.disabled_at IS NOT NULL OR s.failures > 0) AS bad
               FROM model_mgr.metric_source s) c),
+    -- Updates are timed by the extension's clock. One that waits for its turn or a rollout waits rightly.
+    update_check AS (
+        SELECT c.disabled IS NULL AND c.late = 0 AND c.unjudged = 0 AS ok,
+               pg_catalog.concat_ws('; ', c.disabled, CASE WHEN c.late > 0 THEN pg_catalog.format('schedules due for over five minutes: %s', c.late) END,
+                   CASE WHEN c.unjudged > 0 THEN pg_catalog.format('rules waiting for work() for over five minutes: %s', c.unjudged) END,
+                   CASE WHEN c.disabled IS NULL AND c.late = 0 AND c.unjudged = 0 THEN pg_catalog.format('updates open: %s, schedules: %s', c.open, c.schedules) END) AS detail,
+               'Schedules wait for tick(), rules for CALL model_mgr.work(), each minute; a disabled validator is taken up by registering it again (validator_list says why).' AS hint
+        FROM (SELECT (SELECT pg_catalog.string_agg(pg_catalog.format('validator "%s", %s, is disabled: %s', v.validator_name, v.signature, v.disabled_reason), '; ' ORDER BY v.validator_id)
+                      FROM model_mgr.validator v WHERE v.disabled_at IS NOT NULL) AS disabled,
+                     (SELECT count(*) FROM model_mgr.schedule s WHERE s.next_run_at < model_mgr.clock_time() - '00:05:00'::interval) AS late,
+                     (SELECT count(*) FROM model_mgr.validation_result r LEFT JOIN model_mgr.update_run u ON u.update_id = r.update_id
+                      LEFT JOIN model_mgr.deployment d ON d.deployment_id = r.deployment_id
+                      WHERE r.passed IS NULL AND r.due_at < model_mgr.clock_time() - '00:05:00'::interval AND (u.status = 'validating' OR d.status = 'pending')) AS unjudged,
+                     (SELECT count(*) FROM model_mgr.update_run u WHERE u.status = ANY ('{pending,validating,deploying}'::text[])) AS open,
+                     (SELECT count(*) FROM model_mgr.schedule) AS schedules) c),
     -- How the models fare is get_active_alerts()'s affair; here are those that the extension could not act on.
     alert_check AS (
         SELECT c.stuck IS NULL AS ok,
@@ -288,7 +305,8 @@ BEGIN ATOMIC
         UNION ALL SELECT 12, 'transactions', c.ok, c.detail, c.hint FROM transaction_check c WHERE NOT n.standby
         UNION ALL SELECT 13, 'callbacks', c.ok, c.detail, c.hint FROM callback_check c
         UNION ALL SELECT 14, 'metric_sources', c.ok, c.detail, c.hint FROM source_check c
-        UNION ALL SELECT 15, 'alerts', c.ok, c.detail, c.hint FROM alert_check c
+        UNION ALL SELECT 15, 'updates', c.ok, c.detail, c.hint FROM update_check c
+        UNION ALL SELECT 16, 'alerts', c.ok, c.detail, c.hint FROM alert_check c
         UNION ALL SELECT 20, 'standby', c.ok, c.detail, c.hint FROM standby_check c) r
     ORDER BY r.n;
 END;
@@ -315,11 +333,13 @@ BEGIN ATOMIC
                         WHERE v.status = 'active'),
         'ab_tests', (SELECT coalesce(pg_catalog.jsonb_object_agg(t.test_id, pg_catalog.to_jsonb(t)), '{}') FROM model_mgr.ab_test_list t WHERE t.status = 'running'),
         'alerts', (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(a)), '[]') FROM model_mgr.get_active_alerts() a),
-        'updates', '{}'::jsonb,
+        -- those that are open, and what ended in the last day
+        'updates', (SELECT coalesce(pg_catalog.jsonb_object_agg(u.update_id, pg_catalog.to_jsonb(u)), '{}') FROM model_mgr.update_run u
+                    WHERE u.status = ANY ('{pending,validating,deploying}'::text[]) OR u.finished_at > model_mgr.clock_time() - '24:00:00'::interval),
         'timestamp', extract(epoch FROM model_mgr.clock_time())::float8);
 END;
 COMMENT ON FUNCTION model_mgr.get_model_health_dashboard() IS
-'All models at a glance: models (by name: the active version as an object, or null), performance (by name: get_current_metrics_json() of it over the last hour), ab_tests (by test_id: get_test_status() of each that runs), alerts (get_active_alerts() as a list), updates ({} in this version), timestamp (seconds since 1970).';
+'All models at a glance: models (by name: the active version as an object, or null), performance (by name: get_current_metrics_json() of it over the last hour), ab_tests (by test_id: get_test_status() of each that runs), alerts (get_active_alerts() as a list), updates (by update_id: those that are open or ended in the last 24 hours, each as an object), timestamp (seconds since 1970).';
 
 CREATE FUNCTION model_mgr.assert_healthy(model_name text, version text DEFAULT NULL) RETURNS void
 AS 'MODULE_PATHNAME', 'mm_assert_healthy' LANGUAGE C STABLE PARALLEL RESTRICTED;

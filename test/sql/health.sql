@@ -157,6 +157,7 @@ SELECT is(pg_temp.health('callbacks'), 'BAD: callback 1, public.page(jsonb), is 
 SELECT model_mgr.remove_callback(:callback);
 
 -- Metric sources: late, failing, disabled.
+SELECT is(pg_temp.health('updates'), 'ok: updates open: 0, schedules: 0', 'no updates');
 SELECT is(pg_temp.health('metric_sources'), 'ok: metric sources: 0', 'none');
 CREATE VIEW public.regress_refunds AS SELECT now() AS "time", 'm'::text AS model_name, '1'::text AS version, 0.5::float8 AS value;
 SELECT model_mgr.add_metric_source('refunds', 'public.regress_refunds');

@@ -215,6 +215,22 @@ CALL model_mgr.wait_for_update(:'id', 0);
 ROLLBACK;
 \set VERBOSITY default
 SELECT is(pg_temp.upd(:'id'), 'deploying true: -', 'and goes on');
+
+-- health_check() and the dashboard: what waits too long, what is open.
+CREATE FUNCTION pg_temp.health() RETURNS text LANGUAGE sql AS $$ SELECT CASE WHEN ok THEN 'ok: ' ELSE 'BAD: ' END || detail FROM model_mgr.health_check() WHERE check_name = 'updates' $$;
+SELECT pg_temp.make_model('h', '1', '2') \gset
+SELECT model_mgr.deploy_model_version('h', '1') \gset
+SELECT model_mgr.schedule_update('h', 'latest', '@daily') \gset
+SELECT pg_temp.at('2026-03-01 23:00:00+00') \gset
+SELECT model_mgr.trigger_update('h', '2', validation_rules => pg_temp.rule('refuses')) AS id \gset
+SELECT model_mgr.tick() \g /dev/null
+SELECT is(pg_temp.health(), 'ok: updates open: 2, schedules: 1', 'open, none for long');
+SELECT is((SELECT string_agg(key || ' ' || (value ->> 'status'), ', ' ORDER BY key) FROM jsonb_each(model_mgr.get_model_health_dashboard() -> 'updates') WHERE value ->> 'status' IN ('validating', 'deploying')),
+    (SELECT string_agg(update_id || ' ' || status, ', ' ORDER BY update_id) FROM model_mgr.list_updates() WHERE status IN ('validating', 'deploying')), 'the dashboard has them');
+SELECT pg_temp.at('2026-03-02 00:05:01+00') \gset
+SELECT is(pg_temp.health(), 'BAD: schedules due for over five minutes: 1; rules waiting for work() for over five minutes: 1', 'nothing ticks or works');
+UPDATE model_mgr.validator SET disabled_at = now(), disabled_reason = 'for the test' WHERE validator_name = 'vague';
+SELECT matches(pg_temp.health(), '^BAD: validator "vague", regress_validator.vague\(jsonb\), is disabled: for the test; ', 'a disabled one');
 SELECT * FROM finish();
 DROP EXTENSION model_mgr CASCADE;
 DROP SCHEMA regress_validator CASCADE;

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# updates: 10,000 schedules of as many models, 100 of them due at once: the seconds of a tick that asks for their updates, looks up
+# what latest means and deploys it. Beside it the plain work: deploying as many other models by hand, in one statement.
+# Lines "name ratio target".   SCHEDULES (10000)   DUE (100)   ROUNDS (5)
+set -euo pipefail
+schedules=${SCHEDULES:-10000}
+due=${DUE:-100}
+rounds=${ROUNDS:-5}
+db=model_mgr_bench_updates
+run() { psql -XqAt -v ON_ERROR_STOP=1 -d "$db" "$@"; }
+median() { sort -g | awk '{v[NR] = $1} END {print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2}'; }
+timed() { sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p' | awk '{print $1 / 1000}'; }
+
+dropdb --if-exists "$db" >&2
+createdb "$db"
+# Each model's schedule fires in a minute of its own group, so that each round has its own models due.
+run >&2 <<SQL
+SET client_min_messages = warning;
+CREATE EXTENSION model_mgr;
+ALTER DATABASE $db SET model_mgr.enforcement = off;
+ALTER DATABASE $db SET model_mgr.update_max_concurrent = 100000;
+ALTER DATABASE $db SET TimeZone = 'UTC';
+SET model_mgr.clock = '2026-01-01 00:00:00+00';
+SET search_path = model_mgr, public;
+SELECT count(create_model_version('m' || i, v, model_configuration('p', 'm'))) FROM generate_series(1, $schedules) i, unnest(ARRAY['1', '2']) v;
+SELECT count(deploy_model_version('m' || i, '1')) FROM generate_series(1, $schedules) i;
+SELECT count(schedule_update('m' || i, 'latest', CASE WHEN i <= $due * $rounds THEN format('%s 1 * * *', (i - 1) / $due) ELSE '0 0 1 7 *' END, 'blue_green'))
+FROM generate_series(1, $schedules) i;
+VACUUM (ANALYZE);
+SQL
+seconds=() plain=()
+for ((n = 0; n < rounds; n++)); do
+	at="SET model_mgr.clock = '2026-01-01 01:$(printf '%02d' "$n"):00+00'"
+	# A tick begins nothing after its share of two seconds; what is left then is the next one's, and counts here.
+	seconds+=("$(while [ "$(run -c "SELECT count(*) FROM model_mgr.update_run WHERE status = 'deploying'")" -lt $(((n + 1) * due)) ]; do
+		run -c "$at" -c '\timing on' -c 'SELECT FROM model_mgr.tick()' | timed
+	done | awk '{sum += $1} END {print sum}')")
+	first=$((due * rounds + n * due))
+	plain+=("$(run -c "$at" -c '\timing on' -c "SELECT count(model_mgr.deploy_model_version('m' || i, '2', 'blue_green')) FROM generate_series($first + 1, $first + $due) i" | timed)")
+done
+echo "seconds ${seconds[*]}, plain deployments ${plain[*]}" >&2
+printf 'tick_of_%s_schedules_%s_due_seconds %.3f <=1\n' "$schedules" "$due" "$(printf '%s\n' "${seconds[@]}" | median)"
+dropdb "$db" >&2
