@@ -58,7 +58,7 @@ SELECT is(pg_temp.code($$SELECT model_mgr.update_model_metrics('m', '1', metrics
 SELECT is(pg_temp.code($$INSERT INTO model_mgr.observation (version_id, response_time) VALUES (1, 1.7e308)$$), '23514 no hint', 'direct INSERT: response_time');
 SELECT is(pg_temp.code($$INSERT INTO model_mgr.observation (version_id, cost) VALUES (1, 1.7e308)$$), '23514 no hint', 'direct INSERT: cost');
 SELECT model_mgr.update_model_metrics('m', '1', 1e100, true, cost => 1e100, input_tokens => 9223372036854775807, output_tokens => 9223372036854775807) FROM generate_series(1, 3);
-SELECT is((SELECT string_agg(task, ' ') FROM model_mgr.tick()), 'rollups hours audit deployments updates thresholds anomalies events', 'the largest that are taken fold');
+SELECT is((SELECT string_agg(task, ' ') FROM model_mgr.tick()), 'rollups hours audit deployments experiments updates thresholds anomalies events', 'the largest that are taken fold');
 SELECT is(v.avg_response_time, 1e100::float8, 'to their mean') FROM model_mgr.model_version_list v WHERE v.version = '1';
 
 -- A context is an object.
