@@ -45,6 +45,51 @@ is($node->safe_psql('postgres', q{
 			OR has_any_column_privilege('nobody', oid, 'SELECT, INSERT, UPDATE, REFERENCES') END)}),
 	'0', 'and may touch no relation');
 
+# Each kind of role calls every function: what role_grant does not give it is refused at the door, and nothing that it
+# gives ends in want of a right further in.
+$node->safe_psql('postgres', 'CREATE ROLE admin LOGIN IN ROLE model_mgr_admin');
+# tries: how each statement ends, in one session of the role; what succeeds is undone.
+sub tries
+{
+	my ($role, @statements) = @_;
+	my $sql = q{
+		CREATE FUNCTION pg_temp.tries(statement text) RETURNS text LANGUAGE plpgsql AS $$
+		BEGIN
+			EXECUTE statement;
+			RAISE EXCEPTION USING errcode = 'P0009', message = 'fine';
+		EXCEPTION WHEN OTHERS THEN
+			RETURN SQLSTATE || ' ' || translate(SQLERRM, E'\n', ' ');
+		END $$;
+		SET client_min_messages = error;
+	} . join '', map { "SELECT pg_temp.tries(\$call\$$_\$call\$);\n" } @statements;
+	my @answers = split /\n/, $node->safe_psql('postgres', $sql, extra_params => [ '-U', $role ]);
+	is(scalar @answers, scalar @statements, "$role: an answer to each");
+	return map { [ $statements[$_], $answers[$_] ] } 0 .. $#statements;
+}
+for my $kind (qw(reader app operator admin))
+{
+	my %granted = map { $_ => 1 } split /\n/, $node->safe_psql('postgres',
+		"SELECT object_name FROM model_mgr.role_grant WHERE role_kind = '$kind' AND object_kind = 'routine'");
+	my @wrong;
+	for (tries($kind, @calls))
+	{
+		my ($call, $said) = @$_;
+		my ($name) = $call =~ /model_mgr\."?(\w+)/;
+		my $refused = $said =~ /^42501 permission denied for (?:function|procedure|aggregate) $name$/;
+		push @wrong, "$call: $said" if $granted{$name} ? $said =~ /permission denied for (?!extension|role|to grant)/ : !$refused;
+	}
+	is(join("\n", @wrong), '', "$kind: role_grant is what holds");
+	my @relations = split /\n/, $node->safe_psql('postgres', q{
+		SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'model_mgr'::regnamespace AND c.relkind IN ('r', 'p', 'v') AND NOT c.relispartition ORDER BY 1});
+	@wrong = grep { $_->[1] !~ ($kind ne 'app' && $_->[0] !~ /unit_key/ ? qr/^P0009/ : qr/^42501/) }
+	  tries($kind, map { "SELECT * FROM model_mgr.$_ LIMIT 1" } @relations);
+	is(join("\n", map { "@$_" } @wrong), '', "$kind: reads what it may");
+	# Views that cannot be written say so before anybody's right is asked.
+	@wrong = grep { $_->[1] !~ /^(42501|55000 cannot)/ } tries($kind, map { ("DELETE FROM model_mgr.$_", "TRUNCATE model_mgr.$_",
+			$_ eq 'observation' ? () : "INSERT INTO model_mgr.$_ DEFAULT VALUES") } @relations);
+	is(join("\n", grep { !/TRUNCATE.* 42809/ } map { "@$_" } @wrong), '', "$kind: writes no relation");
+}
+
 # The application role: nothing but INSERT into the columns of observation, not even txn.
 is($node->safe_psql('postgres', q{
 	SELECT string_agg(c.relname || '.' || a.attname || ' ' || p, ', ' ORDER BY 1)
