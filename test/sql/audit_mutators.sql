@@ -8,7 +8,7 @@ INSERT INTO left_out VALUES
     ('update_model_metrics', 'a recording is its own record'), ('record_outcome', 'a recording'), ('record_outcomes', 'a recording'),
     ('record_feedback', 'a recording'), ('record_performance', 'a recording'), ('record_result', 'a recording'), ('record_results', 'a recording'),
     ('route', 'reads; VOLATILE since each decision has a number of its own'), ('should_route_to_treatment', 'draws'), ('assigned_variant', 'draws'),
-    ('analyze_test', 'a look, kept with the test'),
+    ('analyze_test', 'a look, kept with the test'), ('promote_winner', 'deploys, which logs itself as deploy'),
     ('evaluation_due', 'a condition; what it leads to is logged by who does it'),
     ('tick', 'drives; each step, rollback and completion is logged by itself'), ('work', 'drives'), ('run', 'drives'), ('maintain', 'drives'),
     ('work_tasks', 'lists'), ('work_begin', 'drives; disabling is logged'), ('work_run', 'drives'), ('work_interrupted', 'drives'),
