@@ -43,8 +43,15 @@ extern const assignment_test *assignment_find(const char *test_id, int length);
 extern const assignment_test *assignment_require(const char *test_id, int length);
 
 /* What follows writes; between mm_enter and mm_leave. */
-/* assignment_create: a new test's. coverage 1 where a group's slots say what is covered. */
+/* assignment_create: a new test's. */
 extern void assignment_create(int64 test_no);
+/* assignment_carried: the test that carries the traffic of a model, by its id; NULL: none. Not those of rollouts. */
+extern char *assignment_carried(int64 model_id);
+/* assignment_carry: lets a new test carry its model's traffic, under the model's lock; 22023, 55000, 55006. */
+extern void assignment_carry(int64 test_no, int64 model_id);
+/* assignment_stop: stops the test that carries the traffic of a model, under the model's lock; false when there is
+ * none. */
+extern bool assignment_stop(int64 model_id, const char *reason);
 /* assignment_set_shares: begins a new epoch of a running test; shares by arm, their sum is 1. */
 extern void assignment_set_shares(int64 test_no, const double *shares);
 /* assignment_close: the test has ended, won by `winner` (an arm, or EXPERIMENT_NO_ARM). Where it carried the traffic of

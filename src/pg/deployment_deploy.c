@@ -8,6 +8,7 @@
 
 #include "access/xact.h"
 
+#include "pg/assignment.h"
 #include "pg/audit.h"
 #include "pg/deployment.h"
 #include "pg/deployment_key.h"
@@ -207,8 +208,16 @@ static void
 make_way(int64 model_id, const registry_version *v, const wish *w)
 {
 	int64 id = deployment_open_id(model_id, false);
+	char *test_id = assignment_carried(model_id);
 	deployment d;
 
+	if (test_id && !w->supersede)
+		ereport(ERROR, errcode(ERRCODE_OBJECT_IN_USE),
+				errmsg("a test carries the traffic of model \"%s\"", v->model_name),
+				errdetail("Test \"%s\" runs with routes_traffic.", test_id),
+				errhint("Wait for its end, stop it with model_mgr.stop_test(), or pass supersede => true."));
+	if (test_id)
+		(void) assignment_stop(model_id, psprintf("superseded by version %s", v->version));
 	if (id == 0)
 		return;
 	(void) deployment_load(id, &d);

@@ -4,6 +4,7 @@
  */
 #include "pg/deployment_store.h"
 
+#include "pg/assignment.h"
 #include "pg/audit.h"
 #include "pg/deployment.h"
 #include "pg/event.h"
@@ -322,6 +323,7 @@ mm_rollback_model(PG_FUNCTION_ARGS)
 	int64 meant = under_way(registry_model_id(model_name, false));
 	int64 model_id = registry_lock_model(model_name);
 	bool moved;
+	bool stopped = false;
 
 	deployment_fresh(model_id);
 	if (target_version)
@@ -329,12 +331,16 @@ mm_rollback_model(PG_FUNCTION_ARGS)
 		registry_version target;
 
 		(void) registry_find_version(model_name, target_version, false, &target);
+		stopped = assignment_stop(model_id, reason ? reason : "");
 		moved = roll_back_to(model_id, &target, reason ? reason : "");
 	}
 	else if (ended_meanwhile(meant))
 		moved = false;
+	/* A test that carries the traffic is the model's one rollout: everybody returns to what was active. */
+	else if ((stopped = assignment_stop(model_id, reason ? reason : "")))
+		moved = true;
 	else
 		moved = roll_back_last(model_id, model_name, reason ? reason : "");
 	mm_leave(scope);
-	PG_RETURN_BOOL(moved);
+	PG_RETURN_BOOL(moved || stopped);
 }

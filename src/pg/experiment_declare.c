@@ -138,8 +138,6 @@ mm_create_test(PG_FUNCTION_ARGS)
 	experiment_design_begin(&d);
 	read_arguments(fcinfo, &d);
 	experiment_design_check(&d);
-	if (d.routes_traffic)
-		mm_not_built("a test with routes_traffic", "Use deploy_model_version() with strategy a_b_test.");
 	scope = mm_enter();
 	(void) experiment_create(&d, mm_session_user_name(), 0);
 	query_run(&row, text_arg(d.test_id));
