@@ -406,6 +406,8 @@ insert(const test_design *d, const char *created_by, int64 deployment_id, int64 
 	}
 	query_run(&share, int64_arg(test_no), time_arg(now), array_of(shares, d->arm_count, FLOAT8OID));
 	assignment_create(test_no);
+	if (model_id != 0)
+		experiment_covariates_begin(test_no, now);
 	if (d->routes_traffic && deployment_id == 0)
 		assignment_carry(test_no, model_id);
 	return true;

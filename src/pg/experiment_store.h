@@ -131,6 +131,12 @@ extern bool experiment_load(const char *test_id, experiment *out);
 extern int experiment_load_many(bool running, experiment **out);
 /* experiment_is_running: by its status. */
 extern bool experiment_is_running(const experiment *e);
+/* experiment_covariates_begin: what units did before a test that begins in this transaction, where that is quickly
+ * read. */
+extern void experiment_covariates_begin(int64 test_no, TimestampTz started_at);
+/* experiment_covariates_advance: the rest, piece by piece up to the deadline; returns pieces. Called by the tick. */
+extern int64 experiment_covariates_advance(TimestampTz deadline);
+
 /* experiment_forget_model: deletes the tests whose control is a version of this model, which is being deleted. */
 extern void experiment_forget_model(int64 model_id);
 
