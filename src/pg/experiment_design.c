@@ -465,9 +465,12 @@ take_arms(test_design *d)
 						  d->arm_count - 2, sum),
 				errhint("Make them less than 1 together."));
 	for (int i = 0; i < d->arm_count; i++)
-	{
 		mm_check_name("version", d->arm[i].version);
-		check_share(i == 1 ? "traffic_split" : "share", d->share[i], d->exclusion_group ? 1 : d->coverage);
+	for (int i = 1; i <= d->arm_count; i++)
+	{
+		int arm = i % d->arm_count; /* control's share follows from the others */
+
+		check_share(arm == 1 ? "traffic_split" : "share", d->share[arm], d->exclusion_group ? 1 : d->coverage);
 	}
 }
 
