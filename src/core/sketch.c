@@ -36,6 +36,14 @@ sketch_index(double magnitude)
 }
 
 double
+sketch_lower(int32_t index)
+{
+	int32_t from_0 = index - SKETCH_INDEX_MIN;
+
+	return ldexp(1 + from_0 % SKETCH_PER_BINADE / (double) SKETCH_PER_BINADE, from_0 / SKETCH_PER_BINADE - 1074);
+}
+
+double
 sketch_middle(int32_t index)
 {
 	int32_t from_0 = index - SKETCH_INDEX_MIN;

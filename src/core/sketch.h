@@ -41,6 +41,8 @@ typedef struct sketch
 
 /* sketch_index: bucket of a finite magnitude above 0. */
 extern int32_t sketch_index(double magnitude);
+/* sketch_lower: the least magnitude of a bucket; that of the next one ends it. */
+extern double sketch_lower(int32_t index);
 /* sketch_middle: the value that stands for a bucket. */
 extern double sketch_middle(int32_t index);
 

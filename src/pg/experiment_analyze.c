@@ -74,30 +74,17 @@ take_plan(const experiment *e, experiment_plan *plan)
 							  .share = shares};
 }
 
-/*
- * take_quantile: a quantile of an arm's values with its standard error by order statistics: half the distance between
- * the values one standard deviation of the rank away on either side (Woodruff 1952, Confidence intervals for medians
- * and other position measures).
- */
+/* take_quantile: a quantile of an arm's values; nothing where there are none. */
 static experiment_quantile
 take_quantile(const test_arm *arm, double p)
 {
 	experiment_quantile q = {.value = NAN, .standard_error = NAN};
 	unsigned char *form;
-	size_t length;
-	double spread;
 
-	if (arm->response_time == NULL || arm->response_time->m.n == 0)
+	if (arm->response_time == NULL)
 		return q;
 	form = palloc(summary_size(arm->response_time));
-	length = summary_encode(arm->response_time, form);
-	q.samples = arm->response_time->m.n;
-	q.value = summary_quantile(form, length, p);
-	spread = sqrt(p * (1 - p) / (double) q.samples);
-	/* Ranks off the ends say nothing of how the value varies. */
-	if (p - spread > 0 && p + spread < 1)
-		q.standard_error =
-			(summary_quantile(form, length, p + spread) - summary_quantile(form, length, p - spread)) / 2;
+	q = experiment_quantile_of(form, summary_encode(arm->response_time, form), p);
 	pfree(form);
 	return q;
 }

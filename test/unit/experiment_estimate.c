@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "core/moments.h"
+#include "core/summary.h"
 
 #define UNITS 600
 
@@ -467,9 +468,60 @@ epochs(void)
 		  experiment_information(&f.plan, &f.data));
 }
 
+static void *
+sketch_space(void *context, void *old, size_t size)
+{
+	if (size > 0)
+		return realloc(old, size);
+	free(old);
+	return NULL;
+}
+
+/* quantile: of some values from `first` on, `step` apart; from how many up its error is known. */
+static experiment_quantile
+quantile(double first, double step, int n, double p)
+{
+	static unsigned char form[SUMMARY_SIZE_MAX];
+	experiment_quantile q;
+	summary s;
+
+	summary_init(&s, sketch_space, NULL);
+	for (int i = 0; i < n; i++)
+		summary_add(&s, first + step * i);
+	q = experiment_quantile_of(form, summary_encode(&s, form), p);
+	summary_free(&s);
+	return q;
+}
+
+static void
+quantiles_of_sketches(void)
+{
+	experiment_quantile q = quantile(0, 0, 0, 0.5);
+
+	CHECK(q.samples == 0 && isnan(q.value) && isnan(q.standard_error), "nothing: %g", q.value);
+	q = quantile(0.8, 0, 1000, 0.95);
+	CHECK(q.samples == 1000 && q.value == 0.8 && q.standard_error == 0, "one value: %.17g, error %g", q.value,
+		  q.standard_error);
+	q = quantile(0, 0, 1000, 0.5);
+	CHECK(q.value == 0 && q.standard_error == 0, "zeros: %g", q.value);
+	q = quantile(3, 0.5, 1, 0.5);
+	CHECK(q.value == 3 && isnan(q.standard_error), "one: %g, error %g", q.value, q.standard_error);
+	/* evenly spread values: exact positions, positive, negative, and around zero */
+	for (int from = -2; from <= 0; from++)
+	{
+		q = quantile(from * 5000.0 + 1, 1, 10000, 0.9);
+		CHECK(fabs(q.value - (from * 5000.0 + 9000)) < 2, "from %d: %g", from, q.value);
+		/* sqrt(0.09 * 10000) = 30 ranks, 1 apart */
+		CHECK(q.standard_error > 29 && q.standard_error < 31, "from %d: error %g", from, q.standard_error);
+	}
+	q = quantile(1, 1, 60, 0.99);
+	CHECK(!isnan(q.value) && isnan(q.standard_error), "too few for the tail: %g", q.standard_error);
+}
+
 int
 main(void)
 {
+	quantiles_of_sketches();
 	references();
 	anything();
 	epochs();

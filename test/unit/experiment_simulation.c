@@ -11,6 +11,7 @@
 #include <math.h>
 
 #include "core/distribution.h"
+#include "core/summary.h"
 
 static int thorough;
 static fixture f;
@@ -628,6 +629,70 @@ sample_ratios(void)
 	CHECK(alarms[1] > runs * 0.9, "%d of %d", alarms[1], runs);
 }
 
+/* ---------- quantiles from sketches ---------- */
+
+static void *
+sketch_space(void *context, void *old, size_t size)
+{
+	if (size > 0)
+		return realloc(old, size);
+	free(old);
+	return NULL;
+}
+
+/* quantile_value: lognormal times, narrow; whole numbers, few of them; a second mode that begins at the quantile. */
+static double
+quantile_value(int kind)
+{
+	if (kind == 0)
+		return exp(0.1 * normal());
+	if (kind == 1)
+		return 1 + floor(20 * uniform() * uniform());
+	return (uniform() < 0.95 ? 0.1 : 10) * exp(0.3 * normal());
+}
+
+/* quantiles: the 95th percentile of equal arms, whose sketches have few buckets, gaps and steps around it. */
+static void
+quantiles_of_sketches(void)
+{
+	int runs = runs_of(100, 5000);
+
+	for (int kind = 0; kind < 3; kind++)
+		for (int n = 400; n <= 6400; n *= 4)
+		{
+			int alarms = 0;
+			int found = 0;
+
+			seed(9000 + (uint64_t) (kind * 100000 + n));
+			fixture_init(&f, 3, 1);
+			f.metric[0].form = EXPERIMENT_QUANTILE;
+			for (int i = 0; i < runs; i++)
+			{
+				for (int arm = 0; arm < 3; arm++)
+				{
+					static unsigned char form[SUMMARY_SIZE_MAX];
+					summary s;
+
+					summary_init(&s, sketch_space, NULL);
+					for (int k = 0; k < n; k++)
+						summary_add(&s, quantile_value(kind) * (arm == 2 ? 1.5 : 1));
+					f.quantile[arm] = experiment_quantile_of(form, summary_encode(&s, form), 0.95);
+					summary_free(&s);
+				}
+				fixture_estimates(&f);
+				alarms += fixture_estimate(&f, 0, 1)->p_value < 0.05;
+				found += fixture_estimate(&f, 0, 2)->p_value < 0.05;
+			}
+			printf("95th percentile, %s, %d values: false alarms %.4f, half as much again found %.4f\n",
+				   kind == 0   ? "narrow"
+				   : kind == 1 ? "whole numbers"
+							   : "two modes",
+				   n, alarms / (double) runs, found / (double) runs);
+			CHECK(alarms <= runs * (0.05 + band(0.05, runs)), "%d of %d", alarms, runs);
+			CHECK(found > runs * 0.9 || kind == 2, "%d of %d", found, runs);
+		}
+}
+
 int
 main(void)
 {
@@ -641,6 +706,7 @@ main(void)
 	moving_shares();
 	guardrails();
 	sample_ratios();
+	quantiles_of_sketches();
 	for (int i = 0; i < REMEMBERED; i++)
 		free(memory[i]);
 	return unit_done();
