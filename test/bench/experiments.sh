@@ -40,7 +40,8 @@ sums() {
 			ARRAY[n, n, 0, 0, 0, n, 0, 0, 0, n * 0.25, 0, 0, 0, 0, 0]),
 			ARRAY[n, n, 0, 0, 0, n, 0, 0, 0, n * 0.01, 0, 0, 0, 0, 0])
 		FROM model_mgr.ab_test_plan p, generate_series(0, 1) arm, (SELECT $2 / 2.0::float8 AS n) x WHERE p.test_id = '$1';
-		UPDATE model_mgr.ab_test_plan SET anchors = ARRAY[0, 1, 0.8] WHERE test_id = '$1';" >&2
+		INSERT INTO model_mgr.ab_test_anchor SELECT p.test_no, ARRAY[0, 1, 0.8] FROM model_mgr.ab_test_plan p WHERE p.test_id = '$1'
+		ON CONFLICT (test_no) DO UPDATE SET anchors = EXCLUDED.anchors;" >&2
 }
 sums small 100000
 sums large 100000000
