@@ -47,6 +47,8 @@ extern const assignment_test *assignment_require(const char *test_id, int length
 extern void assignment_create(int64 test_no);
 /* assignment_carried: the test that carries the traffic of a model, by its id; NULL: none. Not those of rollouts. */
 extern char *assignment_carried(int64 model_id);
+/* assignment_carries: whether a version serves in an arm of that test and nowhere else. */
+extern bool assignment_carries(int64 model_id, int64 version_id);
 /* assignment_carry: lets a new test carry its model's traffic, under the model's lock; 22023, 55000, 55006. */
 extern void assignment_carry(int64 test_no, int64 model_id);
 /* assignment_stop: stops the test that carries the traffic of a model, under the model's lock; false when there is

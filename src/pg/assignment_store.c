@@ -34,6 +34,18 @@ assignment_create(int64 test_no)
 	query_run(&create, int64_arg(test_no));
 }
 
+bool
+assignment_carries(int64 model_id, int64 version_id)
+{
+	static query find = QUERY("SELECT EXISTS (SELECT FROM model_mgr.routing r,"
+							  " pg_catalog.jsonb_array_elements(r.test -> 'arms') a WHERE r.model_id = $1"
+							  " AND r.test ? 'arms' AND (a ->> 'version_id')::int8 = $2 AND r.stable_version_id <> $2)",
+							  INT8OID, INT8OID);
+
+	query_run(&find, int64_arg(model_id), int64_arg(version_id));
+	return query_bool(0, 0);
+}
+
 /* publish: the arms and weights as they are now become the model's routing; NULL: none do. */
 static void
 publish(int64 model_id, int64 test_no)

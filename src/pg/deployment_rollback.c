@@ -279,6 +279,9 @@ deployment_take_back(int64 model_id, int64 version_id, const char *reason, const
 	char *why_not;
 	int64 id = deployment_live_id(model_id);
 
+	/* A version that serves in an arm of the test which carries the traffic goes with the test. */
+	if (assignment_carries(model_id, version_id) && assignment_stop(model_id, reason))
+		return NULL;
 	if (id != 0)
 	{
 		(void) deployment_load(id, &d);

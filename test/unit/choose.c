@@ -183,6 +183,60 @@ check_shares(void)
 	CHECK(left == 0, "%d units left the candidate while its share grew", left);
 }
 
+/* check_arms: a test's arms in order, those outside and without a unit with stable; pins first; groups disjoint. */
+static void
+check_arms(void)
+{
+	static const int32_t weights[] = {3000, 2000, 1000}; /* control, treatment, a third */
+	static const route_target targets[] = {{11, "c", 1}, {12, "t", 1}, {13, "x", 1}};
+	uint32_t limits[3];
+	route_test test = {.draw = {.count = 3, .limit = limits}, .targets = targets};
+	route_test other;
+	route_rules rules = rules_of(0);
+	route_rules beside;
+	int both = 0;
+	int wrong = 0;
+
+	arms_limits(weights, 3, limits);
+	CHECK(limits[1] == 2000 && limits[2] == 3000 && limits[0] == 6000, "%u %u %u", limits[1], limits[2], limits[0]);
+	bucket_prepare(&test.draw.key, "exam", 4);
+	rules.test = &test;
+	for (int i = 0; i < 10000; i++)
+	{
+		char unit[20];
+		size_t length = (size_t) sprintf(unit, "user-%d", i);
+		uint32_t bucket = bucket_of(bucket_hash(&test.draw.key, unit, length), BUCKET_TOTAL);
+		route_choice c = choose(&rules, unit, length, &key, NULL);
+		int64_t expected = bucket < 2000 ? 12 : bucket < 3000 ? 13 : bucket < 6000 ? 11 : 1;
+
+		wrong += c.target->version_id != expected || c.bucket != (int32_t) bucket ||
+				 c.rule != (bucket < 6000 ? ROUTE_ARM : ROUTE_UNCOVERED);
+	}
+	CHECK(wrong == 0, "%d of 10000 in another arm than their bucket's", wrong);
+	CHECK(choose(&rules, "", 0, &key, NULL).rule == ROUTE_NO_UNIT, "no unit");
+
+	test.draw.grouped = true;
+	bucket_prepare(&test.draw.group, "group", 5);
+	test.draw.slots = 4000;
+	other = test;
+	other.draw.slot_from = 4000;
+	other.draw.slots = 6000;
+	beside = rules;
+	beside.test = &other;
+	for (int i = 0; i < 10000; i++)
+	{
+		char unit[20];
+		size_t length = (size_t) sprintf(unit, "user-%d", i);
+		uint32_t bucket;
+		bool in = bucket_of(bucket_hash(&test.draw.group, unit, length), BUCKET_TOTAL) < 4000;
+
+		both += arms_of(&test.draw, unit, length, &bucket) >= 0 && arms_of(&other.draw, unit, length, &bucket) >= 0;
+		wrong += !in && choose(&rules, unit, length, &key, NULL).rule != ROUTE_UNCOVERED;
+		wrong += in && choose(&beside, unit, length, &key, NULL).rule != ROUTE_UNCOVERED;
+	}
+	CHECK(both == 0 && wrong == 0, "%d in two tests of a group, %d where they should not be", both, wrong);
+}
+
 int
 main(void)
 {
@@ -190,5 +244,6 @@ main(void)
 	check_preview();
 	check_shadow();
 	check_shares();
+	check_arms();
 	return unit_done();
 }
