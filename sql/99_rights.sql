@@ -247,6 +247,9 @@ WITH routine (routine_name, kinds) AS (VALUES
     ('active_metrics', 'reader'),
     ('get_model_health_dashboard', 'reader'),
     ('assert_healthy', 'reader'),
+    -- 78_storage
+    ('export_registry', 'reader'),
+    ('import_registry', 'admin'),
     -- 76_backtest
     ('backtest_rollout', 'reader'),
     ('backtest_thresholds', 'reader'),

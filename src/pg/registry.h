@@ -32,12 +32,38 @@ extern bool registry_act_for_all(bool on);
 /* registry_find_version: a version by its text or '@alias'; false when absent and missing_ok, else 42704. */
 extern bool registry_find_version(const char *model_name, const char *version, bool missing_ok, registry_version *out);
 extern void registry_version_by_id(int64 version_id, registry_version *out);
+/* A version as it is declared; what may be absent is NULL. */
+typedef struct registry_declaration
+{
+	const char *model_name;
+	const char *version;
+	const char *description;
+	const char *parent;
+	const char *uri;
+	const char *digest;
+	const char *created_by;    /* NULL: session_user */
+	const char *creator_login; /* NULL: session_user */
+	const Jsonb *configuration;
+	const Jsonb *labels;
+	Datum tags; /* text[], checked */
+	TimestampTz created_at;
+} registry_declaration;
+
+/* registry_declaration_check: every check that needs no table. */
+extern void registry_declaration_check(const registry_declaration *declaration);
+/* registry_declare: ensures that the version is there as declared, and its model; true when it is new. 42710 when it is
+ * there with other content; 23503, 23514 for its parent. Takes the model's lock. */
+extern bool registry_declare(const registry_declaration *declaration, int64 *version_id);
+/* registry_make_model: the model's id, made when there is none, with its lock held. */
+extern int64 registry_make_model(const char *model_name, const char *created_by, TimestampTz created_at);
 /* registry_set_status: one table of legal transitions; an illegal one is 55000 naming both. The same status again is
  * legal and sets the reason only. Audited by the caller. */
 extern void registry_set_status(int64 version_id, const char *status, const char *reason);
 /* registry_end_shadow: a version whose shadow deployment has passed is ready: from deploying, which nobody else may
  * leave that way. */
 extern void registry_end_shadow(int64 version_id, const char *reason);
+/* registry_restore_status: what an import says that a version was when it was exported; no transition. */
+extern void registry_restore_status(int64 version_id, const char *status, const char *reason);
 /* registry_version_row: the version as a value of type model_version that outlives mm_leave. */
 extern Datum registry_version_row(int64 version_id);
 

@@ -16,12 +16,12 @@
 #define MAX_APPROVALS 100
 
 void
-registry_approval_created(int64 version_id)
+registry_approval_created(int64 version_id, const char *login)
 {
 	static query note =
 		QUERY("INSERT INTO model_mgr.version_creator (version_id, user_name) VALUES ($1, $2)", INT8OID, TEXTOID);
 
-	query_run(&note, int64_arg(version_id), text_arg(mm_session_user_name()));
+	query_run(&note, int64_arg(version_id), text_arg(login));
 }
 
 /* refuse_code: approving is for people at a session, not for what runs in it with somebody else's rights. */

@@ -98,3 +98,12 @@ registry_end_shadow(int64 version_id, const char *reason)
 	registry_version_by_id(version_id, &version);
 	store(&version, "ready", reason);
 }
+
+void
+registry_restore_status(int64 version_id, const char *status, const char *reason)
+{
+	registry_version version;
+
+	registry_version_by_id(version_id, &version);
+	store(&version, status, reason);
+}

@@ -8,7 +8,7 @@
 #include "pg/registry.h"
 
 /* registry_approval_created: notes under whose login a version was made, whatever created_by says. */
-extern void registry_approval_created(int64 version_id);
+extern void registry_approval_created(int64 version_id, const char *login);
 /* registry_approval_check: 55000 while the version has fewer approvals that count than its model asks for: those of
  * distinct logins, members of from_role now, neither the creator nor whoever deploys it. Under the model's lock. */
 extern void registry_approval_check(const registry_version *version, const char *deployed_by);

@@ -55,7 +55,7 @@ given_tags(FunctionCallInfo fcinfo, int argno)
  * other at the unique index; the second finds the first one's row.
  */
 static int64
-make_model(const char *model_name, const char *created_by)
+make_model(const char *model_name, const char *created_by, TimestampTz created_at)
 {
 	static query insert = QUERY("INSERT INTO model_mgr.model (model_name, created_by, created_at) VALUES ($1, $2, $3)"
 								" ON CONFLICT (model_name) DO NOTHING RETURNING model_id",
@@ -68,7 +68,7 @@ make_model(const char *model_name, const char *created_by)
 
 		if (model_id == 0)
 		{
-			if (query_run(&insert, text_arg(model_name), text_arg(created_by), time_arg(mm_now())) == 0)
+			if (query_run(&insert, text_arg(model_name), text_arg(created_by), time_arg(created_at)) == 0)
 				continue;
 			model_id = query_int64(0, 0);
 			routing_create(model_id, model_name);
@@ -132,8 +132,26 @@ check_same(int64 model_id, const char *model_name, const char *version, const Js
 					errhint("Register the change under a new version; diff_configuration() compares the two."));
 }
 
-Datum
-mm_create_model_version(PG_FUNCTION_ARGS)
+int64
+registry_make_model(const char *model_name, const char *created_by, TimestampTz created_at)
+{
+	mm_check_name("model name", model_name);
+	mm_check_name("created_by", created_by);
+	return make_model(model_name, created_by, created_at);
+}
+
+void
+registry_declaration_check(const registry_declaration *d)
+{
+	mm_check_name("model name", d->model_name);
+	registry_check_version_name("version", d->version);
+	configuration_check(d->configuration);
+	if (d->created_by)
+		mm_check_name("created_by", d->created_by);
+}
+
+bool
+registry_declare(const registry_declaration *d, int64 *version_id)
 {
 	static query insert =
 		QUERY("INSERT INTO model_mgr.model_version (model_id, model_name, version, description, configuration,"
@@ -142,48 +160,58 @@ mm_create_model_version(PG_FUNCTION_ARGS)
 			  " ON CONFLICT (model_id, version) DO NOTHING RETURNING version_id",
 			  INT8OID, TEXTOID, TEXTOID, TEXTOID, JSONBOID, TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, JSONBOID, TEXTOID,
 			  TIMESTAMPTZOID);
-	char *model_name = mm_text_arg(fcinfo, 0, "model_name", true);
-	char *version = mm_text_arg(fcinfo, 1, "version", true);
-	char *description = mm_text_arg(fcinfo, 3, "description", false);
-	char *parent = mm_text_arg(fcinfo, 5, "parent_version", false);
-	char *uri = mm_text_arg(fcinfo, 7, "artifact_uri", false);
-	char *digest = mm_text_arg(fcinfo, 8, "artifact_digest", false);
-	char *created_by = mm_text_arg(fcinfo, 9, "created_by", false);
-	Jsonb *configuration = (mm_require(fcinfo, 2, "configuration"), PG_GETARG_JSONB_P(2));
-	Jsonb *labels = json_arg(fcinfo, 6, "labels");
-	Datum tags = given_tags(fcinfo, 4);
+	const char *created_by = mm_by(d->created_by);
+	int64 model_id = make_model(d->model_name, created_by, d->created_at);
+	char *parent = d->parent ? check_parent(d->model_name, d->version, d->parent) : NULL;
 	registry_version found;
-	mm_scope scope;
-	int64 model_id;
-	Datum row;
 
-	mm_check_name("model name", model_name);
-	registry_check_version_name("version", version);
-	configuration_check(configuration);
-	if (created_by)
-		mm_check_name("created_by", created_by);
-
-	scope = mm_enter();
-	model_id = make_model(model_name, mm_by(created_by));
-	if (parent)
-		parent = check_parent(model_name, version, parent);
-	if (query_run(&insert, int64_arg(model_id), text_arg(model_name), text_arg(version), text_arg(description),
-				  jsonb_arg(configuration), text_arg(uri), text_arg(digest), text_arg(parent), datum_arg(tags, false),
-				  jsonb_arg(labels), text_arg(mm_by(created_by)), time_arg(mm_now())) > 0)
+	if (query_run(&insert, int64_arg(model_id), text_arg(d->model_name), text_arg(d->version), text_arg(d->description),
+				  jsonb_arg(d->configuration), text_arg(d->uri), text_arg(d->digest), text_arg(parent),
+				  datum_arg(d->tags, false), jsonb_arg(d->labels), text_arg(created_by), time_arg(d->created_at)) > 0)
 	{
 		Jsonb *details =
-			json_build(json_text_pair("configuration_digest", configuration_digest(configuration)),
-					   json_text_pair("parent_version", parent), json_text_pair("artifact_uri", uri),
-					   json_text_pair("artifact_digest", digest), json_text_pair("created_by", mm_by(created_by)));
+			json_build(json_text_pair("configuration_digest", configuration_digest(d->configuration)),
+					   json_text_pair("parent_version", parent), json_text_pair("artifact_uri", d->uri),
+					   json_text_pair("artifact_digest", d->digest), json_text_pair("created_by", created_by));
 
-		registry_approval_created(query_int64(0, 0));
-		audit_append("create", model_name, version, details);
-		(void) event_append("version.created", model_name, version, 0, details);
+		*version_id = query_int64(0, 0);
+		registry_approval_created(*version_id, d->creator_login ? d->creator_login : mm_session_user_name());
+		audit_append("create", d->model_name, d->version, details);
+		(void) event_append("version.created", d->model_name, d->version, 0, details);
+		return true;
 	}
-	else
-		check_same(model_id, model_name, version, configuration, parent, uri, digest);
-	(void) registry_find_version(model_name, version, false, &found);
-	row = registry_version_row(found.version_id);
+	check_same(model_id, d->model_name, d->version, d->configuration, parent, d->uri, d->digest);
+	(void) registry_find_version(d->model_name, d->version, false, &found);
+	*version_id = found.version_id;
+	return false;
+}
+
+Datum
+mm_create_model_version(PG_FUNCTION_ARGS)
+{
+	registry_declaration d = {
+		.model_name = mm_text_arg(fcinfo, 0, "model_name", true),
+		.version = mm_text_arg(fcinfo, 1, "version", true),
+		.description = mm_text_arg(fcinfo, 3, "description", false),
+		.parent = mm_text_arg(fcinfo, 5, "parent_version", false),
+		.uri = mm_text_arg(fcinfo, 7, "artifact_uri", false),
+		.digest = mm_text_arg(fcinfo, 8, "artifact_digest", false),
+		.created_by = mm_text_arg(fcinfo, 9, "created_by", false),
+		.created_at = mm_now(),
+	};
+	int64 version_id;
+	mm_scope scope;
+	Datum row;
+
+	mm_require(fcinfo, 2, "configuration");
+	d.configuration = PG_GETARG_JSONB_P(2);
+	d.labels = json_arg(fcinfo, 6, "labels");
+	d.tags = given_tags(fcinfo, 4);
+	registry_declaration_check(&d);
+
+	scope = mm_enter();
+	(void) registry_declare(&d, &version_id);
+	row = registry_version_row(version_id);
 	mm_leave(scope);
 	PG_RETURN_DATUM(row);
 }

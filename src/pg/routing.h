@@ -36,6 +36,8 @@ extern bool routing_get(int64 model_id, routing_change *out);
 /* routing_check_condition: 22023 for what the grammar of core/condition.h does not have, naming the path; 54000 when it
  * is too large. */
 extern void routing_check_condition(const Jsonb *condition);
+/* routing_set_salt: gives a model that never served another salt: an import brings the one it had. */
+extern void routing_set_salt(int64 model_id, const char *salt);
 /* routing_salt: the model's own salt, copied. */
 extern char *routing_salt(int64 model_id);
 

@@ -121,6 +121,16 @@ routing_set_thresholds(int64 model_id, bool thresholds)
 		elog(ERROR, "model " INT64_FORMAT " has no routing row", model_id);
 }
 
+void
+routing_set_salt(int64 model_id, const char *salt)
+{
+	static query set = QUERY("UPDATE model_mgr.routing SET revision = revision + 1, changed_at = $2, salt = $3"
+							 " WHERE model_id = $1 RETURNING revision",
+							 INT8OID, TIMESTAMPTZOID, TEXTOID);
+
+	changed(model_id, query_run(&set, int64_arg(model_id), time_arg(mm_now()), text_arg(salt)));
+}
+
 char *
 routing_salt(int64 model_id)
 {
