@@ -372,9 +372,12 @@ import in = {.document = document, .place = place };
 	import_segments(&in);
 	import_rules(&in);
 	import_schedules(&in);
-	audit_append("import", in.model_name, in.active,
-				 json_build(json_integer_pair("versions", JB_ROOT_COUNT(versions)),
-							json_integer_pair("new_versions", in.created)));
+	/* As elsewhere, what changes nothing leaves no entry. */
+	query_run(&present, int64_arg(in.model_id), text_arg(in.model_name));
+	if (in.created > 0 || compareJsonbContainers(&in.present->root, &query_jsonb(0, 0)->root) != 0)
+		audit_append("import", in.model_name, in.active,
+					 json_build(json_integer_pair("versions", JB_ROOT_COUNT(versions)),
+								json_integer_pair("new_versions", in.created)));
 	return in.created;
 }
 

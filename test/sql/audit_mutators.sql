@@ -46,6 +46,7 @@ INSERT INTO mutator (call, operation) VALUES
     ($$create_test('t', 'a test', 'm', '1', 'm', '2')$$, 'create_test'), ($$stop_test('t')$$, 'stop_test'),
     ($$create_model_version('m', '4', '{"provider": "p", "model_name": "x"}')$$, 'create'), ($$trigger_update('m', '4')$$, 'trigger_update'), ($$cancel_update($4)$$, 'cancel_update'),
     ($$schedule_update('m', 'latest', '@weekly')$$, 'schedule_update'), ($$unschedule_update($5)$$, 'unschedule_update'),
+    ($$import_registry(jsonb_set(export_registry('m'), '{models,0,model_name}', '"copy"'))$$, 'import'),
     ($$create_model_version('gone', '1', '{"provider": "p", "model_name": "x"}')$$, 'create'), ($$delete_model('gone')$$, 'delete_model'),
     ($$log_operation('note')$$, 'note'), ($$prune_audit('infinity')$$, 'prune_audit');
 -- Approving is another person's.

@@ -54,6 +54,7 @@ SELECT ok(export_registry()::text !~ '_id"|unit_key', 'no ids of this database')
 -- Again into the same registry: nothing happens.
 SELECT is(import_registry(document), 0::bigint, 'importing again') FROM kept;
 SELECT is(export_registry(), (SELECT document FROM kept), 'changes nothing');
+SELECT is_empty($$SELECT operation FROM audit_log WHERE operation = 'import'$$, 'and leaves no entry');
 
 -- Into an empty one.
 DROP EXTENSION model_mgr CASCADE;
@@ -90,25 +91,25 @@ SELECT is(route_version('second', 'u'), '1', 'and serves what is active');
 SELECT is((SELECT array_agg(DISTINCT model_name ORDER BY model_name) FROM list_all_models()), ARRAY['mine', 'o''clf "x" \ grün ☃', 'second', 'third'], 'all models are here');
 
 -- Refused: each names what differs, and nothing changes.
-CREATE FUNCTION pg_temp.differs(says text, path text[], value jsonb) RETURNS text LANGUAGE sql AS $$
-    SELECT pg_temp.refused('42710', says, format('SELECT import_registry(%L)', jsonb_set(k.document, path, value))) FROM kept k $$;
-SELECT pg_temp.differs('model "second".*salt', '{models,1,salt}', '"other"');
-SELECT pg_temp.differs('version "2" of model "second" exists with another configuration', '{models,1,versions,1,configuration,model_name}', '"other"');
-SELECT pg_temp.differs('artifact_uri', '{models,1,versions,1,artifact_uri}', '"other"');
-SELECT pg_temp.differs('parent_version', '{models,1,versions,1,parent_version}', '"1"');
-SELECT pg_temp.differs('Version "4" is pending here and failed', '{models,1,versions,3,status}', '"failed"');
-SELECT pg_temp.differs('Active is version "1" here and "none"', '{models,1,active_version}', 'null');
-SELECT pg_temp.differs('Alias "next" is version "1.1 "rc"" here', '{models,0,aliases,next}', '"1.0"');
-SELECT pg_temp.differs('Segment "b"', '{models,0,segments,0,version}', '"1.0"');
-SELECT pg_temp.differs('other thresholds', '{models,0,thresholds,0,duration_minutes}', '3');
-SELECT pg_temp.differs('other approvals', '{models,0,approvals,approvals}', '1');
+-- changed: imports the document with one value replaced, or (NULL) taken out.
+CREATE FUNCTION pg_temp.changed(path text[], value text) RETURNS bigint LANGUAGE sql AS $$
+    SELECT import_registry(CASE WHEN value IS NULL THEN k.document #- path ELSE jsonb_set(k.document, path, value::jsonb, true) END) FROM kept k $$;
+CREATE FUNCTION pg_temp.bad(code text, says text, path text[], value text) RETURNS text LANGUAGE sql AS $$
+    SELECT pg_temp.refused(code, says, format('SELECT pg_temp.changed(%L, %L)', path, value)) $$;
+SELECT pg_temp.bad('42710', 'model "second".*salt', '{models,1,salt}', '"other"');
+SELECT pg_temp.bad('42710', 'version "2" of model "second" exists with another configuration', '{models,1,versions,1,configuration,model_name}', '"other"');
+SELECT pg_temp.bad('42710', 'artifact_uri', '{models,1,versions,1,artifact_uri}', '"other"');
+SELECT pg_temp.bad('42710', 'parent_version', '{models,1,versions,1,parent_version}', '"1"');
+SELECT pg_temp.bad('42710', 'Version "4" is pending here and failed', '{models,1,versions,3,status}', '"failed"');
+SELECT pg_temp.bad('42710', 'Active is version "1" here and "none"', '{models,1,active_version}', 'null');
+SELECT pg_temp.bad('42710', 'Alias "next" is version "1.1 "rc"" here', '{models,0,aliases,next}', '"1.0"');
+SELECT pg_temp.bad('42710', 'Segment "b"', '{models,0,segments,0,version}', '"1.0"');
+SELECT pg_temp.bad('42710', 'other thresholds', '{models,0,thresholds,0,duration_minutes}', '3');
+SELECT pg_temp.bad('42710', 'other approvals', '{models,0,approvals,approvals}', '1');
 
 -- Malformed: into an empty registry, so that nothing else can be the reason.
 DROP EXTENSION model_mgr CASCADE;
 CREATE EXTENSION model_mgr;
-CREATE FUNCTION pg_temp.bad(code text, says text, path text[], value text) RETURNS text LANGUAGE sql AS $$
-    SELECT pg_temp.refused(code, says, format('SELECT import_registry(%L)',
-        CASE WHEN value IS NULL THEN k.document #- path ELSE jsonb_set(k.document, path, value::jsonb, true) END)) FROM kept k $$;
 SELECT pg_temp.refused('22004', 'document', 'SELECT import_registry(NULL)');
 SELECT pg_temp.refused('22P02', 'object', $$SELECT import_registry('[]')$$);
 SELECT pg_temp.refused('22P02', 'object', $$SELECT import_registry('17')$$);
