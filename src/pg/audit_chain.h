@@ -26,7 +26,7 @@ typedef struct audit_chain
 	pg_cryptohash_ctx *sha;
 	StringInfoData canonical;
 	StringInfoData details;
-	MemoryContext scratch; /* of one entry */
+	MemoryContext scratch;               /* of one entry */
 	uint8 hash[PG_SHA256_DIGEST_LENGTH]; /* the last seal */
 } audit_chain;
 

@@ -284,6 +284,8 @@ static const struct
 #define GUARDRAIL_EXAMPLE "[{\"metric\": \"cost\", \"max_relative_increase\": 0.2}]"
 
 /* refuse_guardrail: 22023 with what is known to do instead. */
+static void refuse_guardrail(const char *message) __attribute__((noreturn));
+
 static void
 refuse_guardrail(const char *message)
 {

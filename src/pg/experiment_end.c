@@ -112,6 +112,9 @@ mm_stop_test(PG_FUNCTION_ARGS)
 }
 
 /* no_winner: 55000, with what the test says. */
+static void no_winner(const char *test_id, const char *variant, const char *winner, const char *words)
+	__attribute__((noreturn));
+
 static void
 no_winner(const char *test_id, const char *variant, const char *winner, const char *words)
 {

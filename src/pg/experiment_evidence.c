@@ -298,6 +298,8 @@ analysis_evidence(const test_analysis *a, const double *shares)
 /* ---------- reading ---------- */
 
 /* damaged: 22P02. */
+static void damaged(const char *key) __attribute__((noreturn));
+
 static void
 damaged(const char *key)
 {

@@ -40,6 +40,25 @@ put_float(Datum *values, bool *nulls, int column, double value)
 	nulls[column] = isnan(value);
 }
 
+/* read_all: every metric of one version over a window, requests and reported values, in buckets of that width (0: one).
+ */
+static metric_answer *
+read_all(const registry_version *version, TimestampTz since, TimestampTz until, int64 width)
+{
+	metric_question question = {.version_ids = &version->version_id,
+								.versions = 1,
+								.since = since,
+								.until = until,
+								.width = width,
+								.quantiles = true,
+								.exact = true,
+								.every_custom = true};
+	metric_answer *answer = metric_read(&question);
+
+	metric_read_reported(&question, answer);
+	return answer;
+}
+
 MM_FUNCTION(mm_get_current_metrics);
 
 /* mm_get_current_metrics: one row a metric that has samples in the window. */
@@ -58,19 +77,10 @@ mm_get_current_metrics(PG_FUNCTION_ARGS)
 	scope = mm_enter();
 	if (registry_find_version(model_name, version, true, &found))
 	{
-		metric_question question = {.version_ids = &found.version_id,
-									.versions = 1,
-									.since = now - minutes * USECS_PER_MINUTE,
-									.until = now,
-									.quantiles = true,
-									.exact = true,
-									.every_custom = true};
-		metric_answer *answer = metric_read(&question);
-		const char **names;
+		metric_answer *answer = read_all(&found, now - minutes * USECS_PER_MINUTE, now, 0);
 		int count;
+		const char **names = metric_names(answer, &count);
 
-		metric_read_reported(&question, answer);
-		names = metric_names(answer, &count);
 		for (int i = 0; i < count; i++)
 		{
 			metric_point point = metric_point_of(answer, found.version_id, DT_NOBEGIN, names[i], minutes);
@@ -143,20 +153,10 @@ mm_get_performance_trends(PG_FUNCTION_ARGS)
 	scope = mm_enter();
 	if (registry_find_version(model_name, version, true, &found))
 	{
-		metric_question question = {.version_ids = &found.version_id,
-									.versions = 1,
-									.since = since,
-									.until = now,
-									.width = width,
-									.quantiles = true,
-									.exact = true,
-									.every_custom = true};
-		metric_answer *answer = metric_read(&question);
-		const char **names;
+		metric_answer *answer = read_all(&found, since, now, width);
 		int count;
+		const char **names = metric_names(answer, &count);
 
-		metric_read_reported(&question, answer);
-		names = metric_names(answer, &count);
 		for (int i = 0; i < count; i++)
 			for (TimestampTz slot = metric_floor(since + 1, width); slot < now; slot += width)
 			{

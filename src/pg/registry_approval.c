@@ -6,7 +6,6 @@
  */
 #include "pg/registry_trust.h"
 
-#include "miscadmin.h"
 #include "utils/acl.h"
 
 #include "pg/audit.h"
@@ -22,17 +21,6 @@ registry_approval_created(int64 version_id, const char *login)
 		QUERY("INSERT INTO model_mgr.version_creator (version_id, user_name) VALUES ($1, $2)", INT8OID, TEXTOID);
 
 	query_run(&note, int64_arg(version_id), text_arg(login));
-}
-
-/* refuse_code: approving is for people at a session, not for what runs in it with somebody else's rights. */
-static void
-refuse_code(void)
-{
-	if (InSecurityRestrictedOperation())
-		ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				errmsg("code that runs by itself cannot approve a version"),
-				errdetail("An approval is by the person who is logged in, here %s.", mm_session_user_name()),
-				errhint("Call approve_model_version() from a session of your own."));
 }
 
 MM_FUNCTION(mm_is_member);
@@ -180,7 +168,8 @@ mm_approve_model_version(PG_FUNCTION_ARGS)
 	mm_scope scope;
 	Datum row;
 
-	refuse_code();
+	mm_refuse_user_code("code that runs by itself cannot approve a version",
+						"An approval is a person's: call approve_model_version() from a session of your own.");
 	scope = mm_enter();
 	(void) registry_lock_model(model_name);
 	(void) registry_find_version(model_name, version, false, &found);

@@ -8,3 +8,4 @@
 			exit(1);                                                                                                   \
 	} while (0)
 #define elog ereport
+#define lengthof(array) (sizeof(array) / sizeof((array)[0]))
