@@ -68,6 +68,26 @@ SELECT pg_temp.results('many', v, 200, 100, CASE v WHEN 'control' THEN 3.0 ELSE 
 SELECT metric_name, role, variant, direction, mean_control, mean_variant, samples_control, samples_variant, round(difference::numeric, 3) AS difference, round(relative_lift::numeric, 3) AS lift,
     p_value < 0.05 AS small, round((p_value_adjusted / p_value)::numeric, 2) AS times, significant, cuped_difference FROM model_mgr.get_test_metrics('many');
 
+-- A test that carries the traffic: when its guardrail breaks, the transaction that ends it sends everybody to control.
+-- What users did before explains most of how they differ; quantiles have intervals too.
+SELECT pg_temp.make_model('carried', '1', '2');
+SELECT (model_mgr.deploy_model_version('carried', '1')).status;
+SELECT count(model_mgr.update_model_metrics('carried', '1', 1 + i % 200 / 20.0 + i * 7919 % 100 / 1000.0, true, unit_id => 'u' || i % 200)) FROM generate_series(1, 2000) i;
+SELECT pg_temp.at('2026-01-02 00:00:00+00');
+SELECT (model_mgr.create_test('carried', 'carried', 'carried', '1', 'carried', '2', routes_traffic => true, primary_metric => 'response_time', secondary_metrics => '{p95_response_time,success_rate}',
+    min_sample_size_per_variant => 100, guardrails => '[{"metric": "success_rate", "max_decrease": 0.2}]')).status;
+CREATE FUNCTION pg_temp.served() RETURNS bigint LANGUAGE sql AS $$ SELECT count(*) FROM generate_series(1, 200) i WHERE model_mgr.route_version('carried', 'u' || i) = '2' $$;
+SELECT ok(pg_temp.served() BETWEEN 70 AND 130, 'half of the units have the treatment');
+SELECT pg_temp.at('2026-01-02 00:10:00+00');
+SELECT count(model_mgr.record_outcome(r.decision, r.variant = 'control' OR i % 3 > 0, 1 + i % 200 / 20.0 + i * 7919 % 100 / 1000.0 - CASE r.variant WHEN 'control' THEN 0 ELSE 0.3 END))
+FROM generate_series(1, 1000) i, model_mgr.route('carried', 'u' || i % 200) r;
+SELECT ok(cuped_difference BETWEEN -0.32 AND -0.28 AND cuped_ci_low < -0.3 AND cuped_ci_high > -0.3 - 0.02 AND cuped_ci_high - cuped_ci_low < 0.1 * (ci_high - ci_low), 'the past takes most of the variance out')
+FROM model_mgr.get_test_metrics('carried') WHERE role = 'primary';
+SELECT ok(mean_control > 10 AND ci_low < difference AND difference < ci_high, 'a quantile') FROM model_mgr.get_test_metrics('carried') WHERE metric_name = 'p95_response_time';
+SELECT pg_temp.tick_tests();
+SELECT is(concat_ws(' ', status, winning_variant, pg_temp.served()), 'completed control 0', 'ended, and everybody is at control') FROM model_mgr.ab_test WHERE test_id = 'carried';
+SELECT pg_temp.at('2026-01-01 00:00:00+00');
+
 -- Shares that move are stored with what they were drawn from, stay within bounds and wait their time.
 SELECT pg_temp.make_test('moving', 'allocation => ''thompson''');
 SELECT pg_temp.results('moving', 'control', 100, 40), pg_temp.results('moving', 'treatment', 100, 60);
