@@ -333,27 +333,4 @@ extern experiment_result experiment_look(const experiment_plan *plan, const expe
 extern void experiment_thompson(const experiment_plan *plan, const experiment_data *data, uint64_t seed, double *share,
 								const sequential_caller *caller);
 
-/* ---------- the test of two rates with one look, of src/pg/experiment.c; goes when that has gone ---------- */
-
-typedef struct experiment_counts
-{
-	int64_t samples_control;
-	int64_t successes_control;
-	int64_t samples_treatment;
-	int64_t successes_treatment;
-} experiment_counts;
-
-typedef enum experiment_winner
-{
-	EXPERIMENT_NOBODY,
-	EXPERIMENT_CONTROL,
-	EXPERIMENT_TREATMENT
-} experiment_winner;
-
-extern double experiment_planned_samples(double baseline, double effect, double power, double confidence_level,
-										 double share, double min_samples);
-extern double experiment_counts_information(const experiment_counts *counts, double planned_samples, double share);
-extern experiment_winner experiment_judge(const experiment_counts *counts, double confidence_level,
-										  hypothesis_result *test);
-
 #endif

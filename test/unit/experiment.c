@@ -1,67 +1,90 @@
-/* experiment: plan, information and verdict of a test of two rates that is looked at once. */
-#include "core/experiment.h"
+/* experiment: how many outcomes a test plans. */
+#include "experiment_fixture.h"
+#include "unit.h"
 
 #include <math.h>
 
+#include "core/distribution.h"
 #include "core/power.h"
-#include "unit.h"
+
+/* planned: of two arms, or of `arms` with these shares. */
+static double
+planned_of(const double *share, int arms, experiment_form form, double baseline, double deviation, double effect,
+		   double least)
+{
+	experiment_design d = {.form = form,
+						   .baseline = baseline,
+						   .deviation = deviation,
+						   .minimum_detectable_effect = effect,
+						   .power = 0.8,
+						   .confidence_level = 0.95,
+						   .min_samples = least,
+						   .arms = arms,
+						   .share = share};
+
+	return experiment_planned(&d);
+}
+
+static double
+planned(double baseline, double effect, double share, double least)
+{
+	double shares[2] = {1 - share, share};
+
+	return planned_of(shares, 2, EXPERIMENT_RATE, baseline, NAN, effect, least);
+}
 
 static void
-plans(void)
+rates(void)
 {
 	double n = ceil(power_sample_size(0.8, 0.02, 0.8, 0.95));
 
-	CHECK(experiment_planned_samples(0.8, 0.02, 0.8, 0.95, 0.5, 1) == 2 * n, "both arms");
-	CHECK(experiment_planned_samples(0.99, 0.02, 0.8, 0.95, 0.5, 1) ==
-			  2 * ceil(power_sample_size(0.99, -0.02, 0.8, 0.95)),
+	CHECK(planned(0.8, 0.02, 0.5, 1) == 2 * n, "both arms");
+	CHECK(planned(0.99, 0.02, 0.5, 1) == 2 * ceil(power_sample_size(0.99, -0.02, 0.8, 0.95)),
 		  "the direction that exists");
-	CHECK(experiment_planned_samples(0.8, 0.02, 0.8, 0.95, 0.1, 1) == ceil(n / 0.18), "an uneven split needs more");
-	CHECK(experiment_planned_samples(0.5, 0.4, 0.8, 0.95, 0.5, 1000) == 2000, "at least so many an arm");
-	CHECK(experiment_planned_samples(0.5, 0.4, 0.8, 0.95, 0.2, 300) == 1500, "in the smaller arm");
-	CHECK(experiment_planned_samples(0.5, 7, 0.8, 0.95, 0.5, 10) == 20, "no direction exists");
-	CHECK(experiment_planned_samples(0.5, 0, 0.8, 0.95, 0.5, 10) == 20, "no effect asked for");
-	CHECK(experiment_planned_samples(0, 0.02, 0.8, 0.95, 0.5, 1) > 2, "a rate of 0");
+	CHECK(planned(0.8, 0.02, 0.1, 1) == ceil(n / 0.18), "an uneven split needs more");
+	CHECK(planned(0.5, 0.4, 0.5, 1000) == 2000, "at least so many an arm");
+	CHECK(planned(0.5, 0.4, 0.2, 300) == 1500, "in the smaller arm");
+	CHECK(planned(0.5, 7, 0.5, 10) == 20, "no direction exists");
+	CHECK(planned(0.5, 0, 0.5, 10) == 20, "no effect asked for");
+	CHECK(planned(0, 0.02, 0.5, 1) > 2, "a rate of 0");
+	CHECK(planned(NAN, 0.02, 0.5, 1) == planned(0.5, 0.02, 0.5, 1), "an unknown rate");
+	CHECK(planned(NAN, 0.9, 0.5, 0) == 2, "an outcome in each arm");
 }
 
 static void
-information(void)
+several(void)
 {
-	experiment_counts even = {500, 0, 500, 0};
-	experiment_counts uneven = {900, 0, 100, 0};
-	experiment_counts one = {900, 0, 0, 0};
+	double equal[4] = {0.25, 0.25, 0.25, 0.25};
+	double uneven[3] = {0.5, 0.3, 0.2};
+	double n = ceil(power_sample_size(0.8, 0.02, 0.8, 0.95));
 
-	CHECK(fabs(experiment_counts_information(&even, 4000, 0.5) - 0.25) < 1e-12, "a quarter");
-	CHECK(fabs(experiment_counts_information(&uneven, 4000, 0.1) - 0.25) < 1e-12, "by its own split");
-	CHECK(fabs(experiment_counts_information(&uneven, 4000, 0.5) - 0.09) < 1e-12, "a broken split tells less");
-	CHECK(experiment_counts_information(&one, 4000, 0.5) == 0, "one arm tells nothing");
-	CHECK(experiment_counts_information(&even, 10, 0.5) == 1, "at most 1");
+	CHECK(planned_of(equal, 4, EXPERIMENT_RATE, 0.8, NAN, 0.02, 1) == 4 * n, "each arm as one of two");
+	/* the smallest arm against control: n / 2 = total * 0.5 * 0.2 / 0.7 */
+	CHECK(planned_of(uneven, 3, EXPERIMENT_RATE, 0.8, NAN, 0.02, 1) == ceil(n / 2 * 7), "the smallest arm");
+	CHECK(planned_of(uneven, 3, EXPERIMENT_RATE, 0.8, NAN, 0.9, 1000) == 5000, "at least so many in it");
 }
 
 static void
-verdicts(void)
+means(void)
 {
-	hypothesis_result test;
-	experiment_counts better = {500, 400, 500, 450};
-	experiment_counts worse = {500, 450, 500, 400};
-	experiment_counts same = {500, 440, 500, 450};
-	experiment_counts all = {500, 500, 500, 500};
-	experiment_counts control = {500, 450, 0, 0};
-	experiment_counts nothing = {0, 0, 0, 0};
+	double half[2] = {0.5, 0.5};
+	double z = distribution_normal_quantile(0.975) + distribution_normal_quantile(0.8);
+	double n = ceil(2 * z * z * 0.3 * 0.3 / (0.05 * 0.05));
 
-	CHECK(experiment_judge(&better, 0.95, &test) == EXPERIMENT_TREATMENT && test.effect > 0, "treatment");
-	CHECK(experiment_judge(&better, 0.999999, &test) == EXPERIMENT_NOBODY, "not at this level");
-	CHECK(experiment_judge(&worse, 0.95, &test) == EXPERIMENT_CONTROL, "control");
-	CHECK(experiment_judge(&same, 0.95, &test) == EXPERIMENT_NOBODY, "nobody");
-	CHECK(experiment_judge(&all, 0.95, &test) == EXPERIMENT_NOBODY, "no variance");
-	CHECK(experiment_judge(&control, 0.95, &test) == EXPERIMENT_NOBODY, "one arm");
-	CHECK(experiment_judge(&nothing, 0.95, &test) == EXPERIMENT_NOBODY && isnan(test.p_value), "no outcomes");
+	/* 5 % of a mean of 1, deviation 0.3 */
+	CHECK(planned_of(half, 2, EXPERIMENT_MEAN, 1, 0.3, 0.05, 1) == 2 * n, "relative");
+	CHECK(planned_of(half, 2, EXPERIMENT_MEAN, -2, 0.6, 0.05, 1) == 2 * n, "of either sign");
+	CHECK(planned_of(half, 2, EXPERIMENT_MEAN, NAN, NAN, 0.05, 700) == 1400, "nothing known");
+	CHECK(planned_of(half, 2, EXPERIMENT_MEAN, 1, NAN, 0.05, 700) == 1400, "its deviation not known");
+	CHECK(planned_of(half, 2, EXPERIMENT_MEAN, 0, 1, 0.05, 700) == 1400, "no part of 0");
+	CHECK(planned_of(half, 2, EXPERIMENT_MEAN, 1, 0, 0.05, 700) == 1400, "no deviation");
 }
 
 int
 main(void)
 {
-	plans();
-	information();
-	verdicts();
+	rates();
+	several();
+	means();
 	return unit_done();
 }
