@@ -447,6 +447,75 @@ epochs(void)
 	fixture_estimates(&f);
 	SAME(fixture_estimate(&f, 1, 1)->p_value, p, 1e-9, "%g instead of %g", fixture_estimate(&f, 1, 1)->p_value, p);
 
+	/* CUPED with weights: theta, means and variances by long sums over the units. */
+	{
+		static double v[1000][EXPERIMENT_SUMS];
+		static double weight[1000];
+		static int arm_of[1000];
+		double mean[2] = {0, 0};
+		double past = 0;
+		double total[2] = {0, 0};
+		double mean_x[2] = {0, 0};
+		double n[2] = {0, 0};
+		double xx = 0;
+		double xy = 0;
+		double theta;
+		double variance = 0;
+		double past_total = 0;
+
+		seed(52);
+		fixture_init(&f, 2, 2);
+		f.plan.epochs = 2;
+		f.share[0] = f.share[3] = 0.8;
+		f.share[1] = f.share[2] = 0.2;
+		for (int i = 0; i < 1000; i++)
+		{
+			int epoch = i >= 500;
+			double own = normal() + epoch;
+
+			arm_of[i] = uniform() < f.share[2 * epoch + 1];
+			weight[i] = 1 / f.share[2 * epoch + arm_of[i]];
+			v[i][0] = v[i][2] = 1;
+			v[i][1] = own + normal();
+			v[i][3] = own + normal();
+			experiment_moments_change(fixture_cell(&f, epoch, arm_of[i], 1), NULL, v[i]);
+			total[arm_of[i]] += weight[i];
+			n[arm_of[i]]++;
+			mean[arm_of[i]] += weight[i] * v[i][1];
+			mean_x[arm_of[i]] += weight[i] * v[i][3];
+			past += weight[i] * v[i][3];
+			past_total += weight[i];
+		}
+		for (int a = 0; a < 2; a++)
+		{
+			mean[a] /= total[a];
+			mean_x[a] /= total[a];
+		}
+		past /= past_total;
+		for (int i = 0; i < 1000; i++)
+		{
+			int a = arm_of[i];
+			double w = weight[i] * n[a] / total[a];
+
+			xx += w * w * (v[i][3] - mean_x[a]) * (v[i][3] - mean_x[a]);
+			xy += w * w * (v[i][3] - mean_x[a]) * (v[i][1] - mean[a]);
+		}
+		theta = xy / xx;
+		for (int i = 0; i < 1000; i++)
+		{
+			int a = arm_of[i];
+			double rest = weight[i] / total[a] * (v[i][1] - mean[a] - theta * (v[i][3] - mean_x[a]));
+
+			variance += rest * rest * n[a] / (n[a] - 1);
+		}
+		fixture_estimates(&f);
+		e = fixture_estimate(&f, 1, 1);
+		SAME(e->difference, mean[1] - mean[0], 1e-9, "%.12g", e->difference);
+		SAME(e->cuped_difference, mean[1] - theta * mean_x[1] - mean[0] + theta * mean_x[0], 1e-9, "%.12g",
+			 e->cuped_difference);
+		SAME((e->cuped_ci_high - e->cuped_ci_low) / 2, 1.963 * sqrt(variance), 2e-3, "%.12g", e->cuped_ci_high);
+	}
+
 	/* A rate that rises from 0.2 to 0.8 while the treatment's share rises from 0.1 to 0.9: no difference. */
 	fixture_init(&f, 2, 1);
 	f.plan.epochs = 2;

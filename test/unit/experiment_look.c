@@ -211,6 +211,30 @@ secondaries(void)
 	}
 }
 
+/* The primary of whom a secondary decides for must not be worse, be it control's. */
+static void
+not_worse(void)
+{
+	for (int better = 0; better < 2; better++)
+	{
+		experiment_result r;
+
+		start(2, 2);
+		f.metric[0].direction = 1;
+		for (int i = 0; i < 500; i++)
+			for (int arm = 0; arm < 2; arm++)
+			{
+				fixture_add(&f, 0, arm, 0, i % 100 < (better ? 50 + 4 * arm : 50));
+				fixture_add(&f, 0, arm, 1, i % 5 - 2.0 * arm);
+			}
+		f.plan.minimum_detectable_effect = 0.07;
+		r = fixture_look(&f, false);
+		CHECK(fixture_estimate(&f, 1, 1)->significant && !fixture_estimate(&f, 0, 1)->significant, "%d", better);
+		CHECK(r.decision.winner == (better ? EXPERIMENT_NO_ARM : EXPERIMENT_CONTROL_ARM),
+			  "%d: winner %d, primary up to %g", better, r.decision.winner, fixture_estimate(&f, 0, 1)->ci_high);
+	}
+}
+
 static void
 futility(void)
 {
@@ -236,14 +260,27 @@ futility(void)
 	fixture_rate(&f, 2, 0, 285, 500);
 	r = fixture_look(&f, false);
 	CHECK(r.decision.status == EXPERIMENT_RUNNING && r.conditional_power > 0.3, "%g", r.conditional_power);
-	f.plan.futility_threshold = 0;
-	start(2, 1);
+	/* However hopeless an early trend is. */
+	for (int from = 0; from < 2; from++)
+	{
+		double n = from ? 400 : 390;
+
+		start(2, 1);
+		f.plan.futility_threshold = 0.5;
+		fixture_rate(&f, 0, 0, n / 2, n);
+		fixture_rate(&f, 1, 0, n / 2, n);
+		r = fixture_look(&f, false);
+		CHECK(r.conditional_power < 0.5 && r.decision.status == (from ? EXPERIMENT_FUTILE : EXPERIMENT_RUNNING),
+			  "%s at %g", experiment_status_name(r.decision.status), r.information);
+	}
 }
 
 static void
 several_arms(void)
 {
 	experiment_result r;
+	double t = 0.5;
+	double z;
 
 	/* Holm: the second arm is judged by its step once the first is beyond its own. */
 	start(3, 1);
@@ -262,6 +299,14 @@ several_arms(void)
 	fixture_rate(&f, 2, 0, 410, 1000);
 	r = fixture_look(&f, true);
 	CHECK(r.decision.status == EXPERIMENT_INCONCLUSIVE && r.leading == 1, "not the first step: %d", r.decision.winner);
+	/* its boundary at an early look */
+	start(3, 1);
+	fixture_rate(&f, 0, 0, 200, 500);
+	fixture_rate(&f, 1, 0, 210, 500);
+	fixture_rate(&f, 2, 0, 205, 500);
+	r = fixture_look(&f, false);
+	sequential_boundaries(&t, 1, 0.975, SEQUENTIAL_OBRIEN_FLEMING, &z, &caller);
+	CHECK(r.look && fabs(r.boundary_z - z) < 1e-9, "%g instead of %g", r.boundary_z, z);
 	start(3, 1);
 	fixture_rate(&f, 0, 0, 500, 1000);
 	fixture_rate(&f, 1, 0, 400, 1000);
@@ -350,6 +395,24 @@ guardrails(void)
 			CHECK((r.guardrail.metric == 1) == (worse && n == EXPERIMENT_GUARDRAIL_UNITS), "%d times %d: surely %g", n,
 				  worse, r.guardrail.surely);
 		}
+	/* Four times a control that varies: what is allowed varies four times as much. */
+	for (int spread = 0; spread < 2; spread++)
+	{
+		start(2, 2);
+		f.metric[1].role = EXPERIMENT_GUARDRAIL;
+		f.metric[1].bounds.max_relative_increase = 3;
+		for (int i = 0; i < 400; i++)
+			for (int arm = 0; arm < 2; arm++)
+			{
+				fixture_add(&f, 0, arm, 0, i % 2);
+				fixture_add(&f, 0, arm, 1,
+							arm     ? 5
+							: i % 2 ? 1 + 0.9 * (spread ? 1 : 0.1)
+									: 1 - 0.9 * (spread ? 1 : 0.1));
+			}
+		r = fixture_look(&f, false);
+		CHECK((r.guardrail.metric == 1) == (spread == 0), "spread %d: surely %g", spread, r.guardrail.surely);
+	}
 	/* errors where there were none */
 	start(2, 2);
 	f.metric[1].role = EXPERIMENT_GUARDRAIL;
@@ -387,6 +450,13 @@ sample_ratio(void)
 	counts[1] = 0;
 	(void) experiment_sample_ratio(&f.plan, counts, &alarm);
 	CHECK(!alarm, "too few");
+	/* an arm that hardly anything is expected in: 8 instead of 1 */
+	start(2, 1);
+	f.share[0] = 0.999;
+	f.share[1] = 0.001;
+	counts[0] = 992;
+	counts[1] = 8;
+	CHECK(experiment_sample_ratio(&f.plan, counts, &alarm) < 1e-9 && !alarm, "too few expected");
 	/* epochs with other shares */
 	start(2, 1);
 	f.plan.epochs = 2;
@@ -462,6 +532,7 @@ main(void)
 	boundary_and_end();
 	directions();
 	secondaries();
+	not_worse();
 	futility();
 	several_arms();
 	few_units();
