@@ -406,7 +406,7 @@ guardrails(void)
 			{
 				fixture_add(&f, 0, arm, 0, i % 2);
 				fixture_add(&f, 0, arm, 1,
-							arm     ? 5
+							arm     ? 4.5
 							: i % 2 ? 1 + 0.9 * (spread ? 1 : 0.1)
 									: 1 - 0.9 * (spread ? 1 : 0.1));
 			}
