@@ -131,7 +131,7 @@ CREATE FUNCTION model_mgr.route(model_name text, unit_id text DEFAULT NULL, cont
     OUT shadow_version text, OUT shadow_decision text)
 AS 'MODULE_PATHNAME', 'mm_route' LANGUAGE C VOLATILE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION model_mgr.route(text, text, jsonb) IS
-    'Which version serves this unit, always one row: pin, segment (conditions on context), preview of a rollout, rollout split or the test that carries the traffic, stable. variant: stable, candidate, pinned, segment, and control, treatment or a further arm of the test test_id. value: the version; reason: STATIC, SPLIT, DEFAULT (no unit, or outside the test), TARGETING_MATCH (pin, segment, preview), DISABLED (nothing active: value NULL), ERROR with error_code FLAG_NOT_FOUND (no such model: value NULL). decision: hand it back to record_outcome(). shadow_version: a version to call beside, never to show, NULL for none; its outcome goes to record_outcome() with shadow_decision, which has the same request number. 22004: model_name NULL; 22P02: context is not a JSON object.';
+    'Which version serves this unit, always one row: pin, preview of a rollout, segment (conditions on context), rollout split or the test that carries the traffic, stable. variant: stable, candidate, pinned, segment, and control, treatment or a further arm of the test test_id. value: the version; reason: STATIC, SPLIT, DEFAULT (no unit, or outside the test), TARGETING_MATCH (pin, segment, preview), DISABLED (nothing active: value NULL), ERROR with error_code FLAG_NOT_FOUND (no such model: value NULL). decision: hand it back to record_outcome(). shadow_version: a version to call beside, never to show, NULL for none; its outcome goes to record_outcome() with shadow_decision, which has the same request number. 22004: model_name NULL; 22P02: context is not a JSON object.';
 
 CREATE FUNCTION model_mgr.route_version(model_name text, unit_id text DEFAULT NULL) RETURNS text
 AS 'MODULE_PATHNAME', 'mm_route_version' LANGUAGE C STABLE PARALLEL RESTRICTED;
@@ -153,7 +153,7 @@ RETURNS TABLE ("position" integer, rule text, matched boolean, bucket integer, b
     detail text)
 AS 'MODULE_PATHNAME', 'mm_explain_route' LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 4;
 COMMENT ON FUNCTION model_mgr.explain_route(text, text, jsonb) IS
-    'One row a rule that route() looks at, in order (pin, segment, preview, rollout or test, stable) up to the one that decides, with its verdict; behind a stable that decides, shadow: what is called beside and serves nobody; bucket and bucket_limit in 1/10000. No row for an unknown model. 22004: model_name NULL; 22P02: context is not a JSON object.';
+    'One row a rule that route() looks at, in order (pin, preview, segment, rollout or test, stable) up to the one that decides, with its verdict; behind a stable that decides, shadow: what is called beside and serves nobody; bucket and bucket_limit in 1/10000. No row for an unknown model. 22004: model_name NULL; 22P02: context is not a JSON object.';
 
 CREATE FUNCTION model_mgr.pin_unit(model_name text, unit_id text, version text) RETURNS boolean
 AS 'MODULE_PATHNAME', 'mm_pin_unit' LANGUAGE C VOLATILE PARALLEL UNSAFE;

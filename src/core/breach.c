@@ -59,9 +59,14 @@ breach_no_data_parse(const char *word, breach_no_data *out)
 	return false;
 }
 
+/* Sums of many values round: the mean of a thousand times 0.3 is 0.30000000000000565, which is 0.3. */
+#define ROUNDING 1e-9
+
 bool
 breach_compare(double value, breach_operator operator_, double threshold)
 {
+	if (fabs(value - threshold) <= ROUNDING * fabs(threshold))
+		value = threshold;
 	switch (operator_)
 	{
 		case BREACH_LESS_THAN:

@@ -1,5 +1,5 @@
 /*
- * choose.h: which version serves a unit: pin, segment, preview, rollout split or test, stable, in that order. One
+ * choose.h: which version serves a unit: pin, preview, segment, rollout split or test, stable, in that order. One
  * function answers for route(), route_version(), route_at() and explain_route(), so that they cannot disagree.
  */
 #ifndef MM_CHOOSE_H
@@ -60,7 +60,7 @@ typedef struct route_rules
 	route_target candidate;
 	const int64_t *pin_hashes; /* ascending */
 	const route_target *pin_targets;
-	const route_segment *segments;      /* in order: the first that holds decides; a preview is the last */
+	const route_segment *segments;      /* in order: the first that holds decides; a preview is the first */
 	const route_segment *empty_context; /* the one that holds for an empty context; choose_prepare finds it */
 	const route_test *test;             /* NULL: none; only without a candidate */
 } route_rules;

@@ -8,6 +8,8 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "core/breach.h"
+
 /* 0.975 quantile of the normal distribution. */
 #define Z_95 1.959963984540054
 
@@ -120,6 +122,13 @@ wilson(double k, double n, double *low, double *high)
 	*high = fmin(1, centre + half);
 }
 
+/* breaks: whether a value is on the wrong side of its limit. */
+static bool
+breaks(double value, bool is_minimum, double limit)
+{
+	return breach_compare(value, is_minimum ? BREACH_LESS_THAN : BREACH_GREATER_THAN, limit);
+}
+
 /* samples_of: the denominator of a metric, with its numerator. */
 static int64_t
 samples_of(rollout_metric metric, const rollout_tally *tally, double *sum)
@@ -185,8 +194,7 @@ rollout_judge(const rollout_plan *plan, rollout_metric metric, const rollout_tal
 	/* A metric that nobody records breaks nothing. */
 	if (!enough)
 		verdict.outcome = ROLLOUT_WAIT;
-	else if (verdict.samples > 0 &&
-			 (metric == ROLLOUT_SUCCESS_RATE ? verdict.value < verdict.limit : verdict.value > verdict.limit))
+	else if (verdict.samples > 0 && breaks(verdict.value, metric == ROLLOUT_SUCCESS_RATE, verdict.limit))
 		verdict.outcome = ROLLOUT_FAIL;
 	else
 		verdict.outcome = ROLLOUT_PASS;
@@ -223,7 +231,7 @@ rollout_judge_criterion(const rollout_plan *plan, const rollout_criterion *crite
 		verdict.outcome = ROLLOUT_WAIT;
 	else if (isnan(verdict.limit) || verdict.baseline < 0)
 		verdict.outcome = ROLLOUT_INCONCLUSIVE;
-	else if (is_minimum ? verdict.value < verdict.limit : verdict.value > verdict.limit)
+	else if (breaks(verdict.value, is_minimum, verdict.limit))
 		verdict.outcome = ROLLOUT_FAIL;
 	else
 		verdict.outcome = ROLLOUT_PASS;

@@ -75,6 +75,9 @@ deployment_enter_step(deployment *d, int32 step, deployment_look *look, const ch
 				   json_number_pair("from_percentage", before),
 				   whole ? json_time_pair("bake_until", d->bake_until) : json_text_pair("bake_until", NULL)));
 	what = psprintf("%s%s%s", step_words(d), by_whom ? ", " : "", by_whom ? by_whom : "");
+	/* It is the test that led here, unless a person did. */
+	if (whole && look && d->test_id && !by_whom)
+		what = psprintf("%s: %s", what, experiment_reason(d));
 	if (look)
 	{
 		deployment_note(d, what, look, ROLLOUT_SUCCESS_RATE);

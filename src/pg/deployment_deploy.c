@@ -101,8 +101,9 @@ read_wish(FunctionCallInfo fcinfo, wish *w)
 	mm_check_name("deployed_by", w->deployed_by);
 	if (w->idempotency_key)
 		mm_check_name("idempotency key", w->idempotency_key);
+	/* Checked with the strategy, which may take none. */
 	if (share_given)
-		share = deployment_plan_share(PG_GETARG_FLOAT8(ARG_TRAFFIC_PERCENTAGE), "traffic_percentage");
+		share = PG_GETARG_FLOAT8(ARG_TRAFFIC_PERCENTAGE);
 
 	w->plan.auto_rollback = PG_ARGISNULL(ARG_AUTO_ROLLBACK) || PG_GETARG_BOOL(ARG_AUTO_ROLLBACK);
 	w->plan.limits[ROLLOUT_ERROR_RATE] =

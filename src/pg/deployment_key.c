@@ -12,9 +12,11 @@
 void
 deployment_key_malformed(const char *key, const char *expected)
 {
-	ereport(ERROR, errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-			errmsg("rollout key \"%s\" has a malformed value", key), errdetail("The value must be %s.", expected),
-			errhint("Write it as in {\"steps\": [10, 50, 100], \"step_seconds\": 600, \"min_requests\": 100}."));
+	ereport(
+		ERROR, errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("key \"%s\" has a malformed value", key),
+		errdetail("The value must be %s.", expected),
+		errhint(
+			"Numbers, true and false stand without quotes, words with them: {\"steps\": [10, 50, 100], \"on_timeout\": \"hold\"}."));
 }
 
 bool
@@ -86,9 +88,8 @@ deployment_key_word(const Jsonb *object, const char *key, const char *const *wor
 			return i;
 		appendStringInfo(&list, "%s\"%s\"", i > 0 ? ", " : "", words[i]);
 	}
-	ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			errmsg("unknown word \"%s\" for rollout key \"%s\"", word, key), errdetail("The words are %s.", list.data),
-			errhint("Leave the key out for \"%s\".", words[0]));
+	ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("unknown word \"%s\" for key \"%s\"", word, key),
+			errdetail("The words are %s.", list.data), errhint("Leave the key out for \"%s\".", words[0]));
 }
 
 void

@@ -148,6 +148,20 @@ check_steps(const rollout_plan *plan)
 				errhint("End the list with 100."));
 }
 
+/* check_share: that the strategy takes a traffic_percentage (NULL: none is given), and that it is one. */
+static void
+check_share(const char *strategy, const double *share)
+{
+	if (share == NULL)
+		return;
+	if (strcmp(strategy, "replace") == 0 || deployment_plan_shape(strategy) == ROLLOUT_BLUE_GREEN)
+		ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("strategy \"%s\" takes no traffic_percentage", strategy),
+				errdetail("It moves all traffic at once; %g was given.", *share),
+				errhint("Leave traffic_percentage out, or use the strategy \"canary\"."));
+	(void) deployment_plan_share(*share, "traffic_percentage");
+}
+
 /*
  * shape_steps: the steps that a strategy other than the canary takes by itself; returns their number. A shadow has one:
  * it ends where it is.
@@ -195,11 +209,6 @@ plan_shape_steps(const Jsonb *rollout, const char *strategy, const double *share
 	double steps[2];
 	int count;
 
-	if (share && !shares)
-		ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("strategy \"%s\" takes no traffic_percentage", strategy),
-				errdetail("It moves all traffic at once; %g was given.", *share),
-				errhint("Leave traffic_percentage out, or use the strategy \"canary\"."));
 	plan->step_count = 0;
 	if (deployment_key_find(rollout, "steps", &value))
 	{
@@ -459,8 +468,7 @@ deployment_plan_parse(const Jsonb *rollout, const char *strategy, int32 window_m
 		ereport(ERROR, errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("\"rollout\" must be a JSON object"),
 				errdetail("It is another kind of JSON value."), errhint("Write it as in '{\"step_seconds\": 600}'."));
 	deployment_key_check(&rollout->root, "rollout", keys, lengthof(keys));
-	if (traffic_percentage)
-		(void) deployment_plan_share(*traffic_percentage, "traffic_percentage");
+	check_share(strategy, traffic_percentage);
 	if (strcmp(strategy, "canary") == 0)
 		plan_canary_steps(rollout, traffic_percentage, plan);
 	else

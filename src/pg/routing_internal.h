@@ -97,7 +97,7 @@ extern void routing_note_read(void);
 extern cached_model *routing_model_make(HeapTuple row, TupleDesc descriptor, MemoryContext context);
 extern bool routing_model_is(const cached_model *model, HeapTuple row, TupleDesc descriptor);
 extern void routing_model_free(cached_model *model);
-/* routing_read_segments: fills in the segments of rules from routing.segments, and behind them the preview (NULL:
+/* routing_read_segments: fills in the segments of rules from routing.segments, and before them the preview (NULL:
  * none), whose target is the rules' candidate; everything is made in the current context. */
 extern void routing_read_segments(route_rules *rules, const Jsonb *segments, const Jsonb *preview);
 /* routing_read_test: the test of routing.test, and in the rules its arms where it carries the traffic itself;

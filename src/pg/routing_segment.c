@@ -42,6 +42,18 @@ routing_read_segments(route_rules *rules, const Jsonb *segments, const Jsonb *pr
 
 	rules->segments = segment;
 	rules->segment_count = 0;
+	/* Before the segments: whoever previews a version is not to be kept from it by the segment that the condition is
+	 * of. */
+	if (preview && rules->candidate.version_id != 0)
+	{
+		segment->name = "preview_segment";
+		segment->name_length = strlen(segment->name);
+		segment->target = rules->candidate;
+		segment->condition = compiled(json_tree(copied(preview)));
+		segment->rule = ROUTE_PREVIEW;
+		rules->segment_count++;
+		segment++;
+	}
 	for (size_t i = 0; i < list->count; i++)
 	{
 		const json_value *name = json_member(&list->items[i], "segment");
@@ -58,15 +70,6 @@ routing_read_segments(route_rules *rules, const Jsonb *segments, const Jsonb *pr
 		segment->condition = compiled(json_member(&list->items[i], "condition"));
 		segment->rule = ROUTE_SEGMENT;
 		segment++;
-		rules->segment_count++;
-	}
-	if (preview && rules->candidate.version_id != 0)
-	{
-		segment->name = "preview_segment";
-		segment->name_length = strlen(segment->name);
-		segment->target = rules->candidate;
-		segment->condition = compiled(json_tree(copied(preview)));
-		segment->rule = ROUTE_PREVIEW;
 		rules->segment_count++;
 	}
 }

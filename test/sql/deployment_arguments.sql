@@ -30,6 +30,8 @@ SELECT is(pg_temp.refused(arguments), code, arguments) FROM (VALUES
     ('''m'', ''2'', traffic_percentage => 33.333', '22003'),
     ('''m'', ''2'', ''replace'', traffic_percentage => 100', '22023'),
     ('''m'', ''2'', ''replace'', traffic_percentage => 10', '22023'),
+    ('''m'', ''2'', ''replace'', traffic_percentage => ''NaN''', '22023'),
+    ('''m'', ''2'', ''blue_green'', traffic_percentage => 0', '22023'),
     ('''m'', ''2'', ''blue_green'', traffic_percentage => 10', '22023'),
     ('''m'', ''2'', ''blue_green'', traffic_percentage => 100', '22023'),
     ('''m'', ''2'', ''a_b_test'', traffic_percentage => 100', '22003'),

@@ -70,6 +70,10 @@ SELECT is(pg_temp.statuses('win') || '; ' || pg_temp.statuses('lose'), '1 inacti
 SELECT treatment_model, stop_reason, recommendation, stopped_at FROM model_mgr.ab_test_list WHERE status = 'completed' ORDER BY 1;
 SELECT is(d.status_reason, t.stop_reason, 'the deployment says why: ' || d.model_name) FROM model_mgr.list_deployments() d JOIN model_mgr.ab_test t USING (test_id)
 WHERE d.status = 'rolled_back' ORDER BY d.model_name;
+SELECT is(e.what, 'step 2 of 2: 100 % of traffic: ' || t.stop_reason, 'and so does its diary, of the step that a winner takes')
+FROM model_mgr.ab_test t, model_mgr.explain_deployment(pg_temp.newest('win')) e WHERE t.test_id = 'cheaper' AND e.status = 'promoting';
+SELECT is(e.what, 'step 2 of 2: 100 % of traffic, promoted by ' || session_user, 'not of one that a person takes')
+FROM model_mgr.explain_deployment(pg_temp.newest('promoted')) e WHERE e.status = 'promoting';
 SELECT is(round((r.p_value / (model_mgr.two_proportion_z_test(400, 500, 450, 500)).p_value)::numeric, 6), 1.000000, 'numbers of the z-test') FROM model_mgr.get_test_results('cheaper') r;
 
 -- Later results change nothing; an approval after the verdict does what it said.

@@ -3,7 +3,7 @@
 SET client_min_messages = warning;
 SET search_path = model_mgr, public, tap;
 \i test/rollout.psql
-SELECT plan(25);
+SELECT plan(28);
 
 SELECT pg_temp.at('2026-01-05 12:00:00+00') \g /dev/null
 SELECT pg_temp.make_model('m', '1.0.0', '2.0.0', '3.0.0') \g /dev/null
@@ -18,14 +18,14 @@ CREATE TEMP TABLE asked AS SELECT 'user-' || i AS unit_id,
 FROM generate_series(1, 1000) i;
 CREATE TEMP TABLE answer AS SELECT a.*, r.* FROM asked a CROSS JOIN LATERAL route('m', a.unit_id, a.context) r;
 SELECT results_eq('SELECT context::text, value, variant, reason, deployment_id, count(*) FROM answer GROUP BY 1, 2, 3, 4, 5 ORDER BY context::text COLLATE "C"',
-    format($$VALUES ('{"beta": true, "staff": true}', '3.0.0', 'segment', 'TARGETING_MATCH', NULL, 250::bigint),
-    ('{"staff": false}', '1.0.0', 'stable', 'STATIC', %1$s::bigint, 250), ('{"staff": true}', '2.0.0', 'segment', 'TARGETING_MATCH', %1$s, 250),
-    (NULL, '1.0.0', 'stable', 'STATIC', %1$s, 250)$$, :id), 'segments in force, then the preview, then the stable version');
+    format($$VALUES ('{"beta": true, "staff": true}', '2.0.0', 'segment', 'TARGETING_MATCH', %1$s::bigint, 250::bigint),
+    ('{"staff": false}', '1.0.0', 'stable', 'STATIC', %1$s, 250), ('{"staff": true}', '2.0.0', 'segment', 'TARGETING_MATCH', %1$s, 250),
+    (NULL, '1.0.0', 'stable', 'STATIC', %1$s, 250)$$, :id), 'the preview, whatever segment holds, then the stable version');
 SELECT is_empty($$SELECT FROM answer WHERE shadow_version IS NOT NULL OR shadow_decision IS NOT NULL$$, 'no shadow');
 SELECT is_empty($$SELECT FROM answer a WHERE a.value <> (SELECT e.version FROM explain_route('m', a.unit_id, a.context) e WHERE e.matched)$$, 'explain_route agrees');
 SELECT is((SELECT string_agg(format('%s %s %s %s: %s', rule, version, matched, bucket_limit, detail), '; ' ORDER BY position)
     FROM explain_route('m', 'user-1', '{"staff": 1}') WHERE rule <> 'pin'),
-    format('segment 3.0.0 f : beta: the condition does not hold; preview 2.0.0 f : preview_segment: the condition does not hold; '
+    format('preview 2.0.0 f : preview_segment: the condition does not hold; segment 3.0.0 f : beta: the condition does not hold; '
         'rollout 2.0.0 f 0: deployment %1$s, step 1, share 0 %%: the bucket is not below the limit; stable 1.0.0 t : the baseline of deployment %1$s', :id), 'in words');
 SELECT is((SELECT count(*) FROM asked WHERE route_version('m', unit_id) = '1.0.0' AND route_at('m', unit_id, now()) = '1.0.0'), 1000::bigint,
     'without a context nobody is in it');
@@ -68,5 +68,14 @@ SELECT is(route_at('m', 'u', '2026-01-05 12:00:30+00'), '1.0.0', 'which remember
 SELECT is((SELECT value FROM route('m', 'u', '{"public": true}')), '2.0.0', 'others are served as ever');
 SELECT abort_deployment(:id) \g /dev/null
 SELECT is((SELECT value FROM route('m', 'u')), '2.0.0', 'and everybody, once it has ended');
+
+
+-- A segment's name: its units have the new version while the rollout lasts, and their own again after it.
+SELECT set_segment('m', 'qa', '{"team": "qa"}', '2.0.0') \g /dev/null
+SELECT deployment_id AS id FROM deploy_model_version('m', '3.0.0', strategy => 'blue_green', rollout => '{"preview_segment": "qa"}') \gset
+SELECT is((SELECT format('%s %s', value, deployment_id) FROM route('m', 'u', '{"team": "qa"}')), '3.0.0 ' || :id, 'the units of the segment that is named have the preview');
+SELECT is((SELECT rule || ' ' || version FROM explain_route('m', 'u', '{"team": "qa"}') WHERE matched), 'preview 3.0.0', 'explain_route agrees');
+SELECT abort_deployment(:id) \g /dev/null
+SELECT is((SELECT value FROM route('m', 'u', '{"team": "qa"}')), '2.0.0', 'and their own version again');
 
 SELECT * FROM finish();

@@ -89,7 +89,7 @@ check_order(void)
 	json_text_free(&k);
 }
 
-/* check_preview: a rollout's own condition comes behind the segments and before the split, at any weight. */
+/* check_preview: a rollout's own condition comes before the segments and the split, at any weight. */
 static void
 check_preview(void)
 {
@@ -101,7 +101,7 @@ check_preview(void)
 	condition_node nodes[10];
 	size_t count;
 	condition_error error;
-	route_segment segments[2] = {{"s", 1, v4, ROUTE_SEGMENT, nodes}, {"p", 1, v2, ROUTE_PREVIEW, nodes}};
+	route_segment segments[2] = {{"p", 1, v2, ROUTE_PREVIEW, nodes}, {"s", 1, v4, ROUTE_SEGMENT, nodes}};
 	route_choice choice;
 
 	json_text_read(&j, "{\"a\": 1}", 8, &condition);
@@ -110,10 +110,11 @@ check_preview(void)
 	rules.segments = segments;
 	rules.segment_count = 2;
 	choose_prepare(&rules);
-	CHECK(choose(&rules, "u", 1, &key, &context).rule == ROUTE_SEGMENT, "segments in force come first");
-	segments[0].condition = NULL;
 	choice = choose(&rules, "u", 1, &key, &context);
-	CHECK(choice.rule == ROUTE_PREVIEW && choice.target->version_id == 2, "then the preview");
+	CHECK(choice.rule == ROUTE_PREVIEW && choice.target->version_id == 2, "the preview comes first");
+	segments[0].condition = NULL;
+	CHECK(choose(&rules, "u", 1, &key, &context).rule == ROUTE_SEGMENT, "then the segments");
+	segments[0].condition = nodes;
 	rules.candidate_weight = 0;
 	CHECK(choose(&rules, "u", 1, &key, &context).rule == ROUTE_PREVIEW, "at 0 %% too");
 	CHECK(choose(&rules, "", 0, &key, &context).rule == ROUTE_PREVIEW, "and without a unit");

@@ -64,6 +64,14 @@ verdicts_at_the_limits(void)
 	CHECK(rollout_judge(&plan, ROLLOUT_ERROR_RATE, &t, &none).outcome == ROLLOUT_PASS, "10 errors of 100 meet 0.10");
 	v = rollout_judge(&plan, ROLLOUT_RESPONSE_TIME, &t, &none);
 	CHECK(v.outcome == ROLLOUT_PASS && isnan(v.low), "a mean of exactly 10 s passes, without an interval");
+	plan.limits[ROLLOUT_RESPONSE_TIME] = 0.3;
+	t.response_time_count = 1000;
+	t.response_time_sum = 0;
+	for (int i = 0; i < 1000; i++)
+		t.response_time_sum += 0.3;
+	CHECK(t.response_time_sum / 1000 > 0.3, "a sum of many rounds upwards: %.17g", t.response_time_sum / 1000);
+	CHECK(rollout_judge(&plan, ROLLOUT_RESPONSE_TIME, &t, &none).outcome == ROLLOUT_PASS, "which breaks no limit");
+	plan = usual_plan();
 
 	t = tally(100, 94, 11, 10.001);
 	for (int m = 0; m < ROLLOUT_METRICS; m++)
