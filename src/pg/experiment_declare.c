@@ -68,44 +68,44 @@ read_secondary(Datum array, test_design *d)
 static void
 read_arguments(FunctionCallInfo fcinfo, test_design *d)
 {
-	static const struct
+	const struct
 	{
 		int argno;
 		const char *name;
-		size_t field;
+		const char **field;
 		bool required;
-	} texts[] = {{ARG_TEST_ID, "test_id", offsetof(test_design, test_id), true},
-				 {ARG_NAME, "name", offsetof(test_design, name), true},
-				 {ARG_CONTROL_MODEL, "control_model", offsetof(test_design, control_model), true},
-				 {ARG_CONTROL_VERSION, "control_version", offsetof(test_design, control_version), true},
-				 {ARG_TREATMENT_MODEL, "treatment_model", offsetof(test_design, treatment_model), true},
-				 {ARG_TREATMENT_VERSION, "treatment_version", offsetof(test_design, treatment_version), true},
-				 {ARG_DESCRIPTION, "description", offsetof(test_design, description), false},
-				 {ARG_PRIMARY, "primary_metric", offsetof(test_design, primary_metric), false},
-				 {ARG_RULE, "stopping_rule", offsetof(test_design, stopping_rule), false},
-				 {ARG_GROUP, "exclusion_group", offsetof(test_design, exclusion_group), false},
-				 {ARG_ALLOCATION, "allocation", offsetof(test_design, allocation), false}};
-	static const struct
+	} texts[] = {{ARG_TEST_ID, "test_id", &d->test_id, true},
+				 {ARG_NAME, "name", &d->name, true},
+				 {ARG_CONTROL_MODEL, "control_model", &d->control_model, true},
+				 {ARG_CONTROL_VERSION, "control_version", &d->control_version, true},
+				 {ARG_TREATMENT_MODEL, "treatment_model", &d->treatment_model, true},
+				 {ARG_TREATMENT_VERSION, "treatment_version", &d->treatment_version, true},
+				 {ARG_DESCRIPTION, "description", &d->description, false},
+				 {ARG_PRIMARY, "primary_metric", &d->primary_metric, false},
+				 {ARG_RULE, "stopping_rule", &d->stopping_rule, false},
+				 {ARG_GROUP, "exclusion_group", &d->exclusion_group, false},
+				 {ARG_ALLOCATION, "allocation", &d->allocation, false}};
+	const struct
 	{
 		int argno;
-		size_t field;
-	} numbers[] = {{ARG_CONFIDENCE, offsetof(test_design, confidence_level)},
-				   {ARG_EFFECT, offsetof(test_design, minimum_detectable_effect)},
-				   {ARG_POWER, offsetof(test_design, power)},
-				   {ARG_FUTILITY, offsetof(test_design, futility_threshold)},
-				   {ARG_SPLIT, offsetof(test_design, traffic_split)},
-				   {ARG_COVERAGE, offsetof(test_design, coverage)}};
+		double *field;
+	} numbers[] = {{ARG_CONFIDENCE, &d->confidence_level},
+				   {ARG_EFFECT, &d->minimum_detectable_effect},
+				   {ARG_POWER, &d->power},
+				   {ARG_FUTILITY, &d->futility_threshold},
+				   {ARG_SPLIT, &d->traffic_split},
+				   {ARG_COVERAGE, &d->coverage}};
 
 	for (int i = 0; i < lengthof(texts); i++)
 	{
 		char *value = mm_text_arg(fcinfo, texts[i].argno, texts[i].name, texts[i].required);
 
 		if (value)
-			*(const char **) ((char *) d + texts[i].field) = value;
+			*texts[i].field = value;
 	}
 	for (int i = 0; i < lengthof(numbers); i++)
 		if (!PG_ARGISNULL(numbers[i].argno))
-			*(double *) ((char *) d + numbers[i].field) = PG_GETARG_FLOAT8(numbers[i].argno);
+			*numbers[i].field = PG_GETARG_FLOAT8(numbers[i].argno);
 	if (!PG_ARGISNULL(ARG_HOURS))
 		d->max_duration_hours = PG_GETARG_INT32(ARG_HOURS);
 	if (!PG_ARGISNULL(ARG_MIN_SAMPLES))
