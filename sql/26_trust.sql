@@ -1,11 +1,11 @@
 -- 26_trust: approvals that a version needs before it is deployed, and operators confined to some models.
 
--- Who made a version, by login; created_by in its row is what the caller said.
+-- Who made a version; created_by in its row is what the caller said.
 CREATE TABLE model_mgr.version_creator (
     version_id bigint PRIMARY KEY,
     user_name text NOT NULL
 );
-COMMENT ON TABLE model_mgr.version_creator IS 'Under whose login (session_user) each version was created.';
+COMMENT ON TABLE model_mgr.version_creator IS 'Who created each version: the login (session_user); of code that work() ran, the role that had registered it.';
 
 CREATE TABLE model_mgr.approval_rule (
     model_id bigint PRIMARY KEY,
@@ -50,7 +50,7 @@ COMMENT ON FUNCTION model_mgr.is_member(text, text) IS
 CREATE FUNCTION model_mgr.require_approvals(model_name text, approvals integer, from_role text DEFAULT NULL) RETURNS void
 AS 'MODULE_PATHNAME', 'mm_require_approvals' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION model_mgr.require_approvals(text, integer, text) IS
-'From now on a version of the model is deployed only with so many approvals (0 to 100, 0: none) of distinct logins, members of from_role when one is given; neither who created it nor who deploys it counts. Errors: 42704 unknown model or role, 22003 out of range, 22004.';
+'From now on a version of the model is deployed only with so many approvals (0 to 100, 0: none) of distinct logins, members of from_role when one is given; neither who created it nor who deploys it, or asked for the update that does, counts. Errors: 42704 unknown model or role, 22003 out of range, 22004.';
 
 CREATE FUNCTION model_mgr.approve_model_version(model_name text, version text, note text DEFAULT '') RETURNS model_mgr.model_version
 AS 'MODULE_PATHNAME', 'mm_approve_model_version' LANGUAGE C VOLATILE PARALLEL UNSAFE;

@@ -146,7 +146,7 @@ set_statuses(int64 test_no, int64 stable_version_id, const char *status, const c
 
 		registry_version_by_id(ids[i], &v);
 		if (begins)
-			registry_approval_check(&v, mm_session_user_name());
+			registry_approval_check(&v, mm_session_user_name(), registry_acting());
 		registry_set_status(ids[i], status, reason);
 	}
 }

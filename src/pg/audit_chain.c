@@ -345,20 +345,22 @@ seal_all(sealing *s, Portal cursor)
 	SPI_cursor_close(cursor);
 }
 
-/* begin_chain: after the last seal there is. */
+/* begin_chain: after the last seal there is; numbered after the last one written, so that seals which were taken off
+ * the end leave a gap for ever. */
 static void
-begin_chain(sealing *s)
+begin_chain(sealing *s, int64 written)
 {
 	static query last = {.sql = "SELECT s.seq, s.hash, (SELECT pg_catalog.max(m.audit_id) FROM model_mgr.audit_seal m)"
 								" FROM model_mgr.audit_seal s ORDER BY s.seq DESC LIMIT 1"};
 
 	audit_chain_begin(&s->chain);
+	s->seq = written;
 	if (query_run(&last) > 0)
 	{
 		bool isnull;
 		bytea *hash = DatumGetByteaPP(query_datum(0, 1, &isnull));
 
-		s->seq = query_int64(0, 0);
+		s->seq = Max(query_int64(0, 0), written);
 		s->max_id = query_int64(0, 2);
 		if (VARSIZE_ANY_EXHDR(hash) == PG_SHA256_DIGEST_LENGTH)
 			memcpy(s->chain.hash, VARDATA_ANY(hash), PG_SHA256_DIGEST_LENGTH);
@@ -374,7 +376,7 @@ audit_seal_pending(bool wait, TimestampTz deadline)
 	static query state = {.sql = "SELECT s.next_txn, s.in_progress,"
 								 " pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint,"
 								 " ARRAY(SELECT x::text::bigint FROM pg_catalog.pg_snapshot_xip("
-								 "pg_catalog.pg_current_snapshot()) x), pg_catalog.count(*) OVER () > 1"
+								 "pg_catalog.pg_current_snapshot()) x), pg_catalog.count(*) OVER () > 1, s.seals"
 								 " FROM model_mgr.audit_seal_state s ORDER BY s.installed_at LIMIT 1",
 						  .read_only = true};
 	static query late = {.sql = "SELECT " AUDIT_ENTRY " FROM model_mgr.audit_log l WHERE l.txn = ANY ($1)"
@@ -399,6 +401,7 @@ audit_seal_pending(bool wait, TimestampTz deadline)
 	Datum in_progress;
 	Datum running;
 	int64 xmax;
+	int64 written;
 	bool restored;
 	bool isnull;
 	int level;
@@ -418,8 +421,9 @@ audit_seal_pending(bool wait, TimestampTz deadline)
 	xmax = query_int64(0, 2);
 	running = query_datum(0, 3, &isnull);
 	restored = query_bool(0, 4);
+	written = query_int64(0, 5);
 	own = FullTransactionIdIsValid(GetTopFullTransactionIdIfAny()) ? txn_key() : -1;
-	begin_chain(&s);
+	begin_chain(&s, written);
 	seal_all(&s, query_open(&late, datum_arg(in_progress, false), int64_arg(next_txn), int64_arg(own)));
 	if (s.complete)
 		seal_all(&s, query_open(&fresh, int64_arg(next_txn), int64_arg(own)));

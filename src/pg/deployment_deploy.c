@@ -384,7 +384,7 @@ mm_deploy_model_version(PG_FUNCTION_ARGS)
 					errdetail("Archived versions do not deploy."),
 					errhint("Revive it with model_mgr.mark_version_ready() first."));
 		deployment_plan_refuse_taken_test(w.rollout);
-		registry_approval_check(&v, w.deployed_by);
+		registry_approval_check(&v, w.deployed_by, registry_acting());
 		make_way(model_id, &v, &w);
 		if (w.plan.start_at <= mm_now())
 		{

@@ -22,7 +22,7 @@
 
 /* ---- the registry ---- */
 
-/* lock_models: those that are in the registry, in one order for everybody. */
+/* lock_models: those that are in the registry, in one order for everybody; of the others, too, one must be granted. */
 static void
 lock_models(const test_design *d)
 {
@@ -30,6 +30,8 @@ lock_models(const test_design *d)
 	int64 ids[] = {registry_model_id(names[0], true), registry_model_id(names[1], true)};
 	int first = ids[0] <= ids[1] ? 0 : 1;
 
+	for (int i = 0; i < 2; i++)
+		registry_check_grant(names[i]);
 	for (int i = 0; i < 2; i++)
 	{
 		int which = i == 0 ? first : 1 - first;

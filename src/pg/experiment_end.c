@@ -68,6 +68,7 @@ lock_running(const char *test_id, experiment *e, test_analysis *a)
 {
 	if (!experiment_load(test_id, e))
 		experiment_unknown(test_id);
+	experiment_check_grant(e);
 	if (!experiment_is_running(e))
 		return false;
 	if (analysis_needs_model(e))

@@ -196,6 +196,7 @@ mm_analyze_test(PG_FUNCTION_ARGS)
 
 	if (!analysis_lock(test_id, true) || !experiment_load(test_id, &e))
 		experiment_unknown(test_id);
+	experiment_check_grant(&e);
 	if (experiment_is_running(&e) || query_run(&final, text_arg(test_id)) == 0)
 	{
 		analysis_read(&e, 1, &a);

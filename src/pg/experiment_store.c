@@ -10,6 +10,7 @@
 
 #include "pg/experiment_design.h"
 #include "pg/query.h"
+#include "pg/registry.h"
 #include "pg/rollup.h"
 
 /* One row a test; what there are several of comes in arrays. */
@@ -188,6 +189,13 @@ experiment_load_many(bool running, experiment **out)
 	for (int i = 0; i < n; i++)
 		(*out)[i] = take(i);
 	return n;
+}
+
+void
+experiment_check_grant(const experiment *e)
+{
+	for (int i = 0; i < e->arm_count; i++)
+		registry_check_grant(e->arms[i].model_name);
 }
 
 bool

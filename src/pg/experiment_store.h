@@ -129,6 +129,8 @@ typedef struct experiment
 extern bool experiment_load(const char *test_id, experiment *out);
 /* experiment_load_many: all tests, or those that run, by test_id; returns how many. */
 extern int experiment_load_many(bool running, experiment **out);
+/* experiment_check_grant: 42501 for a caller who is confined to other models than the test's. */
+extern void experiment_check_grant(const experiment *e);
 /* experiment_is_running: by its status. */
 extern bool experiment_is_running(const experiment *e);
 /* experiment_covariates_begin: what units did before a test that begins in this transaction, where that is quickly

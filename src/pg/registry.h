@@ -42,7 +42,7 @@ typedef struct registry_declaration
 	const char *uri;
 	const char *digest;
 	const char *created_by;    /* NULL: session_user */
-	const char *creator_login; /* NULL: session_user */
+	const char *creator_login; /* NULL: who acts */
 	const Jsonb *configuration;
 	const Jsonb *labels;
 	Datum tags; /* text[], checked */

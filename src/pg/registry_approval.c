@@ -2,10 +2,12 @@
  * registry_approval.c: a model may ask for approvals by several people before a version of it is deployed.
  *
  * Who approves is the login (session_user), which no SET ROLE and no argument changes. What counts is decided when the
- * version is deployed, so that who has left the approving role since approves nothing.
+ * version is deployed, so that who has left the approving role since approves nothing. Who creates and deploys is the
+ * login as well; in code that work() runs the role that registered it, since the login there is that of work().
  */
 #include "pg/registry_trust.h"
 
+#include "miscadmin.h"
 #include "utils/acl.h"
 
 #include "pg/audit.h"
@@ -13,6 +15,12 @@
 #include "pg/query.h"
 
 #define MAX_APPROVALS 100
+
+const char *
+registry_acting(void)
+{
+	return InSecurityRestrictedOperation() ? mm_caller_name() : mm_session_user_name();
+}
 
 void
 registry_approval_created(int64 version_id, const char *login)
@@ -51,7 +59,7 @@ is_own(int64 version_id, const char *user)
 }
 
 void
-registry_approval_check(const registry_version *version, const char *deployed_by)
+registry_approval_check(const registry_version *version, const char *deployed_by, const char *asked_by)
 {
 	static query rule =
 		QUERY("SELECT r.approvals, r.from_role FROM model_mgr.approval_rule r WHERE r.model_id = $1", INT8OID);
@@ -70,8 +78,7 @@ registry_approval_check(const registry_version *version, const char *deployed_by
 		return;
 	needed = query_int32(0, 0);
 	from_role = query_text(0, 1);
-	query_run(&count, int64_arg(version->version_id), text_arg(mm_session_user_name()), text_arg(deployed_by),
-			  text_arg(from_role));
+	query_run(&count, int64_arg(version->version_id), text_arg(asked_by), text_arg(deployed_by), text_arg(from_role));
 	if (query_int64(0, 0) >= needed)
 		return;
 	ereport(
@@ -89,7 +96,7 @@ registry_approval_check_return(const registry_version *version)
 	static query deployed = QUERY("SELECT FROM model_mgr.deployment_plan p WHERE p.version_id = $1 LIMIT 1", INT8OID);
 
 	if (query_run(&deployed, int64_arg(version->version_id)) == 0)
-		registry_approval_check(version, mm_session_user_name());
+		registry_approval_check(version, mm_session_user_name(), registry_acting());
 }
 
 MM_FUNCTION(mm_require_approvals);

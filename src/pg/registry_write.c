@@ -175,7 +175,7 @@ registry_declare(const registry_declaration *d, int64 *version_id)
 					   json_text_pair("artifact_digest", d->digest), json_text_pair("created_by", created_by));
 
 		*version_id = query_int64(0, 0);
-		registry_approval_created(*version_id, d->creator_login ? d->creator_login : mm_session_user_name());
+		registry_approval_created(*version_id, d->creator_login ? d->creator_login : registry_acting());
 		audit_append("create", d->model_name, d->version, details);
 		(void) event_append("version.created", d->model_name, d->version, 0, details);
 		return true;

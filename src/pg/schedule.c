@@ -13,6 +13,7 @@
 #include "pg/deployment_store.h"
 #include "pg/event.h"
 #include "pg/query.h"
+#include "pg/registry_trust.h"
 #include "pg/validator.h"
 
 /* zone_at: the server's time zones as the core asks for them. */
@@ -126,9 +127,9 @@ static char *
 insert(int64 model_id, const update_wish *w, const char *expression, const char *zone, TimestampTz next)
 {
 	static query plan = QUERY("WITH n AS (SELECT pg_catalog.nextval('model_mgr.schedule_plan_schedule_no_seq') AS n)"
-							  " INSERT INTO model_mgr.schedule_plan (schedule_no, schedule_id, model_id)"
-							  " SELECT n.n, 'sch-' || n.n, $1 FROM n RETURNING schedule_id",
-							  INT8OID);
+							  " INSERT INTO model_mgr.schedule_plan (schedule_no, schedule_id, model_id, asked_by)"
+							  " SELECT n.n, 'sch-' || n.n, $1, $2 FROM n RETURNING schedule_id",
+							  INT8OID, TEXTOID);
 	static query row = QUERY(
 		"INSERT INTO model_mgr.schedule (schedule_id, model_name, target_version, cron_expression, timezone, deployment_strategy,"
 		" validation_rules, allow_prerelease, next_run_at, created_by, created_at)"
@@ -137,7 +138,7 @@ insert(int64 model_id, const update_wish *w, const char *expression, const char 
 		TIMESTAMPTZOID);
 	char *id;
 
-	query_run(&plan, int64_arg(model_id));
+	query_run(&plan, int64_arg(model_id), text_arg(registry_acting()));
 	id = query_text(0, 0);
 	query_run(&row, text_arg(id), text_arg(w->model_name), text_arg(w->target_version), text_arg(expression),
 			  text_arg(zone), text_arg(w->strategy), jsonb_arg(w->rules), bool_arg(w->allow_prerelease), time_arg(next),
@@ -228,7 +229,7 @@ run_one(int64 schedule_no)
 	static query model = QUERY("SELECT p.model_id FROM model_mgr.schedule_plan p WHERE p.schedule_no = $1", INT8OID);
 	static query read = QUERY(
 		"SELECT s.model_name, s.target_version, s.cron_expression, s.timezone, s.deployment_strategy, s.validation_rules,"
-		" s.allow_prerelease, s.created_by, s.schedule_id, '{}'::text[] FROM model_mgr.schedule_plan p"
+		" s.allow_prerelease, s.created_by, s.schedule_id, '{}'::text[], p.asked_by FROM model_mgr.schedule_plan p"
 		" JOIN model_mgr.schedule s ON s.schedule_id = p.schedule_id WHERE p.schedule_no = $1 AND s.next_run_at <= $2",
 		INT8OID, TIMESTAMPTZOID);
 	static query set = QUERY("UPDATE model_mgr.schedule s SET next_run_at = $2, last_run_at = $3, last_update_id = $4"
@@ -257,6 +258,7 @@ run_one(int64 schedule_no)
 	w.by = query_text(0, 7);
 	w.schedule_id = query_text(0, 8);
 	w.notes = query_datum(0, 9, &isnull);
+	w.asked_by = query_text(0, 10);
 	/* The run before this one may still be under way: then that one is it. */
 	update_id = update_open(w.model_name, w.target_version, w.schedule_id);
 	if (update_id == NULL)

@@ -11,6 +11,7 @@
 #include "pg/deployment_store.h"
 #include "pg/event.h"
 #include "pg/query.h"
+#include "pg/registry_trust.h"
 #include "pg/validator.h"
 
 void
@@ -45,11 +46,12 @@ update_open(const char *model_name, const char *target_version, const char *sche
 char *
 update_insert(int64 model_id, const update_wish *w)
 {
-	static query plan = QUERY(
-		"WITH n AS (SELECT pg_catalog.nextval('model_mgr.update_plan_update_no_seq') AS n)"
-		" INSERT INTO model_mgr.update_plan (update_no, update_id, model_id, allow_prerelease, validation_rules,"
-		" idempotency_key, looked_up_at) SELECT n.n, 'upd-' || n.n, $1, $2, $3, $4, $5 FROM n RETURNING update_id",
-		INT8OID, BOOLOID, JSONBOID, TEXTOID, TIMESTAMPTZOID);
+	static query plan =
+		QUERY("WITH n AS (SELECT pg_catalog.nextval('model_mgr.update_plan_update_no_seq') AS n)"
+			  " INSERT INTO model_mgr.update_plan (update_no, update_id, model_id, allow_prerelease, validation_rules,"
+			  " idempotency_key, looked_up_at, asked_by) SELECT n.n, 'upd-' || n.n, $1, $2, $3, $4, $5, $6 FROM n"
+			  " RETURNING update_id",
+			  INT8OID, BOOLOID, JSONBOID, TEXTOID, TIMESTAMPTZOID, TEXTOID);
 	static query row = QUERY(
 		"INSERT INTO model_mgr.update_run (update_id, schedule_id, model_name, target_version, version, previous_version,"
 		" trigger, status, status_reason, deployment_strategy, triggered_by, notes, created_at)"
@@ -62,7 +64,7 @@ update_insert(int64 model_id, const update_wish *w)
 
 	update_look_up(model_id, w->model_name, w->target_version, w->allow_prerelease, w->schedule_id != NULL, &target);
 	query_run(&plan, int64_arg(model_id), bool_arg(w->allow_prerelease), jsonb_arg(w->rules),
-			  text_arg(w->idempotency_key), time_arg(now));
+			  text_arg(w->idempotency_key), time_arg(now), text_arg(w->asked_by));
 	id = query_text(0, 0);
 	query_run(&row, text_arg(id), text_arg(w->schedule_id), text_arg(w->model_name), text_arg(w->target_version),
 			  text_arg(target.found ? target.version.version : NULL), text_arg(target.active), text_arg(w->trigger),
@@ -211,6 +213,7 @@ mm_trigger_update(PG_FUNCTION_ARGS)
 		validator_require(w.rules);
 		if (!wait)
 			refuse_busy(model_id, w.model_name);
+		w.asked_by = registry_acting();
 		id = update_insert(model_id, &w);
 	}
 	result = query_result_text(id);

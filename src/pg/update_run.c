@@ -15,6 +15,7 @@
 #include "pg/deployment_store.h"
 #include "pg/event.h"
 #include "pg/query.h"
+#include "pg/registry_trust.h"
 #include "pg/validator.h"
 
 /* One tick at a time; models have positive ids, the negative ones are listed in docs/architecture.md. */
@@ -33,6 +34,7 @@ typedef struct run
 	char *status_reason;
 	char *strategy;
 	char *triggered_by;
+	char *asked_by;
 	bool allow_prerelease;
 	Jsonb *rules;
 	TimestampTz looked_up_at;
@@ -221,7 +223,12 @@ call_deploy(int64 argument)
 		QUERY("SELECT d.deployment_id, d.status, d.status_reason FROM model_mgr.deploy_model_version($1, $2, $3, $4) d",
 			  TEXTOID, TEXTOID, TEXTOID, TEXTOID);
 	deploying *d = (deploying *) (intptr_t) argument;
+	registry_version version;
 
+	/* Deploying knows who ticks and whom triggered_by names; who asked does not approve it either. */
+	(void) registry_find_version(d->update->model_name, d->update->version, false, &version);
+	if (strcmp(version.status, "active") != 0 && strcmp(version.status, "deploying") != 0)
+		registry_approval_check(&version, d->update->triggered_by, d->update->asked_by);
 	query_run(&deploy, text_arg(d->update->model_name), text_arg(d->update->version), text_arg(d->update->strategy),
 			  text_arg(d->update->triggered_by));
 	d->deployment_id = query_int64(0, 0);
@@ -411,7 +418,7 @@ advance(int64 update_no)
 	static query model = QUERY("SELECT p.model_id FROM model_mgr.update_plan p WHERE p.update_no = $1", INT8OID);
 	static query read = QUERY(
 		"SELECT u.update_id, u.schedule_id, u.model_name, u.target_version, u.version, u.status, u.status_reason,"
-		" u.deployment_strategy, u.triggered_by, p.allow_prerelease, p.validation_rules, p.looked_up_at, p.version_id"
+		" u.deployment_strategy, u.triggered_by, p.allow_prerelease, p.validation_rules, p.looked_up_at, p.version_id, p.asked_by"
 		" FROM model_mgr.update_plan p JOIN model_mgr.update_run u ON u.update_id = p.update_id WHERE p.update_no = $1",
 		INT8OID);
 	run u = {0};
@@ -435,6 +442,7 @@ advance(int64 update_no)
 	u.rules = query_jsonb(0, 10);
 	u.looked_up_at = query_time(0, 11);
 	u.version_id = query_int64(0, 12);
+	u.asked_by = query_text(0, 13);
 	if (strcmp(u.status, "validating") == 0)
 		return judge(&u);
 	if (strcmp(u.status, "pending") != 0)

@@ -4,7 +4,7 @@
 \i test/refused.psql
 SET search_path = model_mgr, public, tap;
 SET client_min_messages = warning;
-SELECT plan(45);
+SELECT plan(51);
 SELECT setup_roles('regress_approval_admin', 'regress_approval_operator', 'regress_approval_app', 'regress_approval_reader');
 CREATE ROLE regress_board;
 CREATE ROLE regress_sub_board IN ROLE regress_board;
@@ -122,6 +122,40 @@ SET SESSION AUTHORIZATION regress_eve;
 SELECT throws_ok('CREATE INDEX ON regress_approval.bait (regress_approval.sly(x))', '42501', 'code that runs by itself cannot approve a version', 'an index expression approves nothing in the name of who builds it');
 RESET SESSION AUTHORIZATION;
 SELECT is((SELECT count(*) FROM version_approval a JOIN model_version v USING (version_id) WHERE v.version = '4'), 0::bigint, 'nobody has');
+
+-- Asking in somebody else's name, or by a schedule, or by code that work() runs, is deploying and creating all the same.
+SELECT version FROM create_model_version('m', '6', model_configuration('p', 'x'));
+SELECT count(promote_deployment(deployment_id, true)) FROM deployment WHERE model_name = 'm' AND status IN ('pending', 'running');
+SET SESSION AUTHORIZATION regress_cid;
+SELECT tap.is(pg_temp.says($$SELECT version FROM model_mgr.approve_model_version('m', '6')$$), '6', 'cid approves');
+SELECT model_mgr.trigger_update('m', '6', deployment_strategy => 'replace', triggered_by => 'regress_ann') AS named \gset
+RESET SESSION AUTHORIZATION;
+SELECT count(*) > 0 AS ticked FROM tick();
+SELECT is((SELECT status || ' ' || (status_reason ~ '1 by who created or deploys it') FROM get_update_status(:'named')), 'failed true', 'an update that an approver asks for in another''s name');
+SET SESSION AUTHORIZATION regress_cid;
+SET ROLE regress_approval_operator;
+SELECT model_mgr.schedule_update('m', '6', '* * * * *', deployment_strategy => 'replace') AS schedule \gset
+RESET SESSION AUTHORIZATION;
+SELECT is((SELECT asked_by FROM schedule_plan WHERE schedule_id = :'schedule'), 'regress_cid', 'a schedule knows the login');
+SET model_mgr.clock = '2100-01-01';
+SELECT count(*) > 0 AS ticked FROM tick();
+RESET model_mgr.clock;
+SELECT is((SELECT status || ' ' || (status_reason ~ '1 by who created or deploys it') FROM list_updates('m') WHERE schedule_id = :'schedule'), 'failed true', 'and its update is no other''s');
+SELECT unschedule_update(:'schedule');
+SET SESSION AUTHORIZATION regress_cid;
+CREATE FUNCTION regress_approval.make(event jsonb) RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM model_mgr.create_model_version('m', '7', '{"provider": "p", "model_name": "x"}'); END $$;
+SELECT model_mgr.add_rollback_callback('regress_approval.make(jsonb)') > 0 AS registered;
+RESET SESSION AUTHORIZATION;
+SELECT count(create_model_version('other', v, model_configuration('p', 'x'))) FROM unnest('{1,2}'::text[]) v;
+SELECT status FROM deploy_model_version('other', '1');
+SELECT status FROM deploy_model_version('other', '2', rollout => '{"min_requests": 10}');
+SELECT count(update_model_metrics('other', '2', success => false)) FROM generate_series(1, 20);
+SELECT count(*) > 0 AS ticked FROM tick();
+CALL work();
+SELECT is((SELECT c.user_name FROM version_creator c JOIN model_version v USING (version_id) WHERE v.version = '7'), 'regress_cid', 'of a version made by a callback the registrant is the creator');
+SET SESSION AUTHORIZATION regress_cid;
+SELECT tap.is(pg_temp.says($$SELECT model_mgr.approve_model_version('m', '7')$$), '42501: regress_cid has created it; an approval is by somebody else.', 'what one''s callback has made is one''s own');
+RESET SESSION AUTHORIZATION;
 
 -- What is deleted takes its approvals along.
 SELECT version FROM create_model_version('m', '5', model_configuration('p', 'x'));

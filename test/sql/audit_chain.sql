@@ -3,7 +3,7 @@
 \i test/fresh.psql
 \i test/refused.psql
 SET search_path = model_mgr, public, tap;
-SELECT plan(61);
+SELECT plan(64);
 
 -- An implementation of docs/audit.md of its own, from the words there: SQL, and the export's lines alone.
 CREATE FUNCTION pg_temp.field(value text) RETURNS bytea LANGUAGE sql AS $$
@@ -142,5 +142,13 @@ $$;
 SELECT is(pg_temp.tampered(pg_temp.forge()) ~ '^t ', true, 'a chain made anew agrees with itself');
 SELECT is(pg_temp.tampered(pg_temp.forge(), :'anchor') ~ 'no seal has the anchor', true, 'not with the anchor');
 SELECT is(pg_temp.found(:'anchor') ~ '^t \| 6 \| 0', true, 'all of that was undone');
+-- The next tick after it covers nothing up.
+SELECT log_operation('next');
+SELECT is(pg_temp.tampered('DELETE FROM model_mgr.audit_log WHERE audit_id IN (5, 6); DELETE FROM model_mgr.audit_seal WHERE seq > 4; SELECT model_mgr.seal_audit()'),
+    'f | 5 | 0 | 7 | seals 5 to 6 are missing before seal 7 of entry 7', 'the last ones gone, and sealing goes on');
+SELECT is(pg_temp.tampered('DELETE FROM model_mgr.audit_log WHERE audit_id < 7; DELETE FROM model_mgr.audit_seal; SELECT model_mgr.seal_audit()'),
+    'f | 1 | 0 | 7 | seals 1 to 6 are missing', 'or all of them');
+SELECT is(pg_temp.tampered('DELETE FROM model_mgr.audit_log WHERE audit_id IN (5, 6); DELETE FROM model_mgr.audit_seal WHERE seq > 4; UPDATE model_mgr.audit_seal_state SET seals = 4; SELECT model_mgr.seal_audit()', :'anchor') ~ 'no seal has the anchor',
+    true, 'with the sealer''s own note corrected: against the anchor still');
 
 SELECT * FROM finish();

@@ -4,7 +4,7 @@
 \i test/refused.psql
 SET search_path = model_mgr, public, tap;
 SET client_min_messages = warning;
-SELECT plan(59);
+SELECT plan(65);
 SELECT setup_roles('regress_grant_admin', 'regress_grant_operator', 'regress_grant_app', 'regress_grant_reader');
 CREATE ROLE regress_team;
 CREATE ROLE regress_ann LOGIN IN ROLE regress_grant_operator, regress_team;
@@ -22,6 +22,7 @@ SELECT (:'alert')::bigint > 0 AS there_is_an_alert;
 
 SELECT trigger_update('yours', 'latest') AS update, schedule_update('yours', 'latest', '@yearly') AS schedule \gset
 
+SELECT test_id FROM create_test('theirs', 'a test', 'yours', '1', 'yours', '2');
 SELECT pg_temp.refused('42704', 'model "x" does not exist', $$SELECT grant_model('x', 'regress_team')$$);
 SELECT pg_temp.refused('42704', 'role "x" does not exist', $$SELECT grant_model('mine', 'x')$$);
 SELECT pg_temp.refused('22004', 'role', $$SELECT grant_model('mine', NULL)$$);
@@ -45,16 +46,21 @@ INSERT INTO verb SELECT format(s, 'yours', :yours, :alert, :'update', :'schedule
     $$approve_step(%2$s)$$, $$adjust_deployment(%2$s, '{"bake_seconds": 1}')$$, $$pin_unit('%1$s', 'u', '1')$$, $$unpin_unit('%1$s', 'u')$$,
     $$set_segment('%1$s', 's', '{"a": 1}', '1')$$, $$drop_segment('%1$s', 's')$$, $$set_thresholds('%1$s', '[]')$$, $$silence('%1$s', now())$$,
     $$acknowledge_alert(%3$s)$$, $$log_operation('x', '%1$s')$$, $$trigger_update('%1$s', 'latest')$$,
-    $$schedule_update('%1$s', 'latest', '@weekly')$$, $$cancel_update('%4$s')$$, $$unschedule_update('%5$s')$$]) s;
+    $$schedule_update('%1$s', 'latest', '@weekly')$$, $$cancel_update('%4$s')$$, $$unschedule_update('%5$s')$$,
+    $$create_test('t', 't', '%1$s', '1', '%1$s', '2')$$, $$create_test('t', 't', 'mine', '1', '%1$s', '2')$$, $$analyze_test('theirs')$$,
+    $$stop_test('theirs')$$, $$promote_winner('theirs')$$]) s;
 GRANT SELECT ON verb TO PUBLIC;
--- Whatever takes a model's name and changes something is in the list, a recorder, or the administrator's.
-SELECT is_empty($$SELECT p.proname FROM pg_proc p WHERE p.pronamespace = 'model_mgr'::regnamespace AND p.provolatile = 'v' AND 'model_name' = ANY (p.proargnames)
+-- Whatever takes a model's name, or the id of something of a model's, and changes something is in the list, a recorder, or the administrator's.
+SELECT is_empty($$SELECT p.proname FROM pg_proc p WHERE p.pronamespace = 'model_mgr'::regnamespace AND p.provolatile = 'v'
+    AND p.proargnames[1:p.pronargs] && '{model_name,control_model,deployment_id,test_id,alert_id,update_id,schedule_id}'
     AND p.proname NOT IN (SELECT split_part(statement, '(', 1) FROM verb)
-    AND p.proname NOT IN ('update_model_metrics', 'record_performance', 'route', 'route_version', 'grant_model', 'require_approvals')$$, 'no verb is forgotten');
+    AND p.proname NOT IN ('update_model_metrics', 'record_performance', 'record_result', 'record_results', 'route', 'route_version', 'should_route_to_treatment', 'assigned_variant',
+        'evaluation_due', 'assert_ab_test_winner', 'assert_update_succeeded', 'assert_healthy', 'wait_for_update', 'wait_for_deployment', 'grant_model', 'require_approvals')$$, 'no verb is forgotten');
 SET SESSION AUTHORIZATION regress_ann;
 SELECT tap.throws_ok('SELECT model_mgr.' || statement, '42501', 'permission denied for model "yours"', 'confined: ' || statement) FROM verb;
 SELECT tap.is((SELECT description FROM model_mgr.set_model('mine', 'by ann')), 'by ann', 'on the granted one an operator acts');
 SELECT tap.lives_ok($$SELECT model_mgr.create_model_version('mine', '3', '{"provider": "p", "model_name": "x"}')$$, 'makes versions');
+SELECT tap.throws_ok($$SELECT model_mgr.create_test('t', 't', 'mine', '1', 'new', '2')$$, '42501', 'permission denied for model "new"', 'nor tests of what is not in the registry yet');
 SELECT tap.throws_ok($$SELECT model_mgr.create_model_version('new', '1', '{"provider": "p", "model_name": "x"}')$$, '42501', NULL, 'but no further model');
 SET ROLE regress_grant_operator;
 SELECT tap.throws_ok($$SELECT model_mgr.set_model('yours', 'd')$$, '42501', NULL, 'a role without grants opens nothing');
