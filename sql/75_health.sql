@@ -71,6 +71,11 @@ COMMENT ON COLUMN model_mgr.model_lock_list.application_name IS 'application_nam
 COMMENT ON COLUMN model_mgr.model_lock_list.state IS 'State of the session; NULL when the caller may not see it.';
 COMMENT ON COLUMN model_mgr.model_lock_list.since IS 'When the transaction that holds it began, or the waiting; NULL when the caller may not see it.';
 
+CREATE FUNCTION model_mgr.backup_status(OUT files bigint, OUT last_at timestamptz, OUT problem text)
+AS 'MODULE_PATHNAME', 'mm_backup_status' LANGUAGE C STABLE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION model_mgr.backup_status() IS
+'What lies in model_mgr.backup_directory: how many backups that maintain() made of this database, when the last one was made (NULL: none), and why the directory cannot be read and written (NULL: it can).';
+
 CREATE FUNCTION model_mgr.health_check() RETURNS TABLE (check_name text, ok boolean, detail text, hint text)
 LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 16 SET search_path = pg_catalog, pg_temp SET jit = off
 BEGIN ATOMIC
@@ -279,6 +284,23 @@ BEGIN ATOMIC
                 UNION ALL
                 SELECT pg_catalog.format('prepared transaction "%s" (%s, %s)', x.gid, x.database, x.owner), x.prepared, false
                 FROM pg_catalog.pg_prepared_xacts x) t (who, since, hidden) ON true) c),
+    -- Files are named by the extension's clock; maintain() comes once an hour.
+    backup_check AS (
+        SELECT CASE WHEN c.enabled <> 'on' THEN true WHEN c.directory = '' THEN c.models = 0
+                    WHEN b.problem IS NOT NULL THEN false
+                    ELSE coalesce(b.last_at >= model_mgr.clock_time() - c.hours - '02:00:00'::interval, r.installed_at > n.real_now - '02:00:00'::interval) END AS ok,
+               CASE WHEN c.enabled <> 'on' THEN 'backup_enabled is off: no backups of the registry are written'
+                    WHEN c.directory = '' THEN pg_catalog.format('backup_enabled is on, but there is no backup_directory: no backups are written; models: %s', c.models)
+                    WHEN b.problem IS NOT NULL THEN pg_catalog.format('backup_directory "%s" cannot be written to: %s', c.directory, b.problem)
+                    WHEN b.last_at IS NULL THEN pg_catalog.format('no backup in "%s" yet', c.directory)
+                    ELSE pg_catalog.format('backups in "%s": %s, the last of %s UTC', c.directory, b.files, to_char(b.last_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')) END AS detail,
+               CASE WHEN c.directory = '' THEN 'A superuser names a directory: ALTER DATABASE ... SET model_mgr.backup_directory = ''/path''; or set model_mgr.backup_enabled = off, when something else backs the database up.'
+                    ELSE 'CALL model_mgr.maintain() writes one when it is due, and says in a WARNING why it could not; the server''s user must be able to write there.' END AS hint
+        FROM moment n, rolled r,
+             (SELECT model_mgr.setting_value('backup_enabled') AS enabled, model_mgr.setting_value('backup_directory') AS directory,
+                     model_mgr.setting_value('backup_interval_hours')::integer * '01:00:00'::interval AS hours,
+                     (SELECT count(*) FROM model_mgr.model) AS models) c,
+             model_mgr.backup_status() b),
     standby_check AS (
         SELECT c.lag IS NULL OR c.lag <= '00:05:00' AS ok,
                CASE WHEN NOT n.standby THEN 'this server takes writes'
@@ -307,6 +329,7 @@ BEGIN ATOMIC
         UNION ALL SELECT 14, 'metric_sources', c.ok, c.detail, c.hint FROM source_check c
         UNION ALL SELECT 15, 'updates', c.ok, c.detail, c.hint FROM update_check c
         UNION ALL SELECT 16, 'alerts', c.ok, c.detail, c.hint FROM alert_check c
+        UNION ALL SELECT 19, 'backups', c.ok, c.detail, c.hint FROM backup_check c WHERE NOT n.standby
         UNION ALL SELECT 20, 'standby', c.ok, c.detail, c.hint FROM standby_check c) r
     ORDER BY r.n;
 END;

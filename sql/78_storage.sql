@@ -57,3 +57,13 @@ CREATE FUNCTION model_mgr.import_registry(document jsonb) RETURNS bigint
 AS 'MODULE_PATHNAME', 'mm_import_registry' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION model_mgr.import_registry(jsonb) IS
 'Makes what export_registry() wrote and returns how many versions were new. Into an empty registry: exporting again gives the same document. Into one that is not: what is missing is added, what is there stays, and all of it or nothing. Every value is checked as by the function that makes it. The active version is deployed at once, without rules and approvals. Errors: 42710 a model or version of that name differs in what routes or identifies it (the DETAIL says how), 22023 another format, a missing or unknown key or a bad word, 22P02 a value of the wrong JSON type, 22004 null where there must be a value, 42704 a role or validator that this database has not, 42602 and 42622 bad names, 22003 out of range, 54000 too many.';
+
+CREATE FUNCTION model_mgr.backup_registry(file_name text) RETURNS text
+AS 'MODULE_PATHNAME', 'mm_backup_registry' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION model_mgr.backup_registry(text) IS
+'Writes export_registry() to a file of the server, whole or not at all, readable by the server''s user alone, and returns its path. The name is one below model_mgr.backup_directory; an absolute path needs pg_write_server_files. A file of that name is replaced. Errors: 55000 no backup_directory, 22023 ".." or a directory, 42501 absolute path, 22004, 42602, 42622 bad names, those of the file system, 25006 on a standby.';
+
+CREATE FUNCTION model_mgr.redis_mirror(key_prefix text DEFAULT 'models:') RETURNS text
+AS 'MODULE_PATHNAME', 'mm_redis_mirror' LANGUAGE C STABLE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION model_mgr.redis_mirror(text) IS
+'Commands of Redis'' protocol, for redis-cli --pipe, that replace the keys under a prefix (1 to 255 bytes) by the present state in one transaction: <prefix>registry, <prefix>active and <prefix>routing, each a hash with a field a model: its entry of export_registry(), the active version, and what routes its units. Names are written in UTF-8 with their lengths: fetch it with client_encoding UTF8. Errors: 42602, 42622 bad prefix.';

@@ -52,7 +52,7 @@ SELECT t.* FROM (VALUES
     ('updates', 'automated updates and their validators', '^(validation_rule|.*_update(s|_status)?|.*schedules?|unschedule_update|.*_automation_statistics(_json)?|(un)?register_validator|set_security_policy|validate_.*|security_validation|assert_update_succeeded|update_list|schedule_list|validator_list)$'),
     ('audit', 'who did what, sealed', '^(log_operation|seal_audit|verify_audit_log|export_audit|prune_audit|audit_list)$'),
     ('roles', 'rights, approvals, confinement', '^(setup_roles|grant_model|require_approvals|approve_model_version|approval_list|whoami|role_grant)$'),
-    ('operation', 'the clockwork, health, reports, backups', '^(tick|work|maintain|run|start|stop|health_check|assert_healthy|.*dashboard|settings|help|model_mgr_version|report.*|export_registry|import_registry|backup_registry|redis_mirror|model_lock_list)$')
+    ('operation', 'the clockwork, health, reports, backups', '^(tick|work|maintain|run|start|stop|health_check|assert_healthy|.*dashboard|settings|help|model_mgr_version|report.*|export_registry|import_registry|backup_(registry|status)|redis_mirror|registry_document|model_lock_list)$')
 ) t;
 END;
 COMMENT ON FUNCTION model_mgr.help_topics() IS 'Topics of help(), what each is about, and the names that belong to it as a regular expression.';

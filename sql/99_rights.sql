@@ -243,6 +243,7 @@ WITH routine (routine_name, kinds) AS (VALUES
     ('rollup_backlog', 'reader'),
     ('partition_ranges', 'reader'),
     ('default_partition_oldest', 'reader'),
+    ('backup_status', 'reader'),
     ('health_check', 'reader'),
     ('active_metrics', 'reader'),
     ('get_model_health_dashboard', 'reader'),
@@ -250,6 +251,8 @@ WITH routine (routine_name, kinds) AS (VALUES
     -- 78_storage
     ('export_registry', 'reader'),
     ('import_registry', 'admin'),
+    ('backup_registry', 'operator'),
+    ('redis_mirror', 'reader'),
     -- 76_backtest
     ('backtest_rollout', 'reader'),
     ('backtest_thresholds', 'reader'),

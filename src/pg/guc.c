@@ -24,6 +24,9 @@ double guc_ab_test_confidence = 0.95;
 double guc_ab_test_power = 0.8;
 int guc_ab_test_min_samples = 1000;
 int guc_audit_retention_days;
+bool guc_backup_enabled = true;
+int guc_backup_interval_hours = 24;
+char *guc_backup_directory;
 
 static char *guc_clock;
 static TimestampTz *fixed_time; /* NULL: the clock runs */
@@ -122,6 +125,21 @@ check_prefix(char **newval, void **extra, GucSource source)
 	return false;
 }
 
+/* check_directory: kept without "." and double slashes, so that messages and file names show one spelling. */
+static bool
+check_directory(char **newval, void **extra, GucSource source)
+{
+	if (strlen(*newval) >= MAXPGPATH - 100)
+	{
+		GUC_check_errdetail("The path is too long.");
+		GUC_check_errhint("A path has at most %d bytes here.", MAXPGPATH - 101);
+		return false;
+	}
+	if (**newval != '\0')
+		canonicalize_path(*newval);
+	return true;
+}
+
 void
 guc_define(void)
 {
@@ -170,6 +188,14 @@ guc_define(void)
 							"Minutes after which a waiting update looks again which version is the latest.",
 							"One that begins always looks.", &guc_update_check_interval, 60, 1, 525600, PGC_USERSET, 0,
 							NULL, NULL, NULL);
+	DefineCustomBoolVariable("model_mgr.backup_enabled", "Lets maintain() write backups of the registry.", NULL,
+							 &guc_backup_enabled, true, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("model_mgr.backup_interval_hours", "Hours between backups of the registry.", NULL,
+							&guc_backup_interval_hours, 24, 1, 87600, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("model_mgr.backup_directory",
+							   "Directory that backups of the registry are written to; empty writes none.",
+							   "A relative path begins at the data directory.", &guc_backup_directory, "", PGC_SUSET, 0,
+							   check_directory, NULL, NULL);
 	MarkGUCPrefixReserved("model_mgr");
 }
 

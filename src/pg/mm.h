@@ -31,6 +31,9 @@ extern int guc_update_max_concurrent;
 extern int guc_update_check_interval; /* minutes */
 extern char *guc_event_type_prefix;
 extern int guc_audit_retention_days; /* 0: for ever */
+extern bool guc_backup_enabled;
+extern int guc_backup_interval_hours;
+extern char *guc_backup_directory; /* empty: none */
 extern char *guc_default_deployment_strategy;
 extern double guc_ab_test_confidence;
 extern double guc_ab_test_power;

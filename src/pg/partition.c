@@ -22,6 +22,7 @@
 #include "pg/event.h"
 #include "pg/observation.h"
 #include "pg/query.h"
+#include "pg/registry_backup.h"
 #include "pg/rollup.h"
 
 /* One session at a time maintains; models have positive ids, the fold has -1. */
@@ -407,6 +408,8 @@ mm_maintenance_tasks(PG_FUNCTION_ARGS)
 	if (guc_audit_retention_days > 0)
 		add_task(result->setResult, result->setDesc, "prune audit");
 	add_task(result->setResult, result->setDesc, "summarize");
+	if (backup_due())
+		add_task(result->setResult, result->setDesc, "backup");
 	AtEOXact_GUC(true, level);
 	mm_leave(scope);
 	return (Datum) 0;
@@ -476,6 +479,8 @@ run_task(const char *task)
 				   : 0;
 	if (strcmp(task, "summarize") == 0)
 		return summarize();
+	if (strcmp(task, "backup") == 0)
+		return backup_run();
 	if (strncmp(task, "raise fence ", 12) == 0)
 		return raise_fence(day_of_name(task + 12));
 	if (strcmp(task, "check fence") == 0)

@@ -15,6 +15,7 @@ INSERT INTO left_out VALUES
     ('maintenance_tasks', 'lists'), ('maintenance_run', 'keeps house; pruning the log is logged'),
     ('wait_for_deployment', 'drives'), ('wait_for_update', 'drives'), ('wait_for_test', 'drives'),
     ('seal_audit', 'its seals are its record; an entry of its own would never be sealed by it'),
+    ('backup_registry', 'logs itself as backup; 060_backup tests it: it writes a file'),
     ('start', 'changes pg_cron only, whose tables say by whom'), ('stop', 'as start');
 
 CREATE TABLE public.complaint ("time" timestamptz, model_name text, version text, value float8);

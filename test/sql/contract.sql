@@ -114,6 +114,8 @@ INSERT INTO contract VALUES
     ('unschedule_update', 'schedule_id text', 'boolean', 'w'),
     ('export_registry', 'model_name text = null', 'jsonb', 'r'),
     ('import_registry', 'document jsonb', 'bigint', 'w'),
+    ('backup_registry', 'file_name text', 'text', 'w'),
+    ('redis_mirror', 'key_prefix text = models:', 'text', 'r'),
     ('list_schedules', '', 'SETOF schedule', 'r'),
     ('cancel_update', 'update_id text, reason text = ', 'boolean', 'w'),
     ('get_update_status', 'update_id text', 'SETOF update_run', 'r'),
@@ -213,7 +215,7 @@ SELECT set_eq($$SELECT name, setting, context FROM pg_settings WHERE name LIKE '
     $$VALUES ('model_mgr.ab_test_default_confidence', '0.95', 'user'), ('model_mgr.ab_test_default_power', '0.8', 'user'), ('model_mgr.ab_test_min_sample_size', '1000', 'user'),
     ('model_mgr.clock', '', 'superuser'), ('model_mgr.default_deployment_strategy', 'canary', 'user'),
     ('model_mgr.enforcement', 'on', 'superuser'), ('model_mgr.perf_monitor_anomaly_sensitivity', '2', 'user'), ('model_mgr.perf_monitor_interval_seconds', '60', 'user'),
-    ('model_mgr.audit_retention_days', '0', 'superuser'), ('model_mgr.perf_monitor_retention_hours', '168', 'superuser'), ('model_mgr.notify', 'on', 'user'), ('model_mgr.event_type_prefix', '', 'user'), ('model_mgr.retention_days', '90', 'superuser'),
+    ('model_mgr.audit_retention_days', '0', 'superuser'), ('model_mgr.backup_enabled', 'on', 'user'), ('model_mgr.backup_interval_hours', '24', 'user'), ('model_mgr.backup_directory', '', 'superuser'), ('model_mgr.perf_monitor_retention_hours', '168', 'superuser'), ('model_mgr.notify', 'on', 'user'), ('model_mgr.event_type_prefix', '', 'user'), ('model_mgr.retention_days', '90', 'superuser'),
     ('model_mgr.update_validation_timeout', '300', 'user'), ('model_mgr.update_max_concurrent', '3', 'user'), ('model_mgr.update_check_interval_minutes', '60', 'user')$$, 'settings, their defaults and who may set them');
 
 SELECT * FROM finish();

@@ -5,6 +5,8 @@
 \echo a first statement sees the settings
 SELECT count(*) > 10 FROM model_mgr.settings;
 \setenv MODEL_STORAGE_BACKEND database
+\setenv MODEL_STORAGE_PATH './models'
+\setenv MODEL_BACKUP_ENABLED false
 \setenv MODEL_RETENTION_DAYS 30
 \setenv AB_TEST_DEFAULT_POWER 0.9
 \setenv PERF_MONITOR_ANOMALY_SENSITIVITY 3.5
@@ -24,6 +26,8 @@ SELECT count(*) FROM model_mgr.model;
 \setenv MODEL_RETENTION_DAYS
 \setenv AB_TEST_DEFAULT_POWER
 \setenv PERF_MONITOR_ANOMALY_SENSITIVITY
+\setenv MODEL_STORAGE_PATH
+\setenv MODEL_BACKUP_ENABLED
 \echo hints for other backends
 \setenv MODEL_STORAGE_BACKEND redis
 \i scripts/model_mgr_environment.psql
