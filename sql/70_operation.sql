@@ -192,7 +192,10 @@ BEGIN
     RAISE EXCEPTION USING errcode = '55000', message = pg_catalog.format('deployment %s has not ended in %s s', deployment_id, allowed),
         detail = pg_catalog.format('Version "%s" of model "%s" is %s at %s %% of traffic, step %s%s%s.', seen.version, seen.model_name, seen.status,
             seen.traffic_percentage, seen.step, '; it waits for ' || waits_for, '; due at ' || due),
-        hint = 'Wait again, with a larger timeout_seconds, or see canary_status; promote_deployment() takes the next step now.';
+        hint = 'Wait again, with a larger timeout_seconds, or see canary_status; ' || CASE seen.status
+            WHEN 'promoting' THEN 'it serves everybody already, rollback_model() would take it back.'
+            WHEN 'awaiting_approval' THEN pg_catalog.format('approve_step(%s) lets it go on.', deployment_id)
+            ELSE pg_catalog.format('promote_deployment(%s) takes the next step now.', deployment_id) END;
 END
 $wait$;
 COMMENT ON PROCEDURE model_mgr.wait_for_deployment(bigint, float8) IS

@@ -76,5 +76,16 @@ SELECT is(:'LAST_ERROR_SQLSTATE'::text, '55000', 'nothing of the caller''s path 
 SET client_min_messages = warning;
 DROP SCHEMA regress_trap CASCADE;
 RESET client_min_messages;
+-- The hint is the verb that its state allows.
+\set VERBOSITY default
+SET model_mgr.clock = '2026-01-01 00:00:00+00';
+SET TimeZone = 'UTC';
+SELECT pg_temp.make_model('told', '1', '2') \g /dev/null
+SELECT (model_mgr.deploy_model_version('told', '1')).status;
+SELECT deployment_id AS told FROM model_mgr.deploy_model_version('told', '2', rollout => '{"steps": [50, 100], "approval": "final", "step_seconds": 0, "min_requests": 0}') \gset
+CALL model_mgr.wait_for_deployment(:told, 0);
+SELECT (model_mgr.approve_step(:told)).status;
+CALL model_mgr.wait_for_deployment(:told, 0);
+
 SELECT * FROM finish();
 DROP EXTENSION model_mgr;
