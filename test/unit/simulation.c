@@ -4,6 +4,7 @@
  * here, thorough where MODEL_MGR_SOAK is set (make soak).
  */
 #include "random.h"
+#include "repetition.h"
 #include "unit.h"
 
 #include <math.h>
@@ -15,8 +16,6 @@
 #include "core/moments.h"
 #include "core/power.h"
 #include "core/sequential.h"
-
-static int thorough;
 
 static int64_t
 binomial(int n, double p)
@@ -34,17 +33,10 @@ arm(const moments *m)
 	return (hypothesis_arm){m->n, moments_mean(m), moments_variance(m)};
 }
 
-/* band: half the binomial 99 % band of a rate. */
-static double
-band(double rate, int runs)
-{
-	return 2.5758 * sqrt(rate * (1 - rate) / runs);
-}
-
 static void
 false_alarms(void)
 {
-	int runs = thorough ? 100000 : 8000;
+	int runs = runs_of(8000, 100000);
 	int z = 0;
 	int t = 0;
 	int welch = 0;
@@ -102,8 +94,8 @@ value(int kind)
 static void
 anytime(void)
 {
-	int runs = thorough ? 4000 : 200;
-	int values = thorough ? 20000 : 3000;
+	int runs = runs_of(200, 4000);
+	int values = runs_of(3000, 20000);
 
 	for (int kind = 0; kind < KINDS; kind++)
 	{
@@ -166,7 +158,7 @@ static const sequential_caller caller = {malloc, free, NULL};
 static void
 looks(void)
 {
-	int runs = thorough ? 100000 : 5000;
+	int runs = runs_of(5000, 100000);
 	double fraction[5] = {0.2, 0.4, 0.6, 0.8, 1};
 	double z[5];
 
@@ -209,7 +201,7 @@ looks(void)
 static void
 power(void)
 {
-	int runs = thorough ? 40000 : 1500;
+	int runs = runs_of(1500, 40000);
 	int n = (int) ceil(power_sample_size(0.1, 0.03, 0.8, 0.95));
 	int found = 0;
 
@@ -224,7 +216,6 @@ power(void)
 int
 main(void)
 {
-	thorough = getenv("MODEL_MGR_SOAK") != NULL;
 	false_alarms();
 	anytime();
 	looks();
