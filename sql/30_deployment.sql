@@ -65,7 +65,6 @@ CREATE TABLE model_mgr.deployment_plan (
     started_at timestamptz,                 -- requests routed from here on count; NULL while pending
     ended_at timestamptz,                   -- ... and until here
     bake_until timestamptz,
-    judged_at timestamptz,
     waiting_for text,
     next_step_at timestamptz,
     awaiting_since timestamptz,             -- awaiting_approval since then
@@ -76,6 +75,13 @@ CREATE TABLE model_mgr.deployment_plan (
 COMMENT ON TABLE model_mgr.deployment_plan IS 'The machinery''s side of a deployment.';
 CREATE INDEX deployment_plan_model_index ON model_mgr.deployment_plan (model_id, started_at);
 CREATE INDEX deployment_plan_version_index ON model_mgr.deployment_plan (version_id);
+
+-- Apart, since every tick and every evaluating commit writes it: a narrow row, updated in its own page.
+CREATE TABLE model_mgr.deployment_judged (
+    deployment_id bigint PRIMARY KEY,
+    judged_at timestamptz                   -- NULL: never
+) WITH (fillfactor = 50);
+COMMENT ON TABLE model_mgr.deployment_judged IS 'When each deployment was last judged.';
 
 CREATE TABLE model_mgr.deployment_step (
     deployment_id bigint NOT NULL,
@@ -155,6 +161,7 @@ SELECT pg_catalog.pg_extension_config_dump('model_mgr.deployment_pair_sum', '');
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.deployment', '');
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.deployment_deployment_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.deployment_plan', '');
+SELECT pg_catalog.pg_extension_config_dump('model_mgr.deployment_judged', '');
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.deployment_step', '');
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.deployment_freeze', '');
 SELECT pg_catalog.pg_extension_config_dump('model_mgr.deployment_event', '');

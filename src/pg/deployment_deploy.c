@@ -245,7 +245,8 @@ insert(const wish *w, const registry_version *v, const routing_change *now, bool
 		TEXTOID, TEXTOID, TEXTOID, INT8OID, BOOLOID, FLOAT8OID, FLOAT8OID, FLOAT8OID, INT4OID, JSONBOID, JSONBOID,
 		TEXTOID, TIMESTAMPTZOID);
 	static query plan = QUERY(
-		"INSERT INTO model_mgr.deployment_plan (deployment_id, model_id, version_id, baseline_version_id, arguments,"
+		"WITH judged AS (INSERT INTO model_mgr.deployment_judged (deployment_id) VALUES ($1))"
+		" INSERT INTO model_mgr.deployment_plan (deployment_id, model_id, version_id, baseline_version_id, arguments,"
 		" idempotency_key, bucket_key) VALUES ($1, $2, $3, $4, $5, $6, $7)",
 		INT8OID, INT8OID, INT8OID, INT8OID, JSONBOID, TEXTOID, TEXTOID);
 	query_arg baseline = first ? null_arg() : int64_arg(now->stable_version_id);

@@ -118,8 +118,8 @@ deployment_judge(int64 model_id)
 bool
 deployment_advance(int64 deployment_id)
 {
-	static query judged =
-		QUERY("UPDATE model_mgr.deployment_plan SET judged_at = $2 WHERE deployment_id = $1", INT8OID, TIMESTAMPTZOID);
+	static query judged = QUERY("UPDATE model_mgr.deployment_judged SET judged_at = $2 WHERE deployment_id = $1",
+								INT8OID, TIMESTAMPTZOID);
 	char *why = "";
 	deployment d;
 	deployment_look look;
@@ -214,8 +214,8 @@ static int64
 look_at_all(int64 argument)
 {
 	static query judged = QUERY(
-		"UPDATE model_mgr.deployment_plan p SET judged_at = $2 WHERE p.deployment_id = ANY (ARRAY("
-		" SELECT l.deployment_id FROM model_mgr.deployment_plan l WHERE l.deployment_id = ANY ($1) FOR NO KEY UPDATE SKIP LOCKED))",
+		"UPDATE model_mgr.deployment_judged p SET judged_at = $2 WHERE p.deployment_id = ANY (ARRAY("
+		" SELECT l.deployment_id FROM model_mgr.deployment_judged l WHERE l.deployment_id = ANY ($1) FOR NO KEY UPDATE SKIP LOCKED))",
 		INT8ARRAYOID, TIMESTAMPTZOID);
 	open_rollouts *open = (open_rollouts *) (intptr_t) argument;
 	deployment *d = palloc(sizeof(deployment) * (open->count + 1));
@@ -261,7 +261,7 @@ int64
 deployment_advance_all(TimestampTz deadline, int64 *failed)
 {
 	static query find = QUERY(
-		"SELECT d.deployment_id FROM model_mgr.deployment d JOIN model_mgr.deployment_plan p ON p.deployment_id = d.deployment_id"
+		"SELECT d.deployment_id FROM model_mgr.deployment d JOIN model_mgr.deployment_judged p ON p.deployment_id = d.deployment_id"
 		" WHERE d.status = ANY ('{pending,running,paused,awaiting_approval,promoting}'::pg_catalog.text[])"
 		" ORDER BY p.judged_at NULLS FIRST, d.deployment_id");
 	open_rollouts open = {.count = (int) query_run(&find)};

@@ -81,7 +81,7 @@ look_at_thresholds(int64 model_id)
 static void
 note_judged(int64 model_id)
 {
-	static query note = QUERY("UPDATE model_mgr.deployment_plan p SET judged_at = $2 FROM model_mgr.routing r"
+	static query note = QUERY("UPDATE model_mgr.deployment_judged p SET judged_at = $2 FROM model_mgr.routing r"
 							  " WHERE r.model_id = $1 AND p.deployment_id = r.deployment_id",
 							  INT8OID, TIMESTAMPTZOID);
 

@@ -150,7 +150,7 @@ read_rollout(watch *entry)
 {
 	static const char *const routing[] = {"deployment_id", "watched", "thresholds"};
 	static const char *const deployment[] = {"rollback_evaluation_window_minutes"};
-	static const char *const plan[] = {"judged_at"};
+	static const char *const judged[] = {"judged_at"};
 	static const char *const threshold_look[] = {"looked_at"};
 	Datum values[3];
 	Datum value;
@@ -167,8 +167,8 @@ read_rollout(watch *entry)
 		!isnull)
 	{
 		TimestampTz window = DatumGetInt32(value) * USECS_PER_MINUTE;
-		bool found = read_columns("deployment_plan", "deployment_plan_pkey", "deployment_id", DatumGetInt64(values[0]),
-								  1, plan, &value, &isnull);
+		bool found = read_columns("deployment_judged", "deployment_judged_pkey", "deployment_id",
+								  DatumGetInt64(values[0]), 1, judged, &value, &isnull);
 
 		note_window(entry, window, found && !isnull ? DatumGetTimestampTz(value) : DT_NOBEGIN);
 	}

@@ -112,6 +112,9 @@ mm_delete_model(PG_FUNCTION_ARGS)
 		QUERY("DELETE FROM model_mgr.validation_result r USING model_mgr.deployment_plan p"
 			  " WHERE p.deployment_id = r.deployment_id AND p.model_id = $1",
 			  INT8OID),
+		QUERY("DELETE FROM model_mgr.deployment_judged j USING model_mgr.deployment_plan p"
+			  " WHERE p.deployment_id = j.deployment_id AND p.model_id = $1",
+			  INT8OID),
 		QUERY("DELETE FROM model_mgr.deployment_plan p WHERE p.model_id = $1", INT8OID),
 		QUERY("DELETE FROM model_mgr.validation_result r USING model_mgr.update_plan p"
 			  " WHERE p.update_id = r.update_id AND p.model_id = $1",

@@ -30,7 +30,7 @@ BEGIN
     INSERT INTO public.evaluation VALUES (extract(epoch FROM clock_timestamp() - statement_timestamp()) * 1000);
     RETURN NULL;
 END $$;
-CREATE TRIGGER note_evaluation AFTER UPDATE OF judged_at ON model_mgr.deployment_plan FOR EACH ROW EXECUTE FUNCTION public.note_evaluation();
+CREATE TRIGGER note_evaluation AFTER UPDATE OF judged_at ON model_mgr.deployment_judged FOR EACH ROW EXECUTE FUNCTION public.note_evaluation();
 SQL
 cat >"$dir/record.sql" <<'SQL'
 \set v random(1, 2)

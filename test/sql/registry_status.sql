@@ -126,7 +126,8 @@ SELECT ok(delete_model('m'), 'a model that is archived as a whole goes');
 SELECT is_empty($$SELECT 'version' FROM model_version WHERE model_name = 'm' UNION ALL SELECT 'model' FROM model WHERE model_name = 'm'
     UNION ALL SELECT 'routing' FROM routing WHERE model_name = 'm' UNION ALL SELECT 'deployment' FROM deployment WHERE model_name = 'm'
     UNION ALL SELECT 'history' FROM routing_history h WHERE h.model_id NOT IN (SELECT model_id FROM model)
-    UNION ALL SELECT 'plan' FROM deployment_plan h WHERE h.model_id NOT IN (SELECT model_id FROM model)$$, 'with everything that hung on it');
+    UNION ALL SELECT 'plan' FROM deployment_plan h WHERE h.model_id NOT IN (SELECT model_id FROM model)
+    UNION ALL SELECT 'judged' FROM deployment_judged h WHERE h.deployment_id NOT IN (SELECT deployment_id FROM deployment_plan)$$, 'with everything that hung on it');
 SELECT results_eq($$SELECT value, error_code FROM route('m', 'u')$$, $$VALUES (NULL::text, 'FLAG_NOT_FOUND')$$, 'route() knows it no more');
 SELECT results_eq($$SELECT operation, details -> 'versions' FROM audit_log ORDER BY audit_id DESC LIMIT 1$$, $$VALUES ('delete_model', '["1", "2"]'::jsonb)$$, 'audited');
 SELECT ok(NOT delete_model('m'), 'it is gone: false');

@@ -33,6 +33,11 @@ SELECT results_eq('EXECUTE tick', $$VALUES ('rollups', 10::bigint), ('deployment
 SELECT is(pg_temp.state('late'), 'running 20 2', 'one step a tick');
 SELECT results_eq('EXECUTE tick', $$VALUES ('rollups', 0::bigint), ('deployments', 0)$$, 'twice is harmless');
 SELECT is(pg_temp.state('late'), 'running 20 2', 'the next step has its own time');
+SELECT string_agg(p.ctid::text, ' ' ORDER BY p.deployment_id) AS plans, string_agg(j.ctid::text, ' ' ORDER BY j.deployment_id) AS judged
+FROM model_mgr.deployment_plan p JOIN model_mgr.deployment_judged j USING (deployment_id) \gset
+SELECT results_eq('EXECUTE tick', $$VALUES ('rollups', 0::bigint), ('deployments', 0)$$, 'a quiet tick');
+SELECT is((SELECT string_agg(p.ctid::text, ' ' ORDER BY p.deployment_id) FROM model_mgr.deployment_plan p), :'plans', 'writes no plan');
+SELECT isnt((SELECT string_agg(j.ctid::text, ' ' ORDER BY j.deployment_id) FROM model_mgr.deployment_judged j), :'judged', 'but notes that it has judged');
 
 -- One model's error never stops the others: a broken row of the middle one.
 SELECT count(pg_temp.make_model(m, '1', '2')) FROM unnest('{a,b,c}'::text[]) m;
