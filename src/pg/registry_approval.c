@@ -16,9 +16,22 @@
 
 #define MAX_APPROVALS 100
 
+static const char *acting;
+
+const char *
+registry_act_as(const char *user)
+{
+	const char *before = acting;
+
+	acting = user;
+	return before;
+}
+
 const char *
 registry_acting(void)
 {
+	if (acting)
+		return acting;
 	return InSecurityRestrictedOperation() ? mm_caller_name() : mm_session_user_name();
 }
 

@@ -7,8 +7,12 @@
 
 #include "pg/registry.h"
 
-/* registry_acting: who acts now, whatever the arguments say: the login, or the role as which code runs by itself. */
+/* registry_acting: who acts now, whatever the arguments say: the login, or the role as which code runs by itself, or
+ * whom registry_act_as() names. */
 extern const char *registry_acting(void);
+/* registry_act_as: from here on this one acts; NULL: as without. Returns who did before, to be put back, also on an
+ * error. For the tick, which deploys what others asked for. */
+extern const char *registry_act_as(const char *user);
 /* registry_approval_created: notes who made a version (a login), whatever created_by says. */
 extern void registry_approval_created(int64 version_id, const char *login);
 /* registry_approval_check: 55000 while the version has fewer approvals that count than its model asks for: those of

@@ -14,6 +14,10 @@
 #include "pg/registry_trust.h"
 #include "pg/validator.h"
 
+/* Callers that would rather fail than wait, one at a time; models have positive ids, the negative ones are listed in
+ * docs/architecture.md. */
+#define BUSY_LOCK (-7)
+
 void
 update_check_target(const char *model_name, const char *target_version)
 {
@@ -62,7 +66,8 @@ update_insert(int64 model_id, const update_wish *w)
 	char *id;
 	Jsonb *data;
 
-	update_look_up(model_id, w->model_name, w->target_version, w->allow_prerelease, w->schedule_id != NULL, &target);
+	update_look_up(model_id, w->model_name, w->target_version, w->allow_prerelease,
+				   update_bringer(w->target_version, w->schedule_id), &target);
 	query_run(&plan, int64_arg(model_id), bool_arg(w->allow_prerelease), jsonb_arg(w->rules),
 			  text_arg(w->idempotency_key), time_arg(now), text_arg(w->asked_by));
 	id = query_text(0, 0);
@@ -115,7 +120,10 @@ earlier(int64 model_id, const update_wish *w)
 	return id;
 }
 
-/* refuse_busy: 53400 unless the next tick could begin it. */
+/*
+ * refuse_busy: 53400 unless the next tick could begin it. Of two callers at once the second counts after the first has
+ * committed, so that there is a place for each of those that are told so.
+ */
 static void
 refuse_busy(int64 model_id, const char *model_name)
 {
@@ -204,6 +212,9 @@ mm_trigger_update(PG_FUNCTION_ARGS)
 	if (w.idempotency_key)
 		mm_check_name("idempotency key", w.idempotency_key);
 	scope = mm_enter();
+	/* Before the model's lock: who waits here keeps nobody else from the model. */
+	if (!wait)
+		(void) mm_lock_model(BUSY_LOCK, true);
 	model_id = registry_lock_model(w.model_name);
 	deployment_fresh(model_id);
 	id = earlier(model_id, &w);

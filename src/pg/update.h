@@ -43,9 +43,12 @@ typedef struct update_target
 	Jsonb *evidence; /* of not_to_be */
 } update_target;
 
-/* update_look_up: by_schedule: what was taken back is not brought again. */
+/* update_look_up: bringer: in words, what brings neither that which serves nor that which was taken back; NULL:
+ * somebody who named a version. */
 extern void update_look_up(int64 model_id, const char *model_name, const char *target_version, bool allow_prerelease,
-						   bool by_schedule, update_target *out);
+						   const char *bringer, update_target *out);
+/* update_bringer: that of an update; NULL: somebody who named a version. */
+extern const char *update_bringer(const char *target_version, const char *schedule_id);
 
 /* update_end: the status that it ends in, with its reason, event and audit line. */
 extern void update_end(const char *update_id, const char *status, const char *reason, const Jsonb *evidence);

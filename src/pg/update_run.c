@@ -41,17 +41,25 @@ typedef struct run
 	int64 version_id; /* 0: not begun */
 } run;
 
+/* is_newer: than the active version, if there is one. */
+static bool
+is_newer(int64 model_id, int64 version_id)
+{
+	static query newer =
+		QUERY("SELECT (model_mgr.version_order(v.version), v.created_at, v.version_id) >"
+			  " (model_mgr.version_order(a.version), a.created_at, a.version_id) FROM model_mgr.model_version v,"
+			  " model_mgr.model_version a WHERE v.version_id = $2 AND a.model_id = $1 AND a.status = 'active'",
+			  INT8OID, INT8OID);
+
+	return query_run(&newer, int64_arg(model_id), int64_arg(version_id)) == 0 || query_bool(0, 0);
+}
+
 /* look_up_latest: the highest version that may be deployed, and why not that one: it is no higher than the active one.
  */
 static void
 look_up_latest(int64 model_id, const char *model_name, bool allow_prerelease, update_target *t)
 {
 	static query latest = QUERY("SELECT model_mgr.resolve_version($1, 'latest', $2)", TEXTOID, BOOLOID);
-	static query newer =
-		QUERY("SELECT (model_mgr.version_order(v.version), v.created_at, v.version_id) >"
-			  " (model_mgr.version_order(a.version), a.created_at, a.version_id) FROM model_mgr.model_version v,"
-			  " model_mgr.model_version a WHERE v.version_id = $2 AND a.model_id = $1 AND a.status = 'active'",
-			  INT8OID, INT8OID);
 	static query passed_over = QUERY(
 		"SELECT pg_catalog.string_agg(pg_catalog.format('%s is %s', v.version, v.status), ', ' ORDER BY model_mgr.version_order(v.version) DESC),"
 		" pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('version', v.version, 'status', v.status))"
@@ -66,8 +74,7 @@ look_up_latest(int64 model_id, const char *model_name, bool allow_prerelease, up
 	query_run(&latest, text_arg(model_name), bool_arg(allow_prerelease));
 	t->found = !query_isnull(0, 0) && registry_find_version(model_name, query_text(0, 0), true, &t->version);
 	t->serves = t->found && t->active && strcmp(t->version.version, t->active) == 0;
-	if (t->found && !t->serves &&
-		(query_run(&newer, int64_arg(model_id), int64_arg(t->version.version_id)) == 0 || query_bool(0, 0)))
+	if (t->found && !t->serves && is_newer(model_id, t->version.version_id))
 		return;
 	query_run(&passed_over, int64_arg(model_id), bool_arg(allow_prerelease));
 	over = query_text(0, 0);
@@ -80,9 +87,15 @@ look_up_latest(int64 model_id, const char *model_name, bool allow_prerelease, up
 		t->not_to_be = psprintf("no version may be deployed%s%s", over ? ": " : "", over ? over : "");
 }
 
+const char *
+update_bringer(const char *target_version, const char *schedule_id)
+{
+	return schedule_id ? "a schedule" : strcmp(target_version, "latest") == 0 ? "latest" : NULL;
+}
+
 void
 update_look_up(int64 model_id, const char *model_name, const char *target_version, bool allow_prerelease,
-			   bool by_schedule, update_target *t)
+			   const char *bringer, update_target *t)
 {
 	static query active =
 		QUERY("SELECT v.version FROM model_mgr.model_version v WHERE v.model_id = $1 AND v.status = 'active'", INT8OID);
@@ -97,14 +110,14 @@ update_look_up(int64 model_id, const char *model_name, const char *target_versio
 	}
 	t->found = registry_find_version(model_name, target_version, true, &t->version);
 	t->serves = t->found && t->active && strcmp(t->version.version, t->active) == 0;
-	if (!t->found || !by_schedule)
+	if (!t->found || bringer == NULL)
 		return;
 	if (t->serves)
 		t->not_to_be = psprintf("version %s serves already", t->version.version);
 	else if (strcmp(t->version.status, "rolled_back") == 0 || strcmp(t->version.status, "failed") == 0 ||
 			 strcmp(t->version.status, "archived") == 0)
 		t->not_to_be =
-			psprintf("version %s is %s, and a schedule does not bring it back", t->version.version, t->version.status);
+			psprintf("version %s is %s, and %s does not bring it back", t->version.version, t->version.status, bringer);
 	t->evidence = json_build(json_text_pair("active", t->active), json_text_pair("version", t->version.version),
 							 json_text_pair("status", t->version.status));
 }
@@ -152,6 +165,12 @@ tell(const char *update_id, const char *what, const char *operation, const Jsonb
 void
 update_end(const char *update_id, const char *status, const char *reason, const Jsonb *evidence)
 {
+	static query results = QUERY("UPDATE model_mgr.update_run u SET validation_results = $2"
+								 " WHERE u.update_id = $1 AND u.status = 'validating' AND u.validation_results <> $2",
+								 TEXTOID, JSONBOID);
+
+	/* Of rules that were judged since the last tick, too. */
+	query_run(&results, text_arg(update_id), jsonb_arg(validator_results(update_id, 0)));
 	store(update_id, status, reason, true);
 	tell(update_id, status, strcmp(status, "cancelled") == 0 ? "cancel_update" : "end_update", evidence);
 }
@@ -223,12 +242,7 @@ call_deploy(int64 argument)
 		QUERY("SELECT d.deployment_id, d.status, d.status_reason FROM model_mgr.deploy_model_version($1, $2, $3, $4) d",
 			  TEXTOID, TEXTOID, TEXTOID, TEXTOID);
 	deploying *d = (deploying *) (intptr_t) argument;
-	registry_version version;
 
-	/* Deploying knows who ticks and whom triggered_by names; who asked does not approve it either. */
-	(void) registry_find_version(d->update->model_name, d->update->version, false, &version);
-	if (strcmp(version.status, "active") != 0 && strcmp(version.status, "deploying") != 0)
-		registry_approval_check(&version, d->update->triggered_by, d->update->asked_by);
 	query_run(&deploy, text_arg(d->update->model_name), text_arg(d->update->version), text_arg(d->update->strategy),
 			  text_arg(d->update->triggered_by));
 	d->deployment_id = query_int64(0, 0);
@@ -237,21 +251,30 @@ call_deploy(int64 argument)
 	return 1;
 }
 
-/* in_the_way: errors that another time may not have. */
+/* in_the_way: errors that another time may not have, a full disk among them. */
 static bool
 in_the_way(const ErrorData *error)
 {
-	return error->sqlerrcode == ERRCODE_OBJECT_IN_USE || error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
+	return ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES ||
+		   error->sqlerrcode == ERRCODE_OBJECT_IN_USE || error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
 		   error->sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE || error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED;
 }
 
-/* blocker: a rollout below 100 % of another version, which the next one has to wait for; NULL: none. */
+/*
+ * blocker: what the next one has to wait for: a rollout below 100 % of another version, or, of what nobody asked for
+ * just now, the end of a freeze; NULL: nothing.
+ */
 static char *
 blocker(const run *u, const char *version)
 {
+	static query freeze = QUERY("SELECT f.frozen_until FROM model_mgr.deployment_freeze f WHERE f.model_id = $1"
+								" AND f.frozen_until > $2",
+								INT8OID, TIMESTAMPTZOID);
 	int64 id = deployment_open_id(u->model_id, false);
 	deployment d;
 
+	if (u->schedule_id && query_run(&freeze, int64_arg(u->model_id), time_arg(mm_now())) > 0)
+		return psprintf("waits: the model is frozen until %s", deployment_time(query_time(0, 0)));
 	if (id == 0 || !deployment_load(id, &d) || (version && strcmp(d.version, version) == 0))
 		return NULL;
 	return psprintf("waits for deployment %lld of version %s, %s at %g %% of traffic", (long long) id, d.version,
@@ -268,11 +291,24 @@ deploy(const run *u)
 	deploying d = {.update = u};
 	ErrorData *error;
 	char *wait = blocker(u, u->version);
+	volatile bool deployed = false;
+	const char *volatile acting;
 	int64 items;
 
 	if (wait)
 		return wait_for(u, wait);
-	if (!mm_attempt(call_deploy, (intptr_t) &d, &items, &error))
+	/* Who happens to tick deploys nothing: approvals are counted for the one who asked. */
+	acting = registry_act_as(u->asked_by);
+	PG_TRY();
+	{
+		deployed = mm_attempt(call_deploy, (intptr_t) &d, &items, &error);
+	}
+	PG_FINALLY();
+	{
+		(void) registry_act_as(acting);
+	}
+	PG_END_TRY();
+	if (!deployed)
 	{
 		char *why = psprintf("%s%s%s", error->message, error->detail ? ": " : "", error->detail ? error->detail : "");
 
@@ -332,6 +368,45 @@ serves_already(const run *u, const update_target *t)
 	update_end(u->update_id, "completed", psprintf("version %s serves already", t->version.version), NULL);
 }
 
+/* ends_without: whether an update ends without a deployment of its own, which then is done. */
+static bool
+ends_without(const run *u, const update_target *t, const char *version)
+{
+	if (t->not_to_be)
+		update_end(u->update_id, "skipped", t->not_to_be, t->evidence);
+	else if (!t->found)
+		update_end(u->update_id, "failed", psprintf("version %s does not exist any more", version), NULL);
+	else if (t->serves)
+		serves_already(u, t);
+	else
+		return false;
+	return true;
+}
+
+/*
+ * overtaken: whether what happened while its rules were judged has ended an update: the version was brought by somebody
+ * else, was taken back, or was made anew under its name; or latest would be a step back by now.
+ */
+static bool
+overtaken(const run *u)
+{
+	update_target t;
+
+	update_look_up(u->model_id, u->model_name, u->version, u->allow_prerelease,
+				   update_bringer(u->target_version, u->schedule_id), &t);
+	/* Another one of that name: not the one that was judged. */
+	t.found &= t.version.version_id == u->version_id;
+	if (t.found && t.not_to_be == NULL && strcmp(u->target_version, "latest") == 0 &&
+		!is_newer(u->model_id, u->version_id))
+	{
+		t.not_to_be = psprintf("version %s is not newer than %s, which serves by now", u->version, t.active);
+		t.evidence = json_build(json_text_pair("active", t.active), json_text_pair("version", u->version));
+	}
+	if (!t.found)
+		t.not_to_be = NULL;
+	return ends_without(u, &t, u->version);
+}
+
 /* begin: its turn has come: what it means now is what it means for good. */
 static int64
 begin(run *u)
@@ -342,15 +417,12 @@ begin(run *u)
 			  TEXTOID);
 	update_target t;
 
-	update_look_up(u->model_id, u->model_name, u->target_version, u->allow_prerelease, u->schedule_id != NULL, &t);
+	update_look_up(u->model_id, u->model_name, u->target_version, u->allow_prerelease,
+				   update_bringer(u->target_version, u->schedule_id), &t);
 	set_version(u, &t, true);
-	if (t.not_to_be)
-		update_end(u->update_id, "skipped", t.not_to_be, t.evidence);
-	else if (!t.found)
-		update_end(u->update_id, "failed", psprintf("version %s does not exist any more", u->target_version), NULL);
-	else if (t.serves)
-		serves_already(u, &t);
-	else if (JB_ROOT_COUNT(u->rules) > 0)
+	if (ends_without(u, &t, u->target_version))
+		return 1;
+	if (JB_ROOT_COUNT(u->rules) > 0)
 	{
 		query_run(&validating, text_arg(u->update_id));
 		validator_ask(u->update_id, 0, u->rules, mm_now());
@@ -373,7 +445,8 @@ look_again(const run *u)
 
 	if (mm_now() - u->looked_up_at < guc_update_check_interval * USECS_PER_MINUTE)
 		return;
-	update_look_up(u->model_id, u->model_name, u->target_version, u->allow_prerelease, u->schedule_id != NULL, &t);
+	update_look_up(u->model_id, u->model_name, u->target_version, u->allow_prerelease,
+				   update_bringer(u->target_version, u->schedule_id), &t);
 	set_version(u, &t, false);
 }
 
@@ -390,6 +463,8 @@ judge(run *u)
 
 	query_run(&set, text_arg(u->update_id), jsonb_arg(validator_results(u->update_id, 0)),
 			  verdict == VALIDATOR_WAITS ? null_arg() : bool_arg(verdict == VALIDATOR_PASSED));
+	if (overtaken(u))
+		return 1;
 	if (verdict == VALIDATOR_WAITS)
 		return 0;
 	if (verdict == VALIDATOR_REFUSED)

@@ -265,7 +265,8 @@ call_function(void *argument)
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	if (SPI_execute_with_args(sql, 1, &type, &value, NULL, false, 0) != SPI_OK_SELECT)
+	/* One row is read; more of them would only fill memory. */
+	if (SPI_execute_with_args(sql, 1, &type, &value, NULL, false, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not call %s", c->name);
 	if (c->want && SPI_processed > 0)
 	{

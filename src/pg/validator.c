@@ -161,6 +161,17 @@ mm_validation_rule(PG_FUNCTION_ARGS)
 								PG_ARGISNULL(4) || PG_GETARG_BOOL(4)));
 }
 
+/* check_remover: 42501 where another role has registered that name: others' updates go by what its code says. */
+static void
+check_remover(const char *name)
+{
+	static query find =
+		QUERY("SELECT v.role_name FROM model_mgr.validator v WHERE v.validator_name = $1 FOR UPDATE", TEXTOID);
+
+	if (query_run(&find, text_arg(name)) > 0)
+		user_code_check_remover(query_text(0, 0), psprintf("validator \"%s\"", name));
+}
+
 MM_FUNCTION(mm_register_validator);
 
 /* mm_register_validator(name text, validator_func regprocedure): again is harmless, another function takes the place.
@@ -188,6 +199,7 @@ mm_register_validator(PG_FUNCTION_ARGS)
 	mm_check_name("validator name", name);
 	scope = mm_enter();
 	user_code_check(PG_GETARG_OID(1), RESULT, &code);
+	check_remover(name);
 	if (query_run(&same, text_arg(name), int64_arg(code.function), text_arg(code.signature), int64_arg(code.role),
 				  text_arg(code.role_name), text_arg(user_code_origin())) == 0)
 	{
@@ -203,7 +215,8 @@ mm_register_validator(PG_FUNCTION_ARGS)
 
 MM_FUNCTION(mm_unregister_validator);
 
-/* mm_unregister_validator(name text): waits for a call of it that is under way. */
+/* mm_unregister_validator(name text): a call of it that is under way ends as it does. 42501 for others than who
+ * registered it and who administrates. */
 Datum
 mm_unregister_validator(PG_FUNCTION_ARGS)
 {
@@ -211,8 +224,10 @@ mm_unregister_validator(PG_FUNCTION_ARGS)
 		"DELETE FROM model_mgr.validator v WHERE v.validator_name = $1 RETURNING v.signature, v.role_name", TEXTOID);
 	char *name = mm_text_arg(fcinfo, 0, "name", true);
 	mm_scope scope = mm_enter();
-	bool removed = query_run(&delete, text_arg(name)) > 0;
+	bool removed;
 
+	check_remover(name);
+	removed = query_run(&delete, text_arg(name)) > 0;
 	if (removed)
 		audit_append("unregister_validator", NULL, NULL,
 					 json_build(json_text_pair("name", name), json_text_pair("function", query_text(0, 0)),

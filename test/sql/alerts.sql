@@ -194,7 +194,7 @@ SELECT is(pg_temp.alerts('loose'), 'threshold 2 success_rate resolved, rollout 2
 SELECT model_mgr.set_thresholds('o''dd "näme"', jsonb_build_array(model_mgr.performance_threshold('it''s "%s" 𝛑', 3, '>', duration_minutes => 0)));
 SELECT pg_temp.at('2026-01-01 00:00:00+00');
 SELECT model_mgr.update_model_metrics('o''dd "näme"', '1', metrics => '{"it''s \"%s\" 𝛑": 3.25}');
-SELECT count(*) FROM model_mgr.tick();
+SELECT count(*) FROM model_mgr.tick() \g /dev/null
 SELECT is(pg_temp.alerts('o''dd "näme"') || ': ' || (SELECT summary FROM model_mgr.get_active_alerts() WHERE model_name LIKE 'o''dd%'),
     'threshold 1 it''s "%s" 𝛑 firing: it''s "%s" 𝛑 3.25 > 3 (1 sample in the last 60 seconds)', 'come through as they are');
 

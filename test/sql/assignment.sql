@@ -67,7 +67,7 @@ SELECT is(count(*) FILTER (WHERE model_mgr.assigned_variant('plain', u) <> v), 0
 SELECT pg_temp.make_test('won');
 SELECT model_mgr.record_results('won', (SELECT jsonb_agg(jsonb_build_object('variant', v, 'success', i % 10 < n, 'user_id', v || i))
     FROM generate_series(1, 15000) i, (VALUES ('control', 7), ('treatment', 9)) x (v, n)));
-SELECT count(*) FROM model_mgr.tick();
+SELECT count(*) FROM model_mgr.tick() \g /dev/null
 SELECT is(winning_variant, 'treatment', 'treatment has won') FROM model_mgr.ab_test WHERE test_id = 'won';
 SELECT is(count(*) FILTER (WHERE model_mgr.should_route_to_treatment('won', u)), 1000::bigint, 'everybody gets it') FROM before;
 SELECT ok(count(*) FILTER (WHERE model_mgr.assigned_variant('won', u) = 'control') BETWEEN 400 AND 600, 'who had which arm is not forgotten') FROM before;

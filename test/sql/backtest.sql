@@ -6,7 +6,7 @@ SELECT no_plan();
 SELECT pg_temp.at('2025-12-31 23:00:00+00');
 SELECT pg_temp.make_model('live', '1', '2');
 SELECT count(model_mgr.deploy_model_version('live', v, 'replace', auto_rollback_enabled => false, rollout => '{"bake_seconds": 0}')) FROM unnest('{1,2}'::text[]) v;
-SELECT count(*) FROM model_mgr.tick();
+SELECT count(*) FROM model_mgr.tick() \g /dev/null
 -- minute: a minute later, outcomes of a version come in and the clock ticks.
 CREATE FUNCTION pg_temp.minute(minute integer, model text, version text, n integer, good integer, seconds float8 DEFAULT 0.5) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -53,7 +53,7 @@ SELECT is_empty($$SELECT * FROM model_mgr.backtest_thresholds('live', jsonb_buil
 SELECT pg_temp.at('2026-01-01 02:00:00+00');
 SELECT pg_temp.make_model('wild', '1', '2');
 SELECT count(model_mgr.deploy_model_version('wild', v, 'replace', auto_rollback_enabled => false, rollout => '{"bake_seconds": 0}')) FROM unnest('{1,2}'::text[]) v;
-SELECT count(*) FROM model_mgr.tick();
+SELECT count(*) FROM model_mgr.tick() \g /dev/null
 SELECT model_mgr.set_thresholds('wild', (SELECT jsonb_agg(model_mgr.performance_threshold(m, v, o, 'info', d, 'alert', n)) FROM (VALUES
     ('success_rate', 0.9, '<', 0, 'hold'), ('success_rate', 0.8, '<=', 2, 'ok'), ('success_rate', 0.95, '<', 4, 'breach'), ('avg_response_time', 1, '>', 3, 'breach'),
     ('p95_response_time', 1.5, '>=', 1, 'ok'), ('error_rate', 0, '<>', 0, 'hold'), ('requests_per_minute', 10, '<', 2, 'breach'), ('requests_per_minute', 20, '=', 0, 'ok')) x (m, v, o, d, n)));

@@ -120,7 +120,7 @@ SELECT is(model_mgr.stop_test('deployment-' || pg_temp.newest('halted'), 'change
 SELECT is(pg_temp.state('halted') || ' ' || status_reason, 'rolled_back 0 1 changed my mind', 'leads back to control') FROM model_mgr.list_deployments('halted') WHERE version = '2';
 SELECT is(pg_temp.test_of('halted'), 'stopped - inconclusive', 'its test');
 SELECT pg_temp.at('2026-01-11 00:01:00+00');
-SELECT count(*) FROM model_mgr.tick();
+SELECT count(*) FROM model_mgr.tick() \g /dev/null
 SELECT is(pg_temp.state(m) || ', ' || pg_temp.test_of(m), expected, m) FROM (VALUES ('early', 'promoting 100 2, completed treatment stopped_early'), ('frozen', 'running 50 1, completed treatment stopped_early'),
     ('held', 'paused 50 1, completed treatment stopped_early'), ('harm', 'rolled_back 0 1, completed control stopped_early')) x (m, expected);
 SELECT matches(status_reason, '^guardrail response_time is broken: ', 'says so') FROM model_mgr.list_deployments('harm') WHERE version = '2';
@@ -128,7 +128,7 @@ SELECT matches(status_reason, '^guardrail response_time is broken: ', 'says so')
 SELECT pg_temp.outcomes('frozen', '2', 2000, 1000);
 SELECT (model_mgr.resume_deployment(pg_temp.newest('held'))).status;
 SELECT pg_temp.at('2026-01-12 00:00:01+00');
-SELECT count(*) FROM model_mgr.tick();
+SELECT count(*) FROM model_mgr.tick() \g /dev/null
 SELECT is(pg_temp.state(m) || ', ' || pg_temp.test_of(m), 'promoting 100 2, completed treatment stopped_early', m) FROM unnest('{frozen,held}'::text[]) m;
 
 -- Bad arguments.

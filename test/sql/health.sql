@@ -71,7 +71,7 @@ INSERT INTO model_mgr.observation (version_id) SELECT 1 FROM generate_series(1, 
 SELECT is(pg_temp.health('rollups'), 'ok: observations to be folded: 3; none has been folded yet', 'three wait, not for long');
 UPDATE model_mgr.rollup_state SET installed_at = installed_at - interval '6 minutes';
 SELECT is(pg_temp.health('rollups'), 'BAD: observations to be folded: 3; none has been folded yet', 'three wait for six minutes and have never been folded');
-SELECT count(*) FROM model_mgr.tick();
+SELECT count(*) FROM model_mgr.tick() \g /dev/null
 SELECT matches(pg_temp.health('rollups'), '^ok: observations to be folded: 0; last fold \d s ago$', 'folded');
 UPDATE model_mgr.rollup_state SET folded_at = folded_at - interval '1 hour';
 SELECT matches(pg_temp.health('rollups'), '^ok: observations to be folded: 0; last fold 360\d s ago$', 'nothing waits: nobody is late');

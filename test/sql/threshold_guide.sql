@@ -26,7 +26,7 @@ $$;
 SELECT pg_temp.at('2025-12-31 12:00:00+00');
 SELECT pg_temp.make_model('telemetry-classifier', '1.0.0', '1.1.0');
 SELECT count(model_mgr.deploy_model_version('telemetry-classifier', v, 'replace', auto_rollback_enabled => false, rollout => '{"bake_seconds": 0}')) FROM unnest('{1.0.0,1.1.0}'::text[]) v;
-SELECT count(*) FROM model_mgr.tick();
+SELECT count(*) FROM model_mgr.tick() \g /dev/null
 SELECT is(pg_temp.statuses('telemetry-classifier'), '1.0.0 inactive, 1.1.0 active', '1.1.0 serves');
 SELECT is(model_mgr.set_thresholds('telemetry-classifier', jsonb_build_array(
     model_mgr.performance_threshold('success_rate', 0.95, 'less_than', severity => 'critical', duration_minutes => 10, action => 'rollback'),

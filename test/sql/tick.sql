@@ -99,7 +99,7 @@ CREATE OPERATOR regress_trap.>= (LEFTARG = timestamptz, RIGHTARG = timestamptz, 
 CREATE OPERATOR regress_trap.<= (LEFTARG = timestamptz, RIGHTARG = timestamptz, FUNCTION = regress_trap.sprung);
 SET search_path = regress_trap, pg_catalog;
 CALL model_mgr.run(0);
-SELECT count(*) FROM model_mgr.tick();
+SELECT count(*) FROM model_mgr.tick() \g /dev/null
 SET search_path = public, tap;
 SET client_min_messages = warning;
 DROP SCHEMA regress_trap CASCADE;

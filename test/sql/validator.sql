@@ -105,6 +105,21 @@ SELECT pg_temp.refused('22003', 'max_temperature', $$SELECT model_mgr.set_securi
 SELECT pg_temp.refused('22004', 'approved models', $$SELECT model_mgr.set_security_policy(ARRAY['a', NULL])$$);
 SELECT pg_temp.refused('42602', 'tag', $$SELECT model_mgr.set_security_policy(required_tag => '')$$);
 SELECT is(model_mgr.unregister_validator('nobody'), false, 'nothing to remove');
+-- One operator's gate is not another's to open; an administrator's it is.
+CREATE ROLE regress_model_mgr_ben IN ROLE regress_model_mgr_operator;
+GRANT CREATE, USAGE ON SCHEMA regress_validator TO regress_model_mgr_ben;
+SET ROLE regress_model_mgr_ben;
+CREATE FUNCTION regress_validator.bens(jsonb) RETURNS TABLE (passed boolean, message text, details jsonb) LANGUAGE sql AS $$ SELECT true, 'come in', '{}'::jsonb $$;
+SELECT 'put in its place: ' || pg_temp.code($$SELECT model_mgr.register_validator('refuses', 'regress_validator.bens(jsonb)')$$);
+SELECT 'removed: ' || pg_temp.code($$SELECT model_mgr.unregister_validator('refuses')$$);
+SELECT 'one''s own: ' || pg_temp.code($$SELECT model_mgr.register_validator('bens', 'regress_validator.bens(jsonb)')$$);
+RESET ROLE;
+GRANT regress_model_mgr_admin TO regress_model_mgr_ann;
+SET ROLE regress_model_mgr_ann;
+SELECT 'by an administrator: ' || pg_temp.code($$SELECT model_mgr.unregister_validator('bens')$$);
+RESET ROLE;
+REVOKE regress_model_mgr_admin FROM regress_model_mgr_ann;
+SELECT is((SELECT string_agg(validator_name || ' ' || role_name, ', ') FROM model_mgr.validator_list WHERE validator_name IN ('refuses', 'bens')), 'refuses regress_model_mgr_ann', 'it is still hers');
 
 -- The shipped ones, called by hand.
 CREATE FUNCTION pg_temp.asked(version text) RETURNS jsonb LANGUAGE sql AS $$
@@ -234,4 +249,4 @@ SELECT matches(pg_temp.health(), '^BAD: validator "vague", regress_validator.vag
 SELECT * FROM finish();
 DROP EXTENSION model_mgr CASCADE;
 DROP SCHEMA regress_validator CASCADE;
-DROP ROLE regress_model_mgr_ann, regress_model_mgr_admin, regress_model_mgr_operator, regress_model_mgr_app, regress_model_mgr_reader;
+DROP ROLE regress_model_mgr_ann, regress_model_mgr_ben, regress_model_mgr_admin, regress_model_mgr_operator, regress_model_mgr_app, regress_model_mgr_reader;
