@@ -7,6 +7,7 @@
 
 #include "pg/mm.h"
 
+#include "access/relscan.h"
 #include "common/cryptohash.h"
 #include "common/sha2.h"
 #include "executor/spi.h"
@@ -41,6 +42,41 @@ extern void audit_chain_add(audit_chain *chain, const Datum *values, const bool 
 extern int64 audit_seal_pending(bool wait, TimestampTz deadline);
 /* audit_lock: orders sealing and pruning; 25000 above READ COMMITTED, where what others did meanwhile is not seen. */
 extern bool audit_lock(const char *what, bool wait);
+
+/* One of the two scans of a reader. */
+typedef struct audit_scan
+{
+	Relation table;
+	Relation index;
+	IndexScanDesc scan;
+	TupleTableSlot *slot;
+} audit_scan;
+
+/* Columns of audit_seal. */
+enum
+{
+	AUDIT_SEAL_SEQ,
+	AUDIT_SEAL_ID,
+	AUDIT_SEAL_HASH
+};
+
+/* Seals in their order, each with its entry. */
+typedef struct audit_reader
+{
+	audit_scan seals;
+	audit_scan entries;
+	bool placed; /* the scan of entries stands somewhere */
+	const Datum *seal;
+	bool has_entry;
+	const Datum *entry; /* the columns of AUDIT_ENTRY, in the order of the table */
+	const bool *entry_nulls;
+} audit_reader;
+
+/* audit_read_begin: seals up to one, as the active snapshot sees them, which must stay the active one. */
+extern void audit_read_begin(audit_reader *reader, int64 through_seq);
+/* audit_read_next: the next seal; false: there is none. What it gives lasts until the next call. */
+extern bool audit_read_next(audit_reader *reader);
+extern void audit_read_end(audit_reader *reader);
 
 /* What verifying found. */
 typedef struct audit_finding

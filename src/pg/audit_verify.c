@@ -8,20 +8,12 @@
 #include "miscadmin.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
 
 #include "pg/audit.h"
 #include "pg/query.h"
 #include "pg/rollup.h"
-
-/* What a row of `walk` holds before the entry's columns. */
-enum
-{
-	SEQ,
-	SEALED_ID,
-	HASH,
-	ENTRY
-};
 
 /* The reading of the chain. */
 typedef struct walk
@@ -103,13 +95,12 @@ begin(walk *w, int64 seq, int64 audit_id, const uint8 *hash, bool has_entry)
 
 /* step: one seal with its entry. */
 static void
-step(walk *w, const Datum *values, const bool *nulls)
+step(walk *w, const audit_reader *at)
 {
-	int64 seq = DatumGetInt64(values[SEQ]);
-	int64 audit_id = DatumGetInt64(values[SEALED_ID]);
-	bytea *stored = DatumGetByteaPP(values[HASH]);
+	int64 seq = DatumGetInt64(at->seal[AUDIT_SEAL_SEQ]);
+	int64 audit_id = DatumGetInt64(at->seal[AUDIT_SEAL_ID]);
+	bytea *stored = DatumGetByteaPP(at->seal[AUDIT_SEAL_HASH]);
 	const uint8 *hash = (const uint8 *) VARDATA_ANY(stored);
-	bool has_entry = !nulls[ENTRY];
 
 	if (VARSIZE_ANY_EXHDR(stored) != PG_SHA256_DIGEST_LENGTH)
 	{
@@ -118,7 +109,7 @@ step(walk *w, const Datum *values, const bool *nulls)
 		convict(w->finding, audit_id, seq, psprintf("seal %lld is not 32 bytes long", (long long) seq));
 		return;
 	}
-	if (!w->begun && !begin(w, seq, audit_id, hash, has_entry))
+	if (!w->begun && !begin(w, seq, audit_id, hash, at->has_entry))
 	{
 		if (w->anchor && !w->finding->bad && memcmp(w->anchor, hash, PG_SHA256_DIGEST_LENGTH) == 0)
 			w->finding->anchor_found = true;
@@ -134,7 +125,7 @@ step(walk *w, const Datum *values, const bool *nulls)
 						 (long long) audit_id));
 		return;
 	}
-	if (!has_entry)
+	if (!at->has_entry)
 	{
 		if (w->suspect)
 			entry_was_edited(w);
@@ -146,7 +137,7 @@ step(walk *w, const Datum *values, const bool *nulls)
 	{
 		/* On from what the seal before should have been: when that fits, that seal was touched and no entry. */
 		memcpy(w->chain.hash, w->computed, PG_SHA256_DIGEST_LENGTH);
-		audit_chain_add(&w->chain, values + ENTRY, nulls + ENTRY);
+		audit_chain_add(&w->chain, at->entry, at->entry_nulls);
 		if (memcmp(w->chain.hash, hash, PG_SHA256_DIGEST_LENGTH) == 0)
 			convict(w->finding, w->suspect_id, w->suspect_seq,
 					psprintf("seal %lld was edited; its entry %lld agrees with the seals after it",
@@ -155,7 +146,7 @@ step(walk *w, const Datum *values, const bool *nulls)
 			entry_was_edited(w);
 		return;
 	}
-	audit_chain_add(&w->chain, values + ENTRY, nulls + ENTRY);
+	audit_chain_add(&w->chain, at->entry, at->entry_nulls);
 	w->finding->last_seq = seq;
 	if (memcmp(w->chain.hash, hash, PG_SHA256_DIGEST_LENGTH) != 0)
 	{
@@ -173,51 +164,31 @@ step(walk *w, const Datum *values, const bool *nulls)
 void
 audit_check_seals(int64 through_seq, const uint8 *anchor, audit_finding *finding)
 {
-	static query chain = {.sql = "SELECT s.seq, s.audit_id, s.hash, " AUDIT_ENTRY " FROM model_mgr.audit_seal s"
-								 " LEFT JOIN model_mgr.audit_log l ON l.audit_id = s.audit_id"
-								 " WHERE s.seq <= $1 ORDER BY s.seq",
-						  .types = {INT8OID},
-						  .read_only = true};
 	walk w = {.finding = finding, .anchor = anchor};
-	int level = rollup_plan_for_history();
 	MemoryContext outer = CurrentMemoryContext;
 	MemoryContext batch = AllocSetContextCreate(outer, "audit batch", ALLOCSET_DEFAULT_SIZES);
-	Portal cursor;
-	uint64 count;
+	audit_reader reader;
 
 	memset(finding, 0, sizeof(*finding));
 	audit_chain_begin(&w.chain);
-	cursor = query_open(&chain, int64_arg(through_seq));
-	do
+	audit_read_begin(&reader, through_seq);
+	for (uint64 i = 1; !finding->bad && audit_read_next(&reader); i++)
 	{
-		SPITupleTable *rows;
-
-		SPI_cursor_fetch(cursor, true, AUDIT_BATCH);
-		count = SPI_processed;
-		rows = SPI_tuptable;
 		MemoryContextSwitchTo(batch);
-		for (uint64 i = 0; i < count && !finding->bad; i++)
-		{
-			Datum values[ENTRY + AUDIT_ENTRY_COLUMNS];
-			bool nulls[ENTRY + AUDIT_ENTRY_COLUMNS];
-
-			heap_deform_tuple(rows->vals[i], rows->tupdesc, values, nulls);
-			step(&w, values, nulls);
-		}
+		step(&w, &reader);
 		MemoryContextSwitchTo(outer);
 		if (finding->bad)
 			finding->detail = pstrdup(finding->detail);
-		MemoryContextReset(batch);
-		SPI_freetuptable(rows);
+		if (i % AUDIT_BATCH == 0)
+			MemoryContextReset(batch);
 		CHECK_FOR_INTERRUPTS();
-	} while (count > 0 && !finding->bad);
-	SPI_cursor_close(cursor);
+	}
+	audit_read_end(&reader);
 	if (w.suspect)
 		entry_was_edited(&w);
 	memcpy(finding->last_hash, w.chain.hash, PG_SHA256_DIGEST_LENGTH);
 	audit_chain_end(&w.chain);
 	MemoryContextDelete(batch);
-	AtEOXact_GUC(true, level);
 }
 
 /*
@@ -386,7 +357,10 @@ audit_prune(TimestampTz until, bool wait)
 	first = query_int64(0, 1);
 	if (first == 0 || seq < first)
 		return 0;
+	/* After the lock: what the sealer before has committed is seen, which the statement's snapshot may not know. */
+	PushActiveSnapshot(GetTransactionSnapshot());
 	audit_check_seals(seq, NULL, &finding);
+	PopActiveSnapshot();
 	if (finding.bad)
 		ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				errmsg("the audit log does not verify and cannot be pruned"), errdetail("Found: %s.", finding.detail),

@@ -103,6 +103,16 @@ compat_index_beginscan_bitmap(Relation index, Snapshot snapshot, int keys)
 #endif
 }
 
+static inline IndexScanDesc
+compat_index_beginscan(Relation table, Relation index, Snapshot snapshot, int nkeys)
+{
+#if PG_VERSION_NUM >= 180000
+	return index_beginscan(table, index, snapshot, NULL, nkeys, 0);
+#else
+	return index_beginscan(table, index, snapshot, nkeys, 0);
+#endif
+}
+
 /* rd_firstRelfilenodeSubid has another name since 16. */
 #if PG_VERSION_NUM >= 160000
 #define compat_storage_subid(relation) ((relation)->rd_firstRelfilelocatorSubid)
