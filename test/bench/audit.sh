@@ -3,18 +3,14 @@
 # same call without them. A recording has none. Medians of rounds; lines "name ratio target" on stdout, rates in
 # units of 200,000 a second.
 #   ROUNDS (3)  ENTRIES (400000)  CALLS (400)
-set -euo pipefail
+# shellcheck source=test/bench/shared/database.sh
+. "$(dirname "${BASH_SOURCE[0]}")/shared/database.sh"
 rounds=${ROUNDS:-3}
 entries=${ENTRIES:-400000}
 calls=${CALLS:-400}
-db=model_mgr_bench_audit
-run() { psql -XqAt -v ON_ERROR_STOP=1 -d "$db"; }
 
-dropdb --if-exists "$db" >&2
-createdb "$db"
 run >&2 <<SQL
 SET client_min_messages = warning;
-CREATE EXTENSION model_mgr;
 SELECT count(model_mgr.create_model_version('m', i::text, model_mgr.model_configuration('p', 'm'))) FROM generate_series(1, 2) i;
 SELECT status FROM model_mgr.deploy_model_version('m', '1');
 SELECT model_mgr.seal_audit();
@@ -32,30 +28,26 @@ milliseconds() {
 	{ printf '%s\n' 'BEGIN;' '\timing on'; cat; printf '%s\n' '\timing off' 'ROLLBACK;'; } |
 		run | tee -a /dev/stderr | sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p'
 }
-median() { sort -g | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 rate() { awk -v n="$entries" -v ms="$(median)" -v name="$1" 'BEGIN { printf "%s %.3f >=1\n", name, n / ms / 200 }'; }
 
-times=$(mktemp -d)
-trap 'rm -rf "$times"' EXIT
 for ((i = 1; i <= rounds; i++)); do
-	echo 'SELECT model_mgr.seal_audit();' | milliseconds >>"$times/seal"
+	echo 'SELECT model_mgr.seal_audit();' | milliseconds >>"$dir/seal"
 done
 run >&2 <<<'SELECT model_mgr.seal_audit();'
 for ((i = 1; i <= rounds; i++)); do
-	echo 'SELECT ok FROM model_mgr.verify_audit_log();' | milliseconds >>"$times/verify"
+	echo 'SELECT ok FROM model_mgr.verify_audit_log();' | milliseconds >>"$dir/verify"
 done
-rate audit_seal <"$times/seal"
-rate audit_verify <"$times/verify"
+rate audit_seal <"$dir/seal"
+rate audit_verify <"$dir/verify"
 
 # What the entries of deploy calls take, as log_operation() takes to append them again, of what the calls take.
 deploys="FOR i IN 1..$calls LOOP PERFORM model_mgr.deploy_model_version('m', (1 + i % 2)::text, 'replace', idempotency_key => i::text); END LOOP;"
 for ((i = 1; i <= rounds; i++)); do
-	echo "DO \$\$ BEGIN $deploys END \$\$;" | milliseconds >>"$times/deploys"
+	echo "DO \$\$ BEGIN $deploys END \$\$;" | milliseconds >>"$dir/deploys"
 	{
 		echo "DO \$\$ BEGIN $deploys END \$\$;"
 		echo "CREATE TEMP TABLE entry AS SELECT * FROM model_mgr.audit_log WHERE txn = model_mgr.current_txn();"
 		echo "DO \$\$ DECLARE e record; BEGIN FOR e IN SELECT * FROM entry LOOP PERFORM model_mgr.log_operation(e.operation, e.model_name, e.version, e.user_name, e.details); END LOOP; END \$\$;"
-	} | milliseconds | tail -n 1 >>"$times/entries"
+	} | milliseconds | tail -n 1 >>"$dir/entries"
 done
-awk -v a="$(median <"$times/deploys")" -v e="$(median <"$times/entries")" 'BEGIN { printf "audit_of_a_deploy %.3f <=1.15\n", a / (a - e) }'
-dropdb "$db" >&2
+awk -v a="$(median <"$dir/deploys")" -v e="$(median <"$dir/entries")" 'BEGIN { printf "audit_of_a_deploy %.3f <=1.15\n", a / (a - e) }'

@@ -4,19 +4,13 @@
 # failed. The time begins with the first failure, some tenths of a second before the limit is broken by all that was
 # recorded. Lines "name ratio target".
 #   ROLLOUTS (40)   GOOD_SECONDS (3): at most so long a candidate is good, at random
-set -euo pipefail
+# shellcheck source=test/bench/shared/database.sh
+. "$(dirname "${BASH_SOURCE[0]}")/shared/database.sh"
 rollouts=${ROLLOUTS:-40}
 good_seconds=${GOOD_SECONDS:-3}
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-db=model_mgr_bench_breach
-run() { psql -XqAt -v ON_ERROR_STOP=1 -d "$db" "$@"; }
 
-dropdb --if-exists "$db" >&2
-createdb "$db"
 run >&2 <<'SQL'
 SET client_min_messages = warning;
-CREATE EXTENSION model_mgr;
 SET search_path = model_mgr, public;
 SELECT count(create_model_version('m', v, model_configuration('p', 'm'))) FROM unnest(ARRAY['1', '2']) v;
 SELECT deployment_id FROM deploy_model_version('m', '1');
@@ -73,4 +67,3 @@ read -r median p99 <<<"$(run -F ' ' -c 'SELECT percentile_disc(0.5) WITHIN GROUP
 printf 'breach_to_rollback_median_seconds %.3f <=1.5\n' "$median"
 printf 'breach_to_rollback_p99_seconds %.3f <=3\n' "$p99"
 printf 'breach_recordings_failed %d <=0\n' $((8 - writing))
-dropdb "$db" >&2

@@ -3,22 +3,15 @@
 # and that it, the recording and the reading of rollups stay flat while history grows. Lines "name ratio target".
 # A trigger on the last thing that an evaluation writes notes the time since its statement arrived. Times in ms.
 #   HISTORY (5000000) rows filled in bulk   ROUNDS (3)   SECONDS_EACH (15)
-set -euo pipefail
+# shellcheck source=test/bench/shared/database.sh
+. "$(dirname "${BASH_SOURCE[0]}")/shared/database.sh"
 history=${HISTORY:-5000000}
 rounds=${ROUNDS:-3}
 each=${SECONDS_EACH:-15}
 warm_up=40 # the first evaluation of each of eight connections plans its queries (25 ms more); connections live longer than a benchmark
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-db=model_mgr_bench_enforcement
-run() { psql -XqAt -v ON_ERROR_STOP=1 -d "$db" "$@"; }
-median() { sort -g | awk '{v[NR] = $1} END {print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2}'; }
 
-dropdb --if-exists "$db" >&2
-createdb "$db"
 run >&2 <<'SQL'
 SET client_min_messages = warning;
-CREATE EXTENSION model_mgr;
 SET search_path = model_mgr, public;
 SELECT count(create_model_version('m', v, model_configuration('p', 'm'))) FROM unnest(ARRAY['1', '2']) v;
 SELECT deployment_id FROM deploy_model_version('m', '1');
@@ -85,4 +78,3 @@ printf 'evaluating_commit_extra_ms_with_history %.3f <=25\n' "$extra"
 echo "$rate_before $rate_after" | awk '{printf "recording_rate_with_history %.3f >=0.9\n", $2 / $1}'
 echo "read $reading_before ms, with history $reading_after ms" >&2
 echo "$reading_before $reading_after" | awk '{printf "reading_rollups_with_history %.3f <=2\n", $2 / $1}'
-dropdb "$db" >&2

@@ -3,23 +3,16 @@
 # 100,000 with the same tail; a tick with 1,000 running tests, whose information grows; recording a result beside
 # recording the outcome of a request; the question for an arm beside the one for a version. Lines "name ratio target".
 #   ROUNDS (15)   TESTS (1000)   TICKS (7)   SECONDS_EACH (3)
-set -euo pipefail
+# shellcheck source=test/bench/shared/database.sh
+. "$(dirname "${BASH_SOURCE[0]}")/shared/database.sh"
 rounds=${ROUNDS:-15}
 tests=${TESTS:-1000}
 ticks=${TICKS:-7}
 each=${SECONDS_EACH:-3}
-db=model_mgr_bench_experiments
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-run() { psql -XqAt -v ON_ERROR_STOP=1 -d "$db" "$@"; }
-median() { sort -g | awk '{v[NR] = $1} END {print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2}'; }
 milliseconds() { sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p'; }
 
-dropdb --if-exists "$db" >&2
-createdb "$db"
 run >&2 <<SQL
 SET client_min_messages = warning;
-CREATE EXTENSION model_mgr;
 ALTER DATABASE $db SET model_mgr.enforcement = off;
 ALTER DATABASE $db SET client_min_messages = warning;
 ALTER DATABASE $db SET max_parallel_workers_per_gather = 0;
@@ -105,4 +98,3 @@ pairs() {
 }
 printf 'record_result_to_update_model_metrics %.3f >=0.9\n' "$(pairs result metrics)"
 printf 'should_route_to_treatment_to_route_version %.3f >=0.9\n' "$(pairs arm version)"
-dropdb "$db" >&2

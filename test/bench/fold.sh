@@ -2,17 +2,13 @@
 # fold: the fold of a million observations of twenty versions against one plain GROUP BY of the same aggregates over the
 # same table: counts, sums, summaries, custom metrics, both by hashing. Medians of interleaved rounds; lines "name ratio target" on stdout.
 #   ROUNDS (5)  ROWS (1000000)
-set -euo pipefail
+# shellcheck source=test/bench/shared/database.sh
+. "$(dirname "${BASH_SOURCE[0]}")/shared/database.sh"
 rounds=${ROUNDS:-5}
 rows=${ROWS:-1000000}
-db=model_mgr_bench_fold
-run() { psql -XqAt -v ON_ERROR_STOP=1 -d "$db"; }
 
-dropdb --if-exists "$db" >&2
-createdb "$db"
 run >&2 <<SQL
 SET client_min_messages = warning;
-CREATE EXTENSION model_mgr;
 SET search_path = model_mgr, public;
 SELECT count(create_model_version('m' || i, '1', model_configuration('p', 'm'))) FROM generate_series(1, 20) i;
 SELECT count(deploy_model_version('m' || i, '1')) FROM generate_series(1, 20) i;
@@ -45,12 +41,9 @@ SQL
 fold() {
 	echo "SELECT model_mgr.maintenance_run('fold');" | milliseconds
 }
-median() { sort -g | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 
 for ((i = 1; i <= rounds; i++)); do
-	plain >>"${times:=$(mktemp -d)}/plain"
-	fold >>"$times/fold"
+	plain >>"$dir/plain"
+	fold >>"$dir/fold"
 done
-awk -v f="$(median <"$times/fold")" -v p="$(median <"$times/plain")" 'BEGIN { printf "fold_million %.3f <=1.5\n", f / p }'
-rm -rf "$times"
-dropdb "$db" >&2
+awk -v f="$(median <"$dir/fold")" -v p="$(median <"$dir/plain")" 'BEGIN { printf "fold_million %.3f <=1.5\n", f / p }'

@@ -3,19 +3,13 @@
 # partitions and block-range indexes; no checks, no trigger), with one client and with eight, a rollout running; and
 # INSERT ... SELECT of a million outcomes. Medians of interleaved rounds; lines "name ratio target" on stdout.
 #   ROUNDS (7)  SECONDS_EACH (3)
-set -euo pipefail
+# shellcheck source=test/bench/shared/database.sh
+. "$(dirname "${BASH_SOURCE[0]}")/shared/database.sh"
 rounds=${ROUNDS:-7}
 each=${SECONDS_EACH:-3}
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-db=model_mgr_bench_recording
-run() { psql -XqAt -v ON_ERROR_STOP=1 -d "$db" "$@"; }
 
-dropdb --if-exists "$db" >&2
-createdb "$db"
 run >&2 <<'SQL'
 SET client_min_messages = warning;
-CREATE EXTENSION model_mgr;
 SET search_path = model_mgr, public;
 SELECT count(create_model_version('m', v, model_configuration('p', 'm'))) FROM unnest(ARRAY['1', '2']) v;
 SELECT deployment_id FROM deploy_model_version('m', '1');
@@ -58,7 +52,6 @@ SQL
 rate() {
 	pgbench -n -M prepared -c "$2" -j 2 -T "$each" -f "$dir/$1.sql" "$db" 2>&1 | tee -a /dev/stderr | sed -n 's/^tps = \([0-9.]*\) .*/\1/p'
 }
-median() { sort -g | awk '{v[NR] = $1} END {print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2}'; }
 # compare: rates of a script and of its bare counterpart, in turn; the median of the rounds' ratios.
 compare() {
 	local name=$1 script=$2 clients=$3 target=$4 ours bare i
@@ -92,4 +85,3 @@ for ((i = 0; i < rounds; i++)); do
 	run -c "SELECT model_mgr.maintenance_run('fold')" -c "TRUNCATE bare" >&2
 done
 printf 'insert_select_million %.3f <=1.3\n' "$(median <"$dir/ratios")"
-dropdb "$db" >&2

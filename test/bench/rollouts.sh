@@ -3,21 +3,16 @@
 # with nothing due, seconds of reading the views over all, and milliseconds of one commit that evaluates its model. Lines
 # "name ratio target".
 #   MODELS (1000)   MINUTES (60) of history   REQUESTS (1) of a candidate a minute, nine times as many of a baseline
-set -euo pipefail
+# shellcheck source=test/bench/shared/database.sh
+. "$(dirname "${BASH_SOURCE[0]}")/shared/database.sh"
 models=${MODELS:-1000}
 minutes=${MINUTES:-60}
 requests=${REQUESTS:-1}
-db=model_mgr_bench_rollouts
-run() { psql -XqAt -v ON_ERROR_STOP=1 -d "$db" "$@"; }
-median() { sort -g | awk '{v[NR] = $1} END {print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2}'; }
 # timed: milliseconds of a statement, after those before it.
 timed() { run -c "SET TimeZone = 'UTC'" "${@:2}" -c '\timing on' -c "$1" | sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p' | tail -1; }
 
-dropdb --if-exists "$db" >&2
-createdb "$db"
 run >&2 <<SQL
 SET client_min_messages = warning;
-CREATE EXTENSION model_mgr;
 ALTER DATABASE $db SET model_mgr.enforcement = off;
 ALTER DATABASE $db SET TimeZone = 'UTC';
 SET model_mgr.clock = '2026-01-01 00:00:00+00';
@@ -61,4 +56,3 @@ done
 printf '%s\n' "${commits[@]}" | sort -g | awk '{v[NR] = $1} END {print "evaluating commits, ms: median " v[int((NR + 1) / 2)] ", worst " v[NR]}' >&2
 
 printf 'tick_of_%s_rollouts_seconds %.3f <=1\n' "$models" "$(printf '%s\n' "${ticks[@]}" | median | awk '{print $1 / 1000}')"
-dropdb "$db" >&2

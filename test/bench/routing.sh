@@ -1,14 +1,12 @@
 #!/usr/bin/env bash
 # routing: what asking for a version costs beside the cheapest thing of its kind. Rounds of both sides alternate, medians
 # are compared, parallel plans are off for both sides. ROWS and ROUNDS make it shorter for a quick look.
-set -eu
+# shellcheck source=test/bench/shared/database.sh
+. "$(dirname "${BASH_SOURCE[0]}")/shared/database.sh"
 rows=${ROWS:-2000000}
 rounds=${ROUNDS:-9}
-sql() { psql -X -q -A -t -v ON_ERROR_STOP=1 -d bench "$@"; }
 
-createdb bench
-sql >/dev/null <<SQL
-CREATE EXTENSION model_mgr;
+run >/dev/null <<SQL
 SELECT model_mgr.create_model_version('classifier', v, model_mgr.model_configuration('p', 'x')) FROM (VALUES ('1.0.0'), ('2.0.0')) x (v);
 SELECT model_mgr.deploy_model_version('classifier', '1.0.0');
 SELECT model_mgr.deploy_model_version('classifier', '2.0.0', strategy => 'canary', rollout => '{"steps": [50, 100]}');
@@ -37,12 +35,12 @@ SQL
 export PGOPTIONS='-c max_parallel_workers_per_gather=0'
 hash="SELECT count(hashtextextended(unit_id, 0)) FROM request"
 one="SELECT count(model_mgr.route_version(''classifier'', unit_id)) FROM request"
-few=$(sql -c "SELECT ratio('$one', '$hash', $rounds)")
+few=$(run -c "SELECT ratio('$one', '$hash', $rounds)")
 echo "route_version_scan_split $few <=1.5"
 
 # 10,000 models more: the same query in a backend that has all of them cached, and a query that asks for another model
 # with each row.
-sql >/dev/null <<'SQL'
+run >/dev/null <<'SQL'
 INSERT INTO model_mgr.model (model_name, created_by, created_at) SELECT 'many ' || i, 'bench', now() FROM generate_series(0, 9999) i;
 INSERT INTO model_mgr.model_version (model_id, model_name, version, configuration, status, created_by, created_at)
 SELECT model_id, model_name, '1.0.' || model_id, '{"provider": "p", "model_name": "x"}', 'active', 'bench', now() FROM model_mgr.model WHERE model_name LIKE 'many %';
@@ -52,24 +50,21 @@ FROM model_mgr.model m JOIN model_mgr.model_version v USING (model_id) WHERE m.m
 VACUUM ANALYZE model_mgr.routing;
 SQL
 warm="SELECT count(model_mgr.route_version(model_name, 'u')) FROM model_mgr.routing"
-many=$(sql -c "$warm" -c "SELECT ratio('$one', '$hash', $rounds)" | tail -n 1)
+many=$(run -c "$warm" -c "SELECT ratio('$one', '$hash', $rounds)" | tail -n 1)
 echo "route_version_scan_with_10000_models $many <=1.5"
 awk -v a="$many" -v b="$few" 'BEGIN { printf "route_version_10000_models_to_one %.3f <=1.1\n", a / b }'
 each="SELECT count(model_mgr.route_version(model_name, unit_id)) FROM request"
 base="SELECT count(hashtextextended(model_name, hashtextextended(unit_id, 0))) FROM request"
-echo "route_version_another_model_each_row $(sql -c "SELECT ratio('$each', '$base', $rounds)") <=2.0"
+echo "route_version_another_model_each_row $(run -c "SELECT ratio('$each', '$base', $rounds)") <=2.0"
 memory="SELECT sum(total_bytes) / 1024.0 / 1024 FROM pg_backend_memory_contexts WHERE name LIKE 'model_mgr %'"
-sql -c "$warm" -c "$memory" | tail -n 1 | awk '{ printf "route_mib_a_backend_at_10000_models %.2f <=20\n", $1 }'
+run -c "$warm" -c "$memory" | tail -n 1 | awk '{ printf "route_mib_a_backend_at_10000_models %.2f <=20\n", $1 }'
 
 # One call a transaction, prepared, against the same statement without the call.
-scripts=$(mktemp -d)
-trap 'rm -rf "$scripts"' EXIT
-printf '\\set u random(1, 1000000)\nSELECT :u::text;\n' >"$scripts/base"
-printf "\\\\set u random(1, 1000000)\nSELECT model_mgr.route_version('classifier', :u::text);\n" >"$scripts/route"
-rate() { pgbench -n -M prepared -c 1 -T "${SECONDS_A_ROUND:-3}" -f "$scripts/$1" bench 2>/dev/null | sed -n 's/^tps = \([0-9.]*\).*/\1/p'; }
+printf '\\set u random(1, 1000000)\nSELECT :u::text;\n' >"$dir/base"
+printf "\\\\set u random(1, 1000000)\nSELECT model_mgr.route_version('classifier', :u::text);\n" >"$dir/route"
+rate() { pgbench -n -M prepared -c 1 -T "${SECONDS_A_ROUND:-3}" -f "$dir/$1" 2>/dev/null | sed -n 's/^tps = \([0-9.]*\).*/\1/p'; }
 rate base >/dev/null
 rate route >/dev/null
-for _ in $(seq "$rounds"); do echo "$(rate route) $(rate base)"; done >"$scripts/rates"
-median() { sort -n | awk '{ x[NR] = $1 } END { print x[int((NR + 1) / 2)] }'; }
-awk -v a="$(cut -d ' ' -f 1 "$scripts/rates" | median)" -v b="$(cut -d ' ' -f 2 "$scripts/rates" | median)" \
+for _ in $(seq "$rounds"); do echo "$(rate route) $(rate base)"; done >"$dir/rates"
+awk -v a="$(cut -d ' ' -f 1 "$dir/rates" | median)" -v b="$(cut -d ' ' -f 2 "$dir/rates" | median)" \
 	'BEGIN { printf "route_version_pgbench %.3f >=0.97\n", a / b }'

@@ -2,12 +2,12 @@
 # statistics.sh: tests and summaries against the SQL that a person would write by hand, on one core and with parallel
 # workers; merging and quantiles against their limits. ROWS (10,000,000) may be set lower for a quick look.
 # Lines: name ratio target. Each figure is the best of five rounds.
-set -euo pipefail
+# shellcheck source=test/bench/shared/database.sh
+. "$(dirname "${BASH_SOURCE[0]}")/shared/database.sh"
 rows=${ROWS:-10000000}
 export PGOPTIONS='-c jit=off -c max_parallel_workers_per_gather=0 -c search_path=model_mgr,public -c work_mem=64MB'
 
 psql -qX -v ON_ERROR_STOP=1 >&2 <<SQL
-CREATE EXTENSION IF NOT EXISTS model_mgr;
 SELECT setseed(0.5);
 CREATE UNLOGGED TABLE stat_rows (t boolean, v float8, ok boolean);
 INSERT INTO stat_rows SELECT x % 2 = 0, 0.2 - 0.3 * ln(1 - random()), random() < 0.1 FROM generate_series(1, $rows) x;

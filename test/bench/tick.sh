@@ -3,21 +3,16 @@
 # thresholds: seconds and megabytes of WAL a tick in the steady state. Beside them the plain work of the same size: the same
 # number of rows as the states and rollups that a tick writes, inserted into a table of their own. Lines "name ratio target".
 #   MODELS (1000)   REQUESTS (10) of a version a minute   TICKS (9) measured
-set -euo pipefail
+# shellcheck source=test/bench/shared/database.sh
+. "$(dirname "${BASH_SOURCE[0]}")/shared/database.sh"
 models=${MODELS:-1000}
 requests=${REQUESTS:-10}
 ticks=${TICKS:-9}
-db=model_mgr_bench_tick
-run() { psql -XqAt -v ON_ERROR_STOP=1 -d "$db" "$@"; }
-median() { sort -g | awk '{v[NR] = $1} END {print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2}'; }
 megabytes() { run -c "SELECT round(pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '$1') / 1e6, 2)"; }
 here() { run -c 'SELECT pg_current_wal_insert_lsn()'; }
 
-dropdb --if-exists "$db" >&2
-createdb "$db"
 run >&2 <<SQL
 SET client_min_messages = warning;
-CREATE EXTENSION model_mgr;
 ALTER DATABASE $db SET model_mgr.enforcement = off;
 ALTER DATABASE $db SET TimeZone = 'UTC';
 SET model_mgr.clock = '2026-01-01 00:00:00+00';
@@ -72,4 +67,3 @@ echo "plain rows of the same number and width: $plain ms, $(megabytes "$from") M
 
 printf 'tick_of_%s_models_seconds %.3f <=1\n' "$models" "$(printf '%s\n' "${seconds[@]}" | median)"
 printf 'tick_of_%s_models_wal_mb %.3f <=10\n' "$models" "$(printf '%s\n' "${wal[@]}" | median)"
-dropdb "$db" >&2

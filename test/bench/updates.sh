@@ -2,21 +2,16 @@
 # updates: 10,000 schedules of as many models, 100 of them due at once: the seconds of a tick that asks for their updates, looks up
 # what latest means and deploys it. Beside it the plain work: deploying as many other models by hand, in one statement.
 # Lines "name ratio target".   SCHEDULES (10000)   DUE (100)   ROUNDS (5)
-set -euo pipefail
+# shellcheck source=test/bench/shared/database.sh
+. "$(dirname "${BASH_SOURCE[0]}")/shared/database.sh"
 schedules=${SCHEDULES:-10000}
 due=${DUE:-100}
 rounds=${ROUNDS:-5}
-db=model_mgr_bench_updates
-run() { psql -XqAt -v ON_ERROR_STOP=1 -d "$db" "$@"; }
-median() { sort -g | awk '{v[NR] = $1} END {print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2}'; }
 timed() { sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p' | awk '{print $1 / 1000}'; }
 
-dropdb --if-exists "$db" >&2
-createdb "$db"
 # Each model's schedule fires in a minute of its own group, so that each round has its own models due.
 run >&2 <<SQL
 SET client_min_messages = warning;
-CREATE EXTENSION model_mgr;
 ALTER DATABASE $db SET model_mgr.enforcement = off;
 ALTER DATABASE $db SET model_mgr.update_max_concurrent = 100000;
 ALTER DATABASE $db SET TimeZone = 'UTC';
@@ -40,4 +35,3 @@ for ((n = 0; n < rounds; n++)); do
 done
 echo "seconds ${seconds[*]}, plain deployments ${plain[*]}" >&2
 printf 'tick_of_%s_schedules_%s_due_seconds %.3f <=1\n' "$schedules" "$due" "$(printf '%s\n' "${seconds[@]}" | median)"
-dropdb "$db" >&2
