@@ -3,7 +3,7 @@
 \i test/fresh.psql
 \i test/refused.psql
 SET search_path = model_mgr, public, tap;
-SELECT plan(64);
+SELECT plan(67);
 
 -- An implementation of docs/audit.md of its own, from the words there: SQL, and the export's lines alone.
 CREATE FUNCTION pg_temp.field(value text) RETURNS bytea LANGUAGE sql AS $$
@@ -55,6 +55,11 @@ SELECT pg_temp.refused('42602', 'operation must not be empty', $$SELECT log_oper
 SELECT pg_temp.refused('42622', 'model_name is too long', $$SELECT log_operation('x', repeat('m', 256))$$);
 SELECT pg_temp.refused('42602', 'user_name', $$SELECT log_operation('x', user_name => E'a\nb')$$);
 SELECT pg_temp.refused('22P02', 'details', $$SELECT log_operation('x', details => '[1]')$$);
+
+-- What the sealer could not take is not taken in: few bytes, many characters.
+SELECT pg_temp.refused('54000', 'more than 256 MB', $$SELECT log_operation('x', details => (SELECT jsonb_build_object('n', jsonb_agg(1e131000)) FROM generate_series(1, 2100)))$$);
+SELECT pg_temp.refused('54000', 'more than 256 MB', $$SELECT log_operation('x', details => jsonb_build_object('t', repeat(E'\x01', 46000000)))$$);
+SELECT pg_temp.refused('54000', 'more than 256 MB', $$SELECT log_operation('x', details => jsonb_build_object('t', repeat('x', 46000000)))$$);
 
 -- Odd values go through the canonical form.
 SELECT count(log_operation(o, m, v, u, d)) FROM (VALUES
