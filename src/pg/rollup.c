@@ -188,8 +188,8 @@ settle_restored(void)
 }
 
 /*
- * The fold. `pairs` folds pairs of shadows as well, `tests` A/B tests, or they are nothing. Without `tests` the
- * statement does nothing where there are some (`unless`): only its own snapshot can tell.
+ * The fold. `pairs` folds pairs of shadows as well, `tests` A/B tests, or they are nothing. Without them the statement
+ * does nothing where there are some (`unless`): only its own snapshot can tell.
  */
 /* clang-format off */
 #define FOLD(pairs, unless, tests) QUERY( \
@@ -214,9 +214,10 @@ settle_restored(void)
 	"  folded_at = pg_catalog.clock_timestamp(), pages = $2" THE_STATE unless ")" tests \
 	" SELECT coalesce(pg_catalog.sum(p.rows), 0)::bigint," \
 	" (SELECT t.system_identifier FROM model_mgr.rollup_state t ORDER BY t.installed_at LIMIT 1)," \
-	" " EXPERIMENT_OPEN("$5") " FROM pending p", \
+	" " EXPERIMENT_OPEN("$5") ", " SHADOW_UNDER_WAY " FROM pending p", \
 	INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID)
 #define WHERE_NO_TESTS " AND NOT " EXPERIMENT_OPEN("$5")
+#define WHERE_NO_SHADOWS " AND NOT " SHADOW_UNDER_WAY
 
 /* What the present transaction has written is left to the next fold. */
 #define OTHERS_ROWS "o.txn <> (SELECT model_mgr.own_txn())"
@@ -241,20 +242,25 @@ settle_restored(void)
 static int64
 fold(int64 pages, int64 *system)
 {
-	static query alone = FOLD("", WHERE_NO_TESTS, "");
-	static query with_tests = FOLD("", "", FOLD_TESTS);
+	static query alone = FOLD("", WHERE_NO_TESTS WHERE_NO_SHADOWS, "");
+	static query with_tests = FOLD("", WHERE_NO_SHADOWS, FOLD_TESTS);
 	static query with_pairs = FOLD(SHADOW_FOLD, "", FOLD_TESTS);
 	static bool tests; /* there were, at the last fold */
+	static bool pairs;
 	query_arg args[] = {int64_arg(txn_key()), int64_arg(pages), time_arg(rollup_minutes_due()), time_arg(now_at_most()),
 						time_arg(mm_now() - guc_retention_days * USECS_PER_DAY)};
-	/* Of a shadow that begins between this and the fold nothing has been recorded yet. */
-	bool pairs = shadow_any();
-	bool done = pairs || tests;
+	bool done;
 
-	query_run_args(pairs ? &with_pairs : tests ? &with_tests : &alone, lengthof(args), args);
-	tests = query_bool(0, 2);
-	if (tests && !done)
-		query_run_args(&with_tests, lengthof(args), args);
+	/* What began since the last fold is found by the fold itself, which then does nothing. */
+	do
+	{
+		bool with[] = {tests || pairs, pairs};
+
+		query_run_args(with[1] ? &with_pairs : with[0] ? &with_tests : &alone, lengthof(args), args);
+		tests = query_bool(0, 2);
+		pairs = query_bool(0, 3);
+		done = (with[0] || !tests) && (with[1] || !pairs);
+	} while (!done);
 	*system = query_int64(0, 1);
 	return query_int64(0, 0);
 }

@@ -72,15 +72,6 @@ shadow_pairs_read(int64 deployment_id, shadow_pairs *out)
 	return true;
 }
 
-bool
-shadow_any(void)
-{
-	static query find = QUERY("SELECT 1 FROM model_mgr.deployment d WHERE d.strategy = 'shadow'"
-							  " AND d.status = ANY ('{running,paused,awaiting_approval}'::pg_catalog.text[]) LIMIT 1");
-
-	return query_run(&find) > 0;
-}
-
 /* ids_arg: ids as a parameter. */
 static query_arg
 ids_arg(const int64 *ids, int n)

@@ -32,8 +32,10 @@ typedef struct shadow_pairs
 #define SHADOW_MAX_ROWS 1000000
 extern bool shadow_pairs_read(int64 deployment_id, shadow_pairs *out);
 
-/* shadow_any: whether a shadow rollout is under way, whose pairs a fold must take. */
-extern bool shadow_any(void);
+/* SHADOW_UNDER_WAY: whether there is a shadow rollout whose pairs a fold must take. */
+#define SHADOW_UNDER_WAY                                                                                               \
+	"(SELECT EXISTS (SELECT FROM model_mgr.deployment d WHERE d.strategy = 'shadow'"                                   \
+	" AND d.status = ANY ('{running,paused,awaiting_approval}'::pg_catalog.text[])))"
 /* shadow_sums: what is judged of n shadow rollouts: all their pairs that are folded; zeros where there are none. Costs
  * the same however many pairs there are. */
 extern void shadow_sums(const int64 *deployment_ids, int n, guard_pairs *out);
