@@ -54,7 +54,8 @@ extern void assignment_carry(int64 test_no, int64 model_id);
 /* assignment_stop: stops the test that carries the traffic of a model, under the model's lock; false when there is
  * none. */
 extern bool assignment_stop(int64 model_id, const char *reason);
-/* assignment_set_shares: begins a new epoch of a running test; shares by arm, their sum is 1. */
+/* assignment_set_shares: begins a new epoch of a running test, for route() too where it carries its model's traffic,
+ * then under the model's lock; shares by arm, their sum is 1. */
 extern void assignment_set_shares(int64 test_no, const double *shares);
 /* assignment_close: the test has ended, won by `winner` (an arm, or EXPERIMENT_NO_ARM). Where it carried the traffic of
  * its model, everybody is with the stable version again; then under the model's lock. */

@@ -97,6 +97,7 @@ assignment_set_shares(int64 test_no, const double *shares)
 	int32 rest;
 	int n;
 	int32 total;
+	int64 model_id;
 
 	query_run(&arms, int64_arg(test_no));
 	n = query_int32(0, 0);
@@ -114,6 +115,10 @@ assignment_set_shares(int64 test_no, const double *shares)
 		&epoch, int64_arg(test_no), time_arg(mm_now()),
 		datum_arg(PointerGetDatum(construct_array(share, n, FLOAT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)), false),
 		datum_arg(PointerGetDatum(construct_array(weight, n, INT4OID, 4, true, TYPALIGN_INT)), false));
+	/* What route() draws by is the model's. */
+	model_id = carrier(test_no);
+	if (model_id != 0)
+		publish(model_id, test_no);
 }
 
 char *

@@ -115,13 +115,14 @@ load_tests(MemoryContext context)
 	return all;
 }
 
-/* epoch_at: from 1; what comes before the first belongs to it. */
+/* epoch_at: from 1; what comes before the first belongs to it, and what comes at the moment in which shares move was
+ * assigned by those before: where a clock stands still, a tick follows what was recorded. */
 static int
 epoch_at(const open_test *test, TimestampTz at)
 {
 	int epoch = 1;
 
-	while (epoch < test->epochs && test->epoch_from[epoch] <= at)
+	while (epoch < test->epochs && test->epoch_from[epoch] < at)
 		epoch++;
 	return epoch;
 }

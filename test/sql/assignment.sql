@@ -120,4 +120,22 @@ SELECT count(model_mgr.deploy_model_version('r', '1'));
 SELECT count(model_mgr.deploy_model_version('r', '2', 'a_b_test', rollout => '{"test": {"test_id": "of rollout"}}'));
 SELECT is(count(*) FILTER (WHERE r.test_id IS DISTINCT FROM 'of rollout' OR r.variant <> CASE r.value WHEN '2' THEN 'treatment' ELSE 'control' END OR r.deployment_id IS NULL), 0::bigint, 'test_id and variants')
 FROM generate_series(1, 100) i, model_mgr.route('r', 'u' || i) r;
+
+-- Shares that move move the traffic that the test carries; what was recorded before belongs to the shares before.
+SELECT pg_temp.make_model('w', '1', '2');
+SELECT count(model_mgr.deploy_model_version('w', '1'));
+SELECT test_id FROM model_mgr.create_test('moves', 'n', 'w', '1', 'w', '2', routes_traffic => true, allocation => 'thompson', traffic_split => 0.2);
+SELECT pg_temp.at('2026-01-01 00:10:00+00');
+SELECT count(model_mgr.record_outcome(r.decision, r.variant = 'treatment' OR i % 2 = 0)) FROM generate_series(1, 2000) i, model_mgr.route('w', 'u' || i) r;
+SELECT items FROM model_mgr.tick() WHERE task = 'experiments';
+SELECT is(array_agg(s.shares ORDER BY s.epoch), '{{0.8,0.2},{0.1,0.9}}', 'the treatment gets most') FROM model_mgr.ab_test_share s JOIN model_mgr.ab_test_plan p USING (test_no) WHERE p.test_id = 'moves';
+SELECT is(count(*) FILTER (WHERE r.variant <> model_mgr.assigned_variant('moves', u) OR r.value <> model_mgr.route_version('w', u)), 0::bigint, 'route() follows') FROM (SELECT 'u' || i AS u FROM generate_series(1, 2000) i) x, model_mgr.route('w', u) r;
+SELECT ok(count(*) FILTER (WHERE r.variant = 'treatment') BETWEEN 1740 AND 1860, 'by the new shares') FROM generate_series(1, 2000) i, model_mgr.route('w', 'u' || i) r;
+SELECT is((SELECT units > 350 FROM model_mgr.ab_test_sum JOIN model_mgr.ab_test_plan USING (test_no) WHERE test_id = 'moves' AND arm = 1 AND epoch = 1), true, 'epoch 1 has what was recorded at the moment they moved');
+SELECT is(count(*), 0::bigint, 'and epoch 2 nothing') FROM model_mgr.ab_test_sum JOIN model_mgr.ab_test_plan USING (test_no) WHERE test_id = 'moves' AND epoch > 1;
+SELECT pg_temp.at('2026-01-01 00:20:00+00');
+SELECT count(model_mgr.record_outcome(r.decision, r.variant = 'treatment' OR i % 2 = 0)) FROM generate_series(2001, 4000) i, model_mgr.route('w', 'u' || i) r;
+SELECT ok(sample_ratio_p_value > 0.001, 'units come in the shares of their time') FROM model_mgr.analyze_test('moves');
+SELECT model_mgr.stop_test('moves');
+SELECT is(count(*) FILTER (WHERE r.variant <> 'stable'), 0::bigint, 'stopped: all are with the stable version') FROM generate_series(1, 100) i, model_mgr.route('w', 'u' || i) r;
 SELECT * FROM finish();
