@@ -109,7 +109,8 @@ deployment_judge(int64 model_id)
 	if (id == 0 || !deployment_load(id, &d) || !d.plan.auto_rollback)
 		return false;
 	deployment_look_at(&d, &look);
-	if (look.decision.action != ROLLOUT_ROLL_BACK)
+	/* A commit never waits for whoever analyses the rollout's test: the next one tries again. */
+	if (look.decision.action != ROLLOUT_ROLL_BACK || !experiment_try(d.test_id))
 		return false;
 	deployment_roll_back(&d, &look);
 	return true;
@@ -130,6 +131,9 @@ deployment_advance(int64 deployment_id)
 	query_run(&judged, int64_arg(deployment_id), time_arg(look.now));
 	if (look.ratio.alarm && look.decision.cause != ROLLOUT_CAUSE_SAMPLE_RATIO)
 		warn_of_ratio(&d, &look);
+	/* Nor does a tick. */
+	if (look.decision.action != ROLLOUT_HOLD && !experiment_try(d.test_id))
+		return false;
 	switch (look.decision.action)
 	{
 		case ROLLOUT_HOLD:

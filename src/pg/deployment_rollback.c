@@ -269,6 +269,17 @@ roll_back_last(int64 model_id, const char *model_name, const char *reason)
 	return true;
 }
 
+/* try_test: locks a test that is about to end, or gives up: nobody waits in a commit or a tick, and whoever looks next
+ * finds the same breach. 55P03. */
+static void
+try_test(const char *test_id)
+{
+	if (!experiment_try(test_id))
+		ereport(ERROR, errcode(ERRCODE_LOCK_NOT_AVAILABLE), errmsg("test \"%s\" is locked by another session", test_id),
+				errdetail("Its version is to be taken back, which ends the test."),
+				errhint("The next look tries again."));
+}
+
 char *
 deployment_take_back(int64 model_id, int64 version_id, const char *reason, const Jsonb *evidence, int64 *deployment_id)
 {
@@ -280,13 +291,18 @@ deployment_take_back(int64 model_id, int64 version_id, const char *reason, const
 	int64 id = deployment_live_id(model_id);
 
 	/* A version that serves in an arm of the test which carries the traffic goes with the test. */
-	if (assignment_carries(model_id, version_id) && assignment_stop(model_id, reason))
-		return NULL;
+	if (assignment_carries(model_id, version_id))
+	{
+		try_test(assignment_carried(model_id));
+		if (assignment_stop(model_id, reason))
+			return NULL;
+	}
 	if (id != 0)
 	{
 		(void) deployment_load(id, &d);
 		if (d.version_id == version_id && d.baseline_version_id != 0)
 		{
+			try_test(d.test_id);
 			deployment_end(&d, "rolled_back", d.baseline_version_id, d.baseline_version, reason, &look, true);
 			*deployment_id = id;
 			return NULL;

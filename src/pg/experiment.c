@@ -32,6 +32,12 @@ experiment_reason(const deployment *d)
 	return e.stop_reason && *e.stop_reason ? e.stop_reason : psprintf("test %s was stopped", e.test_id);
 }
 
+bool
+experiment_try(const char *test_id)
+{
+	return test_id == NULL || analysis_lock(test_id, false);
+}
+
 void
 experiment_close(const deployment *d, const char *reason)
 {
