@@ -57,12 +57,7 @@ CREATE TABLE model_mgr.ab_test_plan (
     covariates_until timestamptz,
     -- The test's part of its exclusion group's buckets (of 10000); NULL: no group.
     slot_from integer,
-    slots integer,
-    -- The counts that the end was decided on: later results never change a verdict. NULL while it runs.
-    samples_control bigint,
-    successes_control bigint,
-    samples_treatment bigint,
-    successes_treatment bigint
+    slots integer
 );
 COMMENT ON TABLE model_mgr.ab_test_plan IS 'The machinery''s side of a test.';
 CREATE INDEX ab_test_plan_deployment_index ON model_mgr.ab_test_plan (deployment_id);

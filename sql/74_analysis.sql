@@ -55,6 +55,7 @@ CREATE TABLE model_mgr.ab_test_progress (
     status text,
     winner integer,                     -- arm; -1: none
     metric integer,                     -- that decided, from 0
+    significant integer[],              -- comparisons beyond their boundary then: metric * arms + arm, both from 0
     boundary_p_value float8,
     conditional_power float8,
     mismatch_at timestamptz

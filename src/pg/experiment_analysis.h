@@ -17,8 +17,10 @@ typedef struct test_analysis
 	experiment_plan plan;
 	experiment_data data;
 	experiment_past past;
-	experiment_decision standing;   /* of the last recorded look that decided something */
-	bool over;                      /* that was the last look, and nobody won: past.standing is NULL */
+	experiment_decision standing; /* of the last recorded look that decided something */
+	bool over;                    /* that was the last look, and nobody won: past.standing is NULL */
+	const int32 *significant;     /* estimates that were significant at that look, by their places */
+	int significant_count;
 	experiment_estimate *estimates; /* [metrics][arms] */
 	experiment_result result;
 	experiment_decision answered; /* as the core said it, before what stands already was put in its place */

@@ -134,6 +134,13 @@ take_past(uint64 row, test_analysis *a)
 		/* A last look without a winner is not followed by another one. */
 		a->over = a->standing.status == EXPERIMENT_INCONCLUSIVE;
 		a->past.standing = a->over ? NULL : &a->standing;
+		value = query_datum(row, 13, &isnull);
+		if (!isnull)
+		{
+			array = DatumGetArrayTypePCopy(value);
+			a->significant = (const int32 *) ARR_DATA_PTR(array);
+			a->significant_count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+		}
 	}
 	a->boundary_p_value = query_float8(row, 5);
 	a->conditional_power = query_float8(row, 6);
@@ -153,7 +160,7 @@ read_past(test_analysis *a, int n)
 	static query read = QUERY(
 		"SELECT t.test_no, coalesce(p.information, '{}'), p.status, p.winner, p.metric, p.boundary_p_value,"
 		" p.conditional_power, p.mismatch_at, r.status, r.recommendation, r.samples_control, r.samples_treatment,"
-		" r.information_fraction FROM model_mgr.ab_test_plan t"
+		" r.information_fraction, p.significant FROM model_mgr.ab_test_plan t"
 		" LEFT JOIN model_mgr.ab_test_progress p ON p.test_no = t.test_no"
 		" LEFT JOIN model_mgr.ab_test_result r ON r.test_id = t.test_id WHERE t.test_no = ANY ($1) ORDER BY t.test_no",
 		INT8ARRAYOID);
@@ -206,6 +213,15 @@ analysis_read(experiment *e, int n, test_analysis *out)
 	read_past(out, n);
 }
 
+/* mark_significant: what crossed its boundary at the look whose verdict stands. */
+static void
+mark_significant(test_analysis *a)
+{
+	for (int i = 0; i < a->significant_count; i++)
+		if (a->significant[i] >= 0 && a->significant[i] < a->plan.metrics * a->plan.arms)
+			a->estimates[a->significant[i]].significant = true;
+}
+
 void
 analysis_show(test_analysis *a)
 {
@@ -216,6 +232,7 @@ analysis_show(test_analysis *a)
 	a->past = (experiment_past){.looks = 1, .information = &all, .standing = a->past.standing};
 	a->result = experiment_look(&a->plan, &a->data, &a->past, a->estimates, &statistics_caller);
 	a->answered = a->result.decision;
+	mark_significant(a);
 	a->result.look = a->result.end = false;
 	a->result.information = fmax(experiment_information(&a->plan, &a->data), last);
 	if (a->over)
@@ -234,6 +251,7 @@ analysis_look(test_analysis *a)
 	}
 	a->result = experiment_look(&a->plan, &a->data, &a->past, a->estimates, &statistics_caller);
 	a->answered = a->result.decision;
+	mark_significant(a);
 	if (a->result.look)
 	{
 		a->boundary_p_value = a->result.boundary_p_value;

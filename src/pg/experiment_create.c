@@ -77,6 +77,24 @@ say_unknown(const test_design *d)
 					errhint("There will be nothing to promote; create_model_version() registers a version."));
 }
 
+/* say_sources: the metrics that sources tell of, which know no requests. */
+static void
+say_sources(const test_design *d)
+{
+	static query find =
+		QUERY("SELECT EXISTS (SELECT FROM model_mgr.metric_source m WHERE m.metric_name = $1)", TEXTOID);
+
+	for (int i = 0; i < d->metric_count; i++)
+	{
+		query_run(&find, text_arg(d->metric[i].name));
+		if (query_bool(0, 0))
+			ereport(NOTICE, errmsg("the test cannot use what the metric source \"%s\" says", d->metric[i].name),
+					errdetail("A source tells of versions, a test needs the value of each outcome."),
+					errhint("Record the value with the outcome, under this name in \"metrics\"; without it the test has"
+							" no data of the metric."));
+	}
+}
+
 /* ---- the plan ---- */
 
 /* known_before: what control's version did in the last 14 days: requests with a value, mean and standard deviation. */
@@ -436,6 +454,7 @@ experiment_create(test_design *d, const char *created_by, int64 deployment_id)
 	if (deployment_id == 0)
 	{
 		experiment_design_notices(d);
+		say_sources(d);
 		say_unknown(d);
 		say_plan(d, planned);
 	}

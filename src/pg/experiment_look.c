@@ -6,6 +6,9 @@
 
 #include <math.h>
 
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+
 #include "pg/assignment.h"
 #include "pg/event.h"
 #include "pg/query.h"
@@ -62,16 +65,30 @@ write_look(const test_analysis *a, const char *kind, const Jsonb *evidence)
 			  jsonb_arg(evidence));
 }
 
+/* significant_arg: the comparisons that this look found beyond their boundaries. */
+static query_arg
+significant_arg(const test_analysis *a)
+{
+	int cells = a->plan.metrics * a->plan.arms;
+	Datum *found = palloc(sizeof(Datum) * (cells + 1));
+	int n = 0;
+
+	for (int i = 0; i < cells; i++)
+		if (a->estimates[i].significant)
+			found[n++] = Int32GetDatum(i);
+	return datum_arg(PointerGetDatum(construct_array(found, n, INT4OID, 4, true, TYPALIGN_INT)), false);
+}
+
 void
 analysis_record(test_analysis *a, bool end)
 {
 	/* The list of looks first: above READ COMMITTED whoever comes second fails here, as one should. */
 	static query progress = QUERY(
 		"INSERT INTO model_mgr.ab_test_progress AS p (test_no, information, status, winner, metric, boundary_p_value,"
-		" conditional_power) VALUES ($1, ARRAY[$2], $3, $4, $5, $6, $7)"
+		" conditional_power, significant) VALUES ($1, ARRAY[$2], $3, $4, $5, $6, $7, $8)"
 		" ON CONFLICT (test_no) DO UPDATE SET information = p.information || $2, status = $3, winner = $4, metric = $5,"
-		" boundary_p_value = $6, conditional_power = $7",
-		INT8OID, FLOAT8OID, TEXTOID, INT4OID, INT4OID, FLOAT8OID, FLOAT8OID);
+		" boundary_p_value = $6, conditional_power = $7, significant = $8",
+		INT8OID, FLOAT8OID, TEXTOID, INT4OID, INT4OID, FLOAT8OID, FLOAT8OID, INT4ARRAYOID);
 	experiment_result *r = &a->result;
 	Jsonb *evidence = analysis_evidence(a, NULL);
 
@@ -85,7 +102,7 @@ analysis_record(test_analysis *a, bool end)
 				  text_arg(standing ? experiment_status_name(r->decision.status) : NULL),
 				  standing ? int32_arg(r->decision.winner) : null_arg(),
 				  standing ? int32_arg(r->decision.metric) : null_arg(), number_arg(r->boundary_p_value),
-				  number_arg(r->conditional_power));
+				  number_arg(r->conditional_power), standing ? significant_arg(a) : null_arg());
 	}
 	write_look(a, end ? "end" : "look", evidence);
 }

@@ -8,6 +8,7 @@
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 
+#include "pg/experiment.h"
 #include "pg/experiment_design.h"
 #include "pg/query.h"
 #include "pg/registry.h"
@@ -214,6 +215,39 @@ experiment_totals(const experiment *e, int arm, int metric)
 	return total;
 }
 
+int
+experiment_prunable(TimestampTz limit, int64 **test_nos)
+{
+	static query find =
+		QUERY("SELECT p.test_no FROM model_mgr.ab_test t JOIN model_mgr.ab_test_plan p ON p.test_id = t.test_id"
+			  " WHERE t.stopped_at <= $1"
+			  " AND (EXISTS (SELECT FROM model_mgr.ab_test_unit u WHERE u.test_no = p.test_no)"
+			  "  OR EXISTS (SELECT FROM model_mgr.ab_test_covariate c WHERE c.test_no = p.test_no)) ORDER BY 1",
+			  TIMESTAMPTZOID);
+	int n = (int) query_run(&find, time_arg(limit));
+
+	*test_nos = palloc(sizeof(int64) * (n + 1));
+	for (int i = 0; i < n; i++)
+		(*test_nos)[i] = query_int64(i, 0);
+	return n;
+}
+
+int64
+experiment_prune(int64 test_no, TimestampTz limit)
+{
+	/* Folds look up units of tests that outcomes still come for, which these are not: no lock is needed. */
+#define OVER                                                                                                           \
+	" AND EXISTS (SELECT FROM model_mgr.ab_test t JOIN model_mgr.ab_test_plan p ON p.test_id = t.test_id"              \
+	"  WHERE p.test_no = $1 AND t.stopped_at <= $2)"
+	static query units =
+		QUERY("DELETE FROM model_mgr.ab_test_unit u WHERE u.test_no = $1" OVER, INT8OID, TIMESTAMPTZOID);
+	static query covariates =
+		QUERY("DELETE FROM model_mgr.ab_test_covariate c WHERE c.test_no = $1" OVER, INT8OID, TIMESTAMPTZOID);
+
+	return (int64) (query_run(&units, int64_arg(test_no), time_arg(limit)) +
+					query_run(&covariates, int64_arg(test_no), time_arg(limit)));
+}
+
 void
 experiment_forget_model(int64 model_id)
 {
@@ -228,6 +262,7 @@ experiment_forget_model(int64 model_id)
 	/* The plan goes after what is found by it. */
 	static query deletes[] = {BY_NUMBER("ab_test_arm"),
 							  BY_NUMBER("ab_test_share"),
+							  BY_NUMBER("ab_test_assignment"),
 							  BY_NUMBER("ab_test_anchor"),
 							  BY_NUMBER("ab_test_unit"),
 							  BY_NUMBER("ab_test_covariate"),

@@ -195,5 +195,7 @@ analysis_recommendation(const test_analysis *a)
 char *
 analysis_final_words(const test_analysis *a, const char *reason)
 {
-	return psprintf("%s: %s%s%s", advice(a), reason ? reason : "", reason ? "; " : "", analysis_verdict_words(a));
+	bool told = reason != NULL && *reason != '\0';
+
+	return psprintf("%s: %s%s%s", advice(a), told ? reason : "", told ? "; " : "", analysis_verdict_words(a));
 }

@@ -20,6 +20,7 @@
 #include "pg/alert.h"
 #include "pg/audit_chain.h"
 #include "pg/event.h"
+#include "pg/experiment.h"
 #include "pg/observation.h"
 #include "pg/query.h"
 #include "pg/registry_backup.h"
@@ -325,6 +326,17 @@ add_task(Tuplestorestate *out, TupleDesc descriptor, const char *task)
 	tuplestore_putvalues(out, descriptor, &value, &isnull);
 }
 
+/* add_tests: a task for each ended test that still has its units. */
+static void
+add_tests(Tuplestorestate *out, TupleDesc descriptor, TimestampTz limit)
+{
+	int64 *tests;
+	int n = experiment_prunable(limit, &tests);
+
+	for (int i = 0; i < n; i++)
+		add_task(out, descriptor, psprintf("prune test %lld", (long long) tests[i]));
+}
+
 MM_FUNCTION(mm_maintenance_tasks);
 
 /* mm_maintenance_tasks: what is due, in order; nothing while another session maintains, whose locks it would wait for.
@@ -405,6 +417,7 @@ mm_maintenance_tasks(PG_FUNCTION_ARGS)
 	add_task(result->setResult, result->setDesc, "prune hours");
 	add_task(result->setResult, result->setDesc, "prune events");
 	add_task(result->setResult, result->setDesc, "prune alerts");
+	add_tests(result->setResult, result->setDesc, limit);
 	if (guc_audit_retention_days > 0)
 		add_task(result->setResult, result->setDesc, "prune audit");
 	add_task(result->setResult, result->setDesc, "summarize");
@@ -473,6 +486,8 @@ run_task(const char *task)
 		return event_prune(retention_limit());
 	if (strcmp(task, "prune alerts") == 0)
 		return alert_prune(retention_limit());
+	if (strncmp(task, "prune test ", 11) == 0)
+		return experiment_prune(pg_strtoint64(task + 11), retention_limit());
 	if (strcmp(task, "prune audit") == 0)
 		return guc_audit_retention_days > 0
 				   ? audit_prune(Min(mm_now(), GetCurrentTimestamp()) - guc_audit_retention_days * USECS_PER_DAY, false)

@@ -79,4 +79,12 @@ SELECT is(model_mgr.stop_test('t', 'done'), true, 'stopped');
 SELECT model_mgr.record_result('t', 'treatment', 1, true);
 SELECT is((SELECT count(*) FROM model_mgr.observation o WHERE o.test_no = (SELECT p.test_no FROM model_mgr.ab_test_plan p WHERE p.test_id = 't')), 2::bigint, 'a stopped test never refuses');
 SELECT is(status, 'stopped', 'declared again it stays ended') FROM model_mgr.create_test('t', 'n', 'a', '1', 'b', '2');
+
+-- A metric source knows versions and no outcomes.
+CREATE TABLE public.till ("time" timestamptz, model_name text, version text, value float8);
+SELECT model_mgr.add_metric_source('takings', 'public.till');
+SET client_min_messages = notice;
+SELECT test_id FROM model_mgr.create_test('sold', 'n', 'a', '1', 'b', '2', primary_metric => 'takings', metric_directions => '{"takings": "higher"}');
+RESET client_min_messages;
+DROP TABLE public.till;
 SELECT * FROM finish();

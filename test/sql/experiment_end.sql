@@ -99,4 +99,30 @@ SELECT is(concat_ws(' ', count(*), max(s.shares[2]) BETWEEN 0.6 AND 0.9, max(s.f
 SELECT is(model_mgr.replay_test_evidence(evidence), evidence ->> 'decision', 'and are drawn again') FROM model_mgr.ab_test_look l JOIN model_mgr.ab_test_plan p USING (test_no) WHERE p.test_id = 'moving' AND kind = 'shares';
 SELECT pg_temp.tick_tests();
 SELECT is((SELECT count(*) FROM model_mgr.ab_test_share JOIN model_mgr.ab_test_plan USING (test_no) WHERE test_id = 'moving'), 2::bigint, 'and then stay');
+
+-- A model that is deleted takes its tests along, assignment included; their ids are free again.
+SELECT pg_temp.make_model('short', '1', '2');
+SELECT test_id FROM model_mgr.create_test('of short', 'n', 'short', '1', 'short', '2');
+SELECT is(model_mgr.assigned_variant('of short', 'u') IS NOT NULL, true, 'assigned');
+SELECT model_mgr.delete_model('short');
+SELECT is(pg_temp.code($$SELECT model_mgr.assigned_variant('of short', 'u')$$), '42704', 'not any more');
+SELECT is(status, 'running', 'and again') FROM model_mgr.create_test('of short', 'n', 'short', '1', 'short', '2');
+
+-- What a test keeps of each unit goes when no outcome can reach it any more: its sums and its result stay.
+SELECT pg_temp.at('2020-01-01 00:00:00+00');
+SELECT pg_temp.make_test('old', 'min_sample_size_per_variant => 10');
+SELECT model_mgr.record_results('old', jsonb_agg(jsonb_build_object('variant', model_mgr.assigned_variant('old', 'u' || i), 'user_id', 'u' || i, 'success', i % 3 = 0))) FROM generate_series(1, 100) i;
+SELECT pg_temp.tick_tests();
+CREATE FUNCTION pg_temp.units() RETURNS bigint LANGUAGE sql AS $$ SELECT count(*) FROM model_mgr.ab_test_unit JOIN model_mgr.ab_test_plan USING (test_no) WHERE test_id = 'old' $$;
+SELECT model_mgr.stop_test('old', 'enough');
+CREATE TEMP TABLE known AS SELECT m.* FROM model_mgr.get_test_metrics('old') m;
+SELECT 'prune test ' || test_no AS task FROM model_mgr.ab_test_plan WHERE test_id = 'old' \gset
+SELECT pg_temp.at('2020-03-30 23:59:59+00');
+SELECT is(concat_ws(' ', count(*), model_mgr.maintenance_run(:'task'), pg_temp.units()), '0 0 100', 'within retention_days all is there') FROM model_mgr.maintenance_tasks() k (task) WHERE k.task LIKE 'prune test%';
+SELECT pg_temp.at('2020-03-31 00:00:01+00');
+SELECT is(array_agg(k.task), ARRAY[:'task'], 'then it is a task') FROM model_mgr.maintenance_tasks() k (task) WHERE k.task LIKE 'prune test%';
+SELECT is(model_mgr.maintenance_run(:'task'), 100::bigint, 'that deletes the units');
+SELECT is(concat_ws(' ', count(*), pg_temp.units()), '0 0', 'once') FROM model_mgr.maintenance_tasks() k (task) WHERE k.task LIKE 'prune test%';
+SELECT is(count(*), 3::bigint, 'what is known of it is the same') FROM (SELECT m.* FROM model_mgr.get_test_metrics('old') m INTERSECT SELECT * FROM known) x;
+SELECT is(samples_control + samples_treatment, 100::bigint, 'and so is its result') FROM model_mgr.get_test_results('old');
 SELECT * FROM finish();

@@ -111,4 +111,12 @@ SELECT is(pg_temp.tick_tests(), 0::bigint, 'nor does a tick');
 SELECT is(model_mgr.replay_test_evidence(evidence), evidence ->> 'decision', p.test_id || ' ' || kind || ': ' || (evidence ->> 'decision')) FROM model_mgr.ab_test_look l JOIN model_mgr.ab_test_plan p USING (test_no)
 ORDER BY p.test_id, look;
 SELECT is(array_agg(e.type ORDER BY e.event_id), '{test.started,test.sample_ratio_mismatch,test.stopped}', 'events') FROM model_mgr.event e WHERE e.data ->> 'test_id' = 'skewed';
+
+-- What crossed its boundary stays marked beside the verdict, the metrics that did not decide as well.
+SELECT pg_temp.make_test('both');
+SELECT pg_temp.results('both', 'control', 1000, 1000, 1.0, '{"confidence": 0.9}'), pg_temp.results('both', 'treatment', 1000, 1000, 0.8, '{"confidence": 0.95}');
+SELECT is(concat_ws(' ', r.status, r.winning_variant, r.deciding_metric), 'stopped_early treatment response_time', 'faster and surer') FROM model_mgr.analyze_test('both') r;
+SELECT is(array_agg(metric_name || ' ' || significant), '{"success_rate false","response_time true","confidence_score true"}', 'both crossed, beside the running test') FROM model_mgr.get_test_metrics('both');
+SELECT pg_temp.tick_tests();
+SELECT is(array_agg(metric_name || ' ' || significant), '{"success_rate false","response_time true","confidence_score true"}', 'and after its end') FROM model_mgr.get_test_metrics('both');
 SELECT * FROM finish();

@@ -88,6 +88,22 @@ is($_->safe_psql('postgres', at(3, q{
 	SELECT p.pairs || ' ' || p.only_baseline_good FROM model_mgr.open_deployment('shaded') d, model_mgr.shadow_pairs(d) p})),
 	'1 1', 'the outcomes of both are a pair on ' . $_->name) for $primary, $standby;
 
+# Tests assign there, and follow what becomes of them; what acts on them is refused.
+$primary->safe_psql('postgres', at(3, q{SELECT test_id FROM model_mgr.create_test('ab', 'n', 'spam', '1.0.0', 'spam', '2.0.0')}));
+$primary->wait_for_catchup($standby);
+my $assigned = q{SELECT md5(string_agg(model_mgr.assigned_variant('ab', 'u' || i) || model_mgr.should_route_to_treatment('ab', 'u' || i), ',' ORDER BY i)) FROM generate_series(1, 2000) i};
+is($standby->safe_psql('postgres', $assigned), $primary->safe_psql('postgres', $assigned), 'the standby assigns 2,000 units as the primary does');
+is($standby->safe_psql('postgres', q{SELECT status || ' ' || count(*) FROM model_mgr.get_test_results('ab'), model_mgr.get_test_metrics('ab') GROUP BY status}), 'no_data 3', 'and tells what is known of a test');
+for my $call ("record_result('ab', 'control')", "record_results('ab', '[{\"variant\": \"control\"}]')", "analyze_test('ab')", "stop_test('ab')", "promote_winner('ab')",
+	"create_test('other', 'n', 'spam', '1.0.0', 'spam', '2.0.0')")
+{
+	is(error_of($standby, "SELECT model_mgr.$call"), '25006', "$call: read-only on the standby");
+}
+$primary->safe_psql('postgres', at(3, q{SELECT model_mgr.stop_test('ab')}));
+$primary->wait_for_catchup($standby);
+is($standby->safe_psql('postgres', q{SELECT count(*) FILTER (WHERE model_mgr.should_route_to_treatment('ab', 'u' || i)) || ' ' || count(model_mgr.assigned_variant('ab', 'u' || i)) FROM generate_series(1, 100) i}),
+	'0 100', 'ended on the primary: nobody gets the treatment, and assignment is still told');
+
 # A session that holds its cache sees the next change.
 my $session = $standby->background_psql('postgres');
 my $count = "SELECT count(*) FROM generate_series(1, 1000) i WHERE model_mgr.route_version('spam', 'unit ' || i) = '2.0.0';";
