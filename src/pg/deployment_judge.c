@@ -178,6 +178,10 @@ advance(int64 deployment_id)
 	return deployment_advance(deployment_id) ? 1 : 0;
 }
 
+/* Each that is noted as judged costs a lock until the tick commits, of the some 6,000 that all sessions share by
+ * default; the others have the older time, and their turn in the next tick. */
+#define MAX_NOTED 1000
+
 /* What is open in a tick: those not judged for longest first; due: those where something changes. */
 typedef struct open_rollouts
 {
@@ -239,7 +243,7 @@ look_at_all(int64 argument)
 		open->due[i] =
 			looks[at].decision.action != ROLLOUT_HOLD || waits_anew(&d[at], &looks[at]) || looks[at].ratio.alarm;
 		/* Whoever writes a model's rows has its lock: else two that hold one of both each wait for ever. */
-		if (!open->due[i] && mm_lock_model(d[at].model_id, false))
+		if (!open->due[i] && quiet_count < MAX_NOTED && mm_lock_model(d[at].model_id, false))
 			quiet[quiet_count++] = Int64GetDatum(open->ids[i]);
 		at++;
 	}

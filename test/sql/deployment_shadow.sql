@@ -83,8 +83,8 @@ SELECT pg_temp.shadow('random', '{"min_requests": 100000, "guard": "off"}', 50) 
 SELECT pg_temp.ask('random', 400);
 CREATE PROCEDURE pg_temp.round() LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM model_mgr.record_outcome(CASE WHEN random() < 0.5 THEN decision ELSE coalesce(shadow_decision, decision) END, CASE WHEN random() < 0.8 THEN random() < 0.7 END,
-        CASE WHEN random() < 0.8 THEN random() END, error_type => CASE WHEN random() < 0.2 THEN 'timeout' END) FROM answer WHERE name = 'random' AND random() < 0.3;
+    PERFORM model_mgr.record_outcome(CASE WHEN random() < 0.5 THEN decision ELSE coalesce(shadow_decision, decision) END, CASE WHEN random() < 0.8 THEN random() < 0.6 END,
+        CASE WHEN random() < 0.8 THEN random() END, error_type => CASE WHEN random() < 0.4 THEN 'timeout' END) FROM answer WHERE name = 'random' AND random() < 0.3;
     PERFORM model_mgr.record_feedback(CASE WHEN random() < 0.5 THEN decision ELSE coalesce(shadow_decision, decision) END, random() < 0.6) FROM answer WHERE name = 'random' AND random() < 0.1;
 END $$;
 CALL pg_temp.round(); SELECT pg_temp.tick(); CALL pg_temp.round(); SELECT pg_temp.tick(); CALL pg_temp.round(); CALL pg_temp.round(); SELECT pg_temp.tick(); CALL pg_temp.round(); SELECT pg_temp.tick();
