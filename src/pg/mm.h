@@ -119,9 +119,4 @@ extern void mm_refuse_user_code(const char *message, const char *hint);
 /* mm_by: the given name, or session_user when NULL (the *_by arguments). */
 extern const char *mm_by(const char *given);
 
-/* mm_not_built: 0A000 for what the contract names and this version does not do yet; `what` names it, hint says what to
- * use.
- */
-extern void mm_not_built(const char *what, const char *hint) __attribute__((noreturn));
-
 #endif

@@ -265,10 +265,3 @@ mm_check_float(const char *name, double value, double low, double high)
 				errdetail("The value %g is outside %g to %g.", value, low, high),
 				errhint("Pass a value in that range."));
 }
-
-void
-mm_not_built(const char *what, const char *hint)
-{
-	ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("%s is not built yet in this version", what),
-			errdetail("This is model_mgr %s.", MODEL_MGR_VERSION), errhint("%s", hint));
-}
