@@ -8,8 +8,11 @@ PG_SRCS    = $(sort $(wildcard src/pg/*.c))
 OBJS       = $(CORE_SRCS:.c=.o) $(PG_SRCS:.c=.o)
 
 SCRIPT     = model_mgr--$(EXTVERSION).sql
-DATA_built = $(SCRIPT)
-DATA       = $(wildcard sql/upgrade/model_mgr--*--*.sql) scripts/model_mgr_environment.psql
+# Released scripts never change; the one from the last of them to here is made from both (see scripts/upgrade_script.pl).
+RELEASED   = $(lastword $(shell ls sql/released | sed -n 's/^model_mgr--\([0-9.]*\)\.sql$$/\1/p' | sort -V))
+UPGRADE    = model_mgr--$(RELEASED)--$(EXTVERSION).sql
+DATA_built = $(SCRIPT) $(UPGRADE)
+DATA       = $(wildcard sql/released/model_mgr--*.sql) scripts/model_mgr_environment.psql
 
 TESTS         = $(sort $(wildcard test/sql/*.sql))
 REGRESS       = $(patsubst test/sql/%.sql,%,$(TESTS))
@@ -17,7 +20,7 @@ REGRESS_OPTS  = --inputdir=test
 ISOLATION     = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec)))
 ISOLATION_OPTS = --inputdir=test --outputdir=.
 
-EXTRA_CLEAN = $(SCRIPT) build results output_iso tmp_check
+EXTRA_CLEAN = $(SCRIPT) $(UPGRADE) build results output_iso tmp_check
 
 # No machine-dependent flags and no contraction: the same numbers everywhere.
 # Hidden symbols: the server loads libraries with global names. PostgreSQL 15 leaves PGDLLEXPORT empty here, 16 defines it so.
@@ -41,6 +44,10 @@ endif
 
 $(SCRIPT): $(sort $(wildcard sql/[0-9]*.sql)) model_mgr.control
 	{ printf '%s\n' '\echo Use "CREATE EXTENSION model_mgr" to load this file. \quit'; cat $(sort $(wildcard sql/[0-9]*.sql)); } > $@
+
+$(UPGRADE): $(SCRIPT) $(wildcard sql/released/*.sql sql/upgrade/*.sql) scripts/upgrade_script.pl
+	perl scripts/upgrade_script.pl sql/released/model_mgr--$(RELEASED).sql $(SCRIPT) sql/upgrade/model_mgr--$(RELEASED)--$(EXTVERSION).first.sql \
+		sql/upgrade/model_mgr--$(RELEASED)--$(EXTVERSION).last.sql > $@
 
 $(OBJS): $(wildcard src/core/*.h src/pg/*.h) model_mgr.control
 else

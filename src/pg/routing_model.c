@@ -85,7 +85,8 @@ routing_model_make(HeapTuple row, TupleDesc descriptor, MemoryContext context)
 	int64 *pin_hashes;
 	route_target *pin_targets;
 
-	Assert(descriptor->natts >= ROUTING_COLUMNS);
+	/* Columns that an older version's objects do not have yet are null. */
+	memset(nulls, true, sizeof(nulls));
 	heap_deform_tuple(row, descriptor, values, nulls);
 	name = get_text(values, nulls, ROUTING_MODEL_NAME);
 	stable = get_text(values, nulls, ROUTING_STABLE_VERSION);

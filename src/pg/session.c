@@ -7,15 +7,20 @@
 
 #include <math.h>
 
+#include "access/genam.h"
+#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_extension.h"
 #include "executor/spi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "utils/guc.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/resowner.h"
 #include "utils/syscache.h"
 
@@ -66,11 +71,49 @@ mm_owner(void)
 	return owner;
 }
 
+/*
+ * require_version: 55000 while the SQL objects are of another version than this library: between the installation of
+ * new files and ALTER EXTENSION, and in sessions that loaded the old library before it. Routing and recording, which do
+ * not come here, go on. Asked until it was so once: the other way round takes a library that was not loaded yet.
+ */
+static void
+require_version(void)
+{
+	static bool agreed = false;
+	char *version;
+	Relation catalog;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple row;
+	bool isnull;
+
+	if (likely(agreed))
+		return;
+	catalog = table_open(ExtensionRelationId, AccessShareLock);
+	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ, CStringGetDatum("model_mgr"));
+	scan = systable_beginscan(catalog, ExtensionNameIndexId, true, NULL, 1, &key);
+	row = systable_getnext(scan);
+	version =
+		HeapTupleIsValid(row)
+			? TextDatumGetCString(heap_getattr(row, Anum_pg_extension_extversion, RelationGetDescr(catalog), &isnull))
+			: pstrdup("none");
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	agreed = strcmp(version, MODEL_MGR_VERSION) == 0;
+	if (!agreed)
+		ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("model_mgr is of version %s here, its library of version %s", version, MODEL_MGR_VERSION),
+				errdetail("The library works with the SQL objects of its own version; route() and recordings go on."),
+				errhint("Run ALTER EXTENSION model_mgr UPDATE, and reconnect sessions that loaded an older library."));
+}
+
 mm_scope
 mm_enter(void)
 {
 	mm_scope scope;
 	Oid owner = mm_owner();
+
+	require_version();
 
 	if (!callbacks_registered)
 	{
