@@ -1,5 +1,5 @@
-# With a real pg_cron: start() schedules, a tick of its own steps a canary within one wait of at most two minutes,
-# stop() takes the jobs away. Where it cannot (absent, another database, no rights, a standby) the hint, followed, helps.
+# With a real pg_cron: start() schedules, a tick of its own steps a canary, asks for the update of a schedule and deploys
+# it, and what its work() has judged, all within one wait of at most two full minutes; stop() takes the jobs away. Where it cannot (absent, another database, no rights, a standby) the hint, followed, helps.
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;
@@ -59,6 +59,18 @@ $node->safe_psql('postgres', serving('spam', '1', '2') . q{
 $node->safe_psql('postgres', serve('spam', 1, 200));
 is($node->safe_psql('postgres', "SELECT step FROM model_mgr.list_deployments('spam') WHERE strategy = 'canary' ORDER BY deployment_id DESC LIMIT 1"),
 	'1', 'nothing steps before the tick');
+# Two schedules in real time: one that the job's next tick finds due and deploys at once; one whose update has begun, for
+# the job's work() to judge and its tick after that to deploy.
+$node->safe_psql('postgres', serving($_, '1', '2')) for qw(nightly judged);
+$node->safe_psql('postgres', q{
+	SET model_mgr.clock = '2025-12-31 12:00:00+00';
+	SELECT model_mgr.schedule_update('judged', 'latest', '@yearly', 'replace', jsonb_build_array(
+		model_mgr.validation_rule('complete', NULL, 'validate_model_configuration')));
+	RESET model_mgr.clock;
+	SELECT count(*) FROM model_mgr.tick();
+	SELECT model_mgr.schedule_update('nightly', 'latest', '* * * * *', 'replace');});
+is($node->safe_psql('postgres', "SELECT string_agg(model_name || ' ' || (last_update_id IS NULL), ', ' ORDER BY 1) FROM model_mgr.list_schedules()"),
+	'judged false, nightly true', 'one schedule waits for the job, the update of the other has begun');
 my $stepped = 0;
 for (1 .. 260)
 {
@@ -67,6 +79,11 @@ for (1 .. 260)
 	select undef, undef, undef, 0.5;
 }
 ok($stepped, 'the job\'s tick has taken the step');
+ok($node->poll_query_until('postgres', "SELECT count(DISTINCT model_name) = 2 FROM model_mgr.list_updates() WHERE status = 'completed'"),
+	'the jobs have brought both updates to their ends');
+is($node->safe_psql('postgres', q{SELECT string_agg(format('%s: %s %s, %s judged, %s', u.model_name, u.trigger, u.status_reason ~ 'serves 100 %$', jsonb_array_length(u.validation_results), a.version), '; ' ORDER BY 1)
+	FROM model_mgr.list_updates() u JOIN model_mgr.model_version a ON a.model_name = u.model_name AND a.status = 'active' WHERE u.status = 'completed'}),
+	'judged: scheduled t, 1 judged, 2; nightly: scheduled t, 0 judged, 2', 'the versions serve');
 $node->poll_query_until('postgres', q{
 	SELECT count(*) = 2 FROM (SELECT DISTINCT j.jobname FROM cron.job_run_details d JOIN cron.job j USING (jobid)
 		WHERE d.status = 'succeeded' AND j.jobname ~ 'tick|work') s});
