@@ -75,7 +75,8 @@ extern const char *breach_operator_name(breach_operator operator_);
 extern const char *breach_operator_sign(breach_operator operator_);
 /* breach_no_data_parse: hold, ok or breach; false for any other word. */
 extern bool breach_no_data_parse(const char *word, breach_no_data *out);
-/* breach_compare: whether `value operator threshold` holds: then it is a breach. What differs by rounding only is equal. */
+/* breach_compare: whether `value operator threshold` holds: then it is a breach. What differs by rounding only is
+ * equal. */
 extern bool breach_compare(double value, breach_operator operator_, double threshold);
 /* breach_hold: how long looks must be clean before a firing condition of this rule is over. */
 extern int64_t breach_hold(const breach_rule *rule);

@@ -16,7 +16,7 @@ typedef struct update_wish
 	const char *strategy;
 	const char *trigger;
 	const char *by;
-	const char *asked_by; /* registry_acting() */
+	const char *asked_by;    /* registry_acting() */
 	const char *schedule_id; /* NULL: asked for by hand */
 	const char *idempotency_key;
 	bool allow_prerelease;
