@@ -76,12 +76,12 @@ COMMENT ON FUNCTION model_mgr.set_security_policy(text[], float8, text) IS
 
 -- The shipped ones. Each is called with what any validator is given, and by people to try it.
 CREATE FUNCTION model_mgr.configuration_problem(configuration jsonb) RETURNS text
-AS 'MODULE_PATHNAME', 'mm_configuration_problem' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
+AS 'MODULE_PATHNAME', 'mm_configuration_problem' LANGUAGE C STABLE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION model_mgr.configuration_problem(jsonb) IS
 'What create_model_version() would have against a configuration, in words; NULL: nothing.';
 
 CREATE FUNCTION model_mgr.validate_model_configuration(update jsonb) RETURNS TABLE (passed boolean, message text, details jsonb)
-LANGUAGE SQL STABLE PARALLEL RESTRICTED ROWS 1 SET search_path = pg_catalog, pg_temp
+LANGUAGE SQL STABLE PARALLEL UNSAFE ROWS 1 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT c.wrong IS NULL, coalesce(c.wrong, 'the configuration is complete and within its ranges'),
            pg_catalog.jsonb_build_object('configuration', $1 -> 'new_configuration')

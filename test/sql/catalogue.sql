@@ -54,7 +54,7 @@ SELECT is_empty($$SELECT signature FROM routine WHERE lanname = 'plpgsql' AND pr
 SELECT is_empty($$SELECT signature FROM routine WHERE provolatile = 'v' AND proparallel <> 'u' AND prokind = 'f'
     AND proname NOT IN (SELECT object FROM exempt WHERE rule = 'parallel')$$, 'what writes is PARALLEL UNSAFE');
 SELECT is_empty($$SELECT signature FROM routine WHERE provolatile IN ('s', 'i') AND proparallel = 'u' AND prokind = 'f'
-    AND proname NOT IN ('current_txn', 'own_txn')$$, 'what reads may run beside a parallel query: SAFE or RESTRICTED (current_txn assigns a transaction id)');
+    AND proname NOT IN ('current_txn', 'own_txn', 'configuration_problem', 'validate_model_configuration')$$, 'what reads may run beside a parallel query: SAFE or RESTRICTED (current_txn assigns a transaction id, a configuration is checked in a subtransaction)');
 SELECT is_empty($$SELECT signature FROM routine WHERE proname IN ('route', 'route_version', 'explain_route') AND proparallel <> 'r'$$,
     'what reads the backend-local cache is PARALLEL RESTRICTED');
 SELECT is_empty($$SELECT signature FROM routine WHERE lanname = 'c' AND prosrc <> 'mm_' || proname$$, 'a C function is mm_<sql name>');
