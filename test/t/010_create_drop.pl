@@ -18,9 +18,9 @@ my @catalogs = split /\n/, $node->safe_psql('postgres', q{
 	AND relname NOT IN ('pg_statistic', 'pg_statistic_ext_data', 'pg_largeobject') ORDER BY 1});
 sub inventory
 {
-	return $node->safe_psql('postgres', join ' UNION ALL ',
+	return $node->safe_psql('postgres', join(' UNION ALL ',
 		map { "SELECT '$_ ' || count(*) FROM pg_catalog.$_ t" . ($_ eq 'pg_namespace' ? " WHERE nspname <> 'model_mgr'"
-			  : $_ eq 'pg_init_privs' ? " WHERE classoid <> 'pg_namespace'::regclass" : '') } @catalogs);
+			  : $_ eq 'pg_init_privs' ? " WHERE classoid <> 'pg_namespace'::regclass" : '') } @catalogs) . ' ORDER BY 1');
 }
 
 my $nothing = inventory();

@@ -59,7 +59,7 @@ $node->safe_psql('postgres', "SELECT version FROM model_mgr.archive_model_versio
 is($node->safe_psql('postgres', "SET model_mgr.notify = off; SELECT items FROM model_mgr.tick() WHERE task = 'events'"), 0, 'notify off: silence');
 is(tick_tells(), 1, 'and later all of it');
 is(heard(1), newest(), 'is told');
-is($node->safe_psql('postgres', 'BEGIN; SELECT count(*) FROM model_mgr.tick(); ROLLBACK; SELECT 1'), "6\n1", 'a tick that is undone');
+is($node->safe_psql('postgres', 'BEGIN; SELECT count(*) > 0 FROM model_mgr.tick(); ROLLBACK; SELECT 1'), "t\n1", 'a tick that is undone');
 is(heard(0), '', 'says nothing');
 $listener->quit;
 $long->quit;
