@@ -69,7 +69,7 @@ my @settings = ('check_function_bodies = off', "search_path = ''", "DateStyle = 
 $node->safe_psql('postgres', "ALTER DATABASE odd SET $_") for @settings;
 is(error_of($node, 'CREATE EXTENSION model_mgr', dbname => 'odd'), '', 'CREATE EXTENSION in a database of odd settings');
 my $deployment = canary($node, 'spam', dbname => 'odd');
-is($node->safe_psql('odd', at(2, serve('spam', 1, 300))), '300', 'routing and recording there');
+is($node->safe_psql('odd', at(2, serve('spam', 1, 600))), '600', 'routing and recording there');
 is($node->safe_psql('odd', "SELECT created_at = timestamptz '2026-03-01 00:00:00+00' FROM model_mgr.get_model_version('spam', '1.0.0')"), 't', 'times are read as they were written');
 is(error_of($node, 'SELECT count(*) FROM model_mgr.tick()', dbname => 'odd'), '25000', 'tick() under SERIALIZABLE is refused');
 $node->safe_psql('odd', "SET default_transaction_isolation = 'read committed'; " . at(12, 'SELECT count(*) FROM model_mgr.tick()'));
