@@ -68,6 +68,8 @@ demo: ## the story on 4,601 real e-mails, in a throw-away cluster; DEMO_KEEP=1 l
 	@scripts/demo
 test: ## set-up and every test; the last line is the sum. STAGES="unit regress" for some
 	@scripts/test $(STAGES)
+test-integrations: ## dashboards in a browser, exporters, SDKs, packages: fetches what they need
+	@scripts/test integrations
 soak: ## the long runs: hours of fuzzing, the cluster tests' long forms
 	@scripts/soak
 bench: ## each promised ratio with its baseline, as a table
@@ -83,4 +85,4 @@ results: ## takes results/ of the last test run as the expected output; read the
 dist: ## the release as a zip file (of what is committed)
 	git archive --format=zip --prefix=model_mgr-$(EXTVERSION)/ -o model_mgr-$(EXTVERSION).zip HEAD
 
-.PHONY: help setup demo test soak bench lint check-layers format results dist
+.PHONY: help setup demo test test-integrations soak bench lint check-layers format results dist
