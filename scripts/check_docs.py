@@ -1,90 +1,221 @@
 #!/usr/bin/env python3
-"""check_docs.py PAGE...: runs the SQL of documentation pages and compares the output that they show.
+"""check_docs.py PAGE...: no block of a documentation page goes unverified.
 
-A fenced block ```sql is run in a database that the page has for itself, in order. When the next fenced block is
-```text and only blank lines stand between, it is the output that readers are promised, as psql prints it; it must be
-equal, trailing blanks aside. Without such a block the SQL must run without an error. A block ```sql whose opening line
-ends in "example" is shown and not run. --write puts the real output in place instead of comparing.
-The last line says "N passed, N failed".
+A page has a database of its own, mydb, and a directory of its own that looks like a clone of the project. What follows
+is run there, in the page's order:
+
+  ```sql   by one psql session a page
+  ```sh    by bash, with that server's PG variables; it ends at the first command that fails
+
+When the next block is ```text, with only blank lines between, it is the output that readers are promised, as psql or the
+command prints it: it must be equal, trailing blanks aside. Without one there must be no error. Other blocks:
+
+  ```LANGUAGE PROGRAM   is run by that test (test/....pl, scripts/fresh_machine), which takes it out of the page (doc_block)
+  ```LANGUAGE FILE      is a part of that file of the project, line for line, and a test under test/ names the file
+  ```json               parses
+  ```figure             is nothing that could be run: a diagram, a formula, a grammar
+
+Anything else fails, indented blocks too. --write puts the real output in place instead of comparing. Pages that are
+generated (docs/reference.md) are compared with what their generator writes. --blocks PROGRAM prints the blocks that are
+marked for a program, and does nothing else. The last line says "N passed, N failed".
 """
+import json
+import os
 import re
 import subprocess
 import sys
+import tempfile
 
 MARK = "-- check_docs: end of block"
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+GENERATED = {"docs/reference.md": "scripts/make_reference.py"}
 
 
-def psql(database, sql):
-    """What psql prints for a script, errors included."""
-    run = subprocess.run(["psql", "-X", "-q", "-d", database], input=sql, text=True, stdout=subprocess.PIPE,
-                         stderr=subprocess.STDOUT, check=False)
+class Block:
+    """A fenced block: its language, the file that its opening line names, and where its body is."""
+
+    def __init__(self, info, first):
+        words = info.split()
+        self.language = words[0] if words else ""
+        self.file = " ".join(words[1:])
+        self.first, self.last = first, None
+
+    def runs(self):
+        return self.language in ("sql", "sh") and not self.file
+
+
+def psql(database, sql, where=TOP):
+    """What psql prints for a script, errors included, in their order."""
+    run = subprocess.run(["psql", "-X", "-q", "-d", database], input=sql, text=True, stdout=subprocess.PIPE, cwd=where,
+                         stderr=subprocess.STDOUT, env={**os.environ, "PGDATABASE": database}, check=False)
     return re.sub(r"^psql:<stdin>:\d+: ", "", run.stdout, flags=re.M)
 
 
-def blocks(lines):
-    """(kind, first line of the body, line of the closing fence) of each fenced block."""
-    found, start = [], None
+def parse(lines):
+    """(blocks, complaints): the fenced blocks, and what is a block but not one of these."""
+    found, complaints, block = [], [], None
     for number, line in enumerate(lines):
         if line.startswith("```"):
-            if start is None:
-                kind, start = line[3:].strip(), number + 1
+            if block is None:
+                block = Block(line[3:], number + 1)
             else:
-                found.append((kind, start, number))
-                start = None
-    return found
+                block.last = number
+                found.append(block)
+                block = None
+        elif block is None and line.lstrip().startswith("```"):
+            complaints.append((number, "a fence that does not begin its line"))
+        elif block is None and re.match(r"    |\t", line) and (number == 0 or not lines[number - 1].strip()):
+            complaints.append((number, "an indented block; fence it and say what it is"))
+    if block is not None:
+        complaints.append((block.first, "a fence that is not closed"))
+    return found, complaints
 
 
-def check(page, number, write):
-    """Runs one page; returns (passed, failed)."""
-    lines = open(page, encoding="utf-8").read().split("\n")
-    found = blocks(lines)
-    runs = [(i, b) for i, b in enumerate(found) if b[0] == "sql"]
-    if not runs:
-        return 0, 0
-    database = "docs_%d" % number
-    psql("postgres", "CREATE DATABASE %s;" % database)
-    # One session a page, so that settings and transactions last; a mark tells the outputs apart.
-    script = "SET TimeZone = 'UTC';\n"
-    for _, (_, first, last) in runs:
-        script += "\n".join(lines[first:last]) + "\n\\echo '%s'\n" % MARK
-    outputs = psql(database, script).split(MARK + "\n")
-    passed = failed = 0
+def named_by_test(path):
+    """Whether a test names the file, so that it is not shown unused."""
+    return subprocess.run(["grep", "-rqF", os.path.basename(path), "test"], cwd=TOP, check=False).returncode == 0
+
+
+def complaint(page, block, body, follows):
+    """What is wrong with a block that is not run here; None when it is verified. follows: it comes behind one that is run."""
+    if block.file:
+        path = os.path.join(TOP, block.file)
+        if not os.path.isfile(path):
+            return "%s is not here" % block.file
+        text = open(path, encoding="utf-8").read()
+        if re.search(r"\bdoc_block\b", text):
+            return None if re.search(r"\bdoc_block[ (']+" + re.escape(page), text) else "%s has no doc_block of %s" % (block.file, page)
+        if "\n" + body.strip("\n") + "\n" not in "\n" + text + "\n":
+            return "it is no part of %s" % block.file
+        return None if named_by_test(block.file) else "no test names %s" % block.file
+    if block.language == "json":
+        try:
+            json.loads(body)
+            return None
+        except ValueError as error:
+            return "no JSON: %s" % error
+    if block.language == "text":
+        return None if follows else "output of nothing that is run here; a diagram is a ```figure"
+    return None if block.language == "figure" else "unknown kind of block \"%s\"" % block.language
+
+
+def shown_output(blocks, index, lines):
+    """The block ```text that belongs to one that is run, or None."""
+    if index + 1 >= len(blocks) or blocks[index + 1].language != "text" or blocks[index + 1].file:
+        return None
+    between = lines[blocks[index].last + 1:blocks[index + 1].first - 1]
+    return None if any(line.strip() for line in between) else blocks[index + 1]
+
+
+def clone():
+    """A directory that looks like a clone of the project, to run shell blocks in."""
+    place = tempfile.TemporaryDirectory(prefix="check_docs.")
+    for name in os.listdir(TOP):
+        os.symlink(os.path.join(TOP, name), os.path.join(place.name, name))
+    return place
+
+
+def outputs_of(blocks, lines):
+    """The output of each block that is run, in a fresh database."""
+    with clone() as place:
+        # One session a page, so that settings and transactions last; a mark tells the outputs apart.
+        script = "SET TimeZone = 'UTC';\n"
+        for number, block in enumerate(blocks):
+            body = "\n".join(lines[block.first:block.last]) + "\n"
+            if block.language == "sh":
+                name = os.path.join(place, ".block_%d.sh" % number)
+                open(name, "w", encoding="utf-8").write(body)
+                body = "\\! bash -eu -o pipefail %s 2>&1 || echo \"ERROR:  exit status $?\"\n" % name
+            script += body + "\\echo '%s'\n" % MARK
+        psql("postgres", "CREATE DATABASE mydb;")
+        try:
+            return psql("mydb", script, place).split(MARK + "\n")
+        finally:
+            tidy()
+
+
+def tidy():
+    """Drops the databases and roles that a page made, so that pages do not lean on each other."""
+    psql("postgres", "SELECT format('DROP DATABASE %I WITH (FORCE)', datname) FROM pg_database WHERE datname NOT IN"
+         " ('postgres', 'template0', 'template1') \\gexec\nSELECT format('DROP ROLE %I', rolname) FROM pg_roles"
+         " WHERE rolname !~ '^pg_' AND rolname <> current_user \\gexec\n")
+
+
+def trimmed(text):
+    lines = [line.rstrip() for line in text]
+    while lines and not lines[-1]:
+        lines.pop()
+    return lines
+
+
+def check(page, write):
+    """Verifies one page; returns (passed, failed)."""
+    lines = open(os.path.join(TOP, page), encoding="utf-8").read().split("\n")
+    blocks, complaints = parse(lines)
+    passed, wanted = 0, set()
+    runs = [(i, b) for i, b in enumerate(blocks) if b.runs()]
+    outputs = outputs_of([b for _, b in runs], lines) if runs else []
     changes = []
-    for output, (index, (_, first, last)) in zip(outputs, runs):
-        shown = None
-        if index + 1 < len(found) and found[index + 1][0] == "text" and \
-                not any(line.strip() for line in lines[last + 1:found[index + 1][1] - 1]):
-            shown = found[index + 1]
-        got = [line.rstrip() for line in output.rstrip("\n").split("\n")]
+    for output, (index, block) in zip(outputs, runs):
+        got, shown = trimmed(output.split("\n")), shown_output(blocks, index, lines)
         if shown is not None:
-            want = [line.rstrip() for line in lines[shown[1]:shown[2]]]
-            while want and not want[-1]:
-                want.pop()
-            while got and not got[-1]:
-                got.pop()
+            wanted.add(index + 1)
+            want = trimmed(lines[shown.first:shown.last])
             good = got == want
-            changes.append((shown[1], shown[2], got))
+            changes.append((shown.first, shown.last, got))
         else:
             want, good = ["(no error)"], not any("ERROR:" in line for line in got)
-        passed, failed = passed + good, failed + (not good)
-        if not good and not write:
-            print("%s line %d: the output is not what the page shows" % (page, first + 1))
-            print("  shown:\n    " + "\n    ".join(want) + "\n  got:\n    " + "\n    ".join(got))
+        passed += good
+        if not good and not (write and shown is not None):
+            complaints.append((block.first, "the output is not what the page shows\n  shown:\n    %s\n  got:\n    %s"
+                               % ("\n    ".join(want), "\n    ".join(got))))
+    for index, block in enumerate(blocks):
+        if block.runs():
+            continue
+        wrong = complaint(page, block, "\n".join(lines[block.first:block.last]), index in wanted)
+        passed += wrong is None and block.language not in ("figure", "text")
+        if wrong:
+            complaints.append((block.first - 1, wrong))
+    for number, what in sorted(complaints):
+        print("%s line %d: %s" % (page, number + 1, what))
     if write:
         for start, end, got in reversed(changes):
             lines[start:end] = got
-        open(page, "w", encoding="utf-8").write("\n".join(lines))
-    psql("postgres", "DROP DATABASE %s;" % database)
-    return passed, failed
+        open(os.path.join(TOP, page), "w", encoding="utf-8").write("\n".join(lines))
+    return passed, len(complaints)
+
+
+def check_generated(page, generator, write):
+    """One check: the page is what its generator writes for the extension that is installed."""
+    psql("postgres", "CREATE DATABASE mydb;")
+    try:
+        run = subprocess.run([sys.executable, os.path.join(TOP, generator)] + ([] if write else ["--check"]), text=True,
+                             env={**os.environ, "PGDATABASE": "mydb"}, check=False)
+    finally:
+        tidy()
+    return (1, 0) if run.returncode == 0 else (0, 1)
+
+
+def print_blocks(program, page):
+    """The blocks of a page that a program runs."""
+    lines = open(os.path.join(TOP, page), encoding="utf-8").read().split("\n")
+    for block in parse(lines)[0]:
+        if block.file == program:
+            print("\n".join(lines[block.first:block.last]))
 
 
 def main():
-    """Runs all pages."""
+    """Verifies all pages."""
+    if "--blocks" in sys.argv:
+        return print_blocks(*sys.argv[2:4])
     write = "--write" in sys.argv
     passed = failed = 0
-    for number, page in enumerate(a for a in sys.argv[1:] if a != "--write"):
-        good, bad = check(page, number, write)
+    for page in (a for a in sys.argv[1:] if a != "--write"):
+        good, bad = check(page, write)
         passed, failed = passed + good, failed + bad
+        if page in GENERATED:
+            good, bad = check_generated(page, GENERATED[page], write)
+            passed, failed = passed + good, failed + bad
     print("%d passed, %d failed" % (passed, failed))
     sys.exit(failed > 0)
 

@@ -63,6 +63,21 @@ CREATE TABLE model_mgr.model_version (
     UNIQUE (model_id, version)
 );
 COMMENT ON TABLE model_mgr.model_version IS 'One row a version: configuration and lineage never change, status does.';
+COMMENT ON COLUMN model_mgr.model_version.model_id IS 'Id of the model.';
+COMMENT ON COLUMN model_mgr.model_version.version_id IS 'Id of the version, as in observation.';
+COMMENT ON COLUMN model_mgr.model_version.model_name IS 'The name that callers route by.';
+COMMENT ON COLUMN model_mgr.model_version.version IS 'Version text, as given.';
+COMMENT ON COLUMN model_mgr.model_version.description IS 'Free text.';
+COMMENT ON COLUMN model_mgr.model_version.configuration IS 'Provider, model and parameters; never changes.';
+COMMENT ON COLUMN model_mgr.model_version.artifact_uri IS 'Where the model''s files are.';
+COMMENT ON COLUMN model_mgr.model_version.artifact_digest IS 'Digest of those files.';
+COMMENT ON COLUMN model_mgr.model_version.parent_version IS 'The version of the same model that this one came from.';
+COMMENT ON COLUMN model_mgr.model_version.tags IS 'Words to find it by.';
+COMMENT ON COLUMN model_mgr.model_version.labels IS 'Keys and values, free.';
+COMMENT ON COLUMN model_mgr.model_version.status IS 'pending, validating, ready, deploying, active, inactive, rolled_back, failed or archived.';
+COMMENT ON COLUMN model_mgr.model_version.status_reason IS 'Why it has that status, where somebody or something said so.';
+COMMENT ON COLUMN model_mgr.model_version.created_by IS 'Who registered it.';
+COMMENT ON COLUMN model_mgr.model_version.created_at IS 'When it was registered.';
 CREATE INDEX model_version_name_index ON model_mgr.model_version (model_name, version);
 CREATE INDEX model_version_active_index ON model_mgr.model_version (model_name) WHERE status = 'active';
 CREATE INDEX model_version_parent_index ON model_mgr.model_version (model_id, parent_version) WHERE parent_version IS NOT NULL;

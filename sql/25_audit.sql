@@ -16,6 +16,18 @@ CREATE TABLE model_mgr.audit_log (
     details jsonb NOT NULL DEFAULT '{}'
 );
 COMMENT ON TABLE model_mgr.audit_log IS 'Who changed what, from where, with the numbers; append-only.';
+COMMENT ON COLUMN model_mgr.audit_log.audit_id IS 'Id of the entry.';
+COMMENT ON COLUMN model_mgr.audit_log.logged_at IS 'Real time of the change, whatever model_mgr.clock says.';
+COMMENT ON COLUMN model_mgr.audit_log.operation IS 'What was done.';
+COMMENT ON COLUMN model_mgr.audit_log.model_name IS 'Model concerned; kept after the model is deleted.';
+COMMENT ON COLUMN model_mgr.audit_log.version IS 'Version concerned.';
+COMMENT ON COLUMN model_mgr.audit_log.user_name IS 'session_user: who had logged in; of log_operation() whom the application named.';
+COMMENT ON COLUMN model_mgr.audit_log.caller IS 'current_user at the call.';
+COMMENT ON COLUMN model_mgr.audit_log.session_id IS 'Session as in the server log (%c).';
+COMMENT ON COLUMN model_mgr.audit_log.application_name IS 'application_name of the session.';
+COMMENT ON COLUMN model_mgr.audit_log.client_address IS 'Address of the client; NULL for a local socket.';
+COMMENT ON COLUMN model_mgr.audit_log.txn IS 'Key of the transaction, as in observation.';
+COMMENT ON COLUMN model_mgr.audit_log.details IS 'What was before and after, or the numbers.';
 CREATE INDEX audit_log_logged_index ON model_mgr.audit_log (logged_at);
 CREATE INDEX audit_log_txn_index ON model_mgr.audit_log (txn, audit_id);        -- the order of sealing
 

@@ -58,6 +58,25 @@ CREATE TABLE model_mgr.observation (
         AND input_tokens >= 0 AND output_tokens >= 0)
 ) PARTITION BY RANGE (recorded_at);
 COMMENT ON TABLE model_mgr.observation IS 'One row a request outcome or late feedback; append-only; INSERT and COPY are the bulk path.';
+COMMENT ON COLUMN model_mgr.observation.recorded_at IS 'When the outcome arrived.';
+COMMENT ON COLUMN model_mgr.observation.routed_at IS 'When its request was routed; NULL: when it was recorded.';
+COMMENT ON COLUMN model_mgr.observation.txn IS 'Key of the writing transaction, by which the rollups find what is new; its default fills it, no role may write it.';
+COMMENT ON COLUMN model_mgr.observation.version_id IS 'The version that served; NULL only where test_no and arm say it.';
+COMMENT ON COLUMN model_mgr.observation.deployment_id IS 'The rollout that route() was in; NULL: the version decides.';
+COMMENT ON COLUMN model_mgr.observation.step IS 'Step of that rollout.';
+COMMENT ON COLUMN model_mgr.observation.test_no IS 'Number of the A/B test that drew the arm.';
+COMMENT ON COLUMN model_mgr.observation.arm IS '0 stable or control, 1 candidate or treatment, 2 and up further arms; NULL: nobody drew.';
+COMMENT ON COLUMN model_mgr.observation.unit_hash IS 'The unit, as unit_hash() makes it of its id; NULL: not known.';
+COMMENT ON COLUMN model_mgr.observation.request IS 'Number of the request, shared by a decision and its shadow.';
+COMMENT ON COLUMN model_mgr.observation.success IS 'Whether it went well; NULL: not known yet, or for good.';
+COMMENT ON COLUMN model_mgr.observation.response_time IS 'Seconds.';
+COMMENT ON COLUMN model_mgr.observation.confidence IS 'What the model said of itself, 0 to 1.';
+COMMENT ON COLUMN model_mgr.observation.cost IS 'In the caller''s own unit of money.';
+COMMENT ON COLUMN model_mgr.observation.input_tokens IS 'Tokens in.';
+COMMENT ON COLUMN model_mgr.observation.output_tokens IS 'Tokens out.';
+COMMENT ON COLUMN model_mgr.observation.error_type IS 'What failed; a row that has one counts in error_rate.';
+COMMENT ON COLUMN model_mgr.observation.feedback IS 'True for the late truth of a request that has its row already: no further request.';
+COMMENT ON COLUMN model_mgr.observation.metrics IS 'Further metrics: numbers by name.';
 
 -- No vacuum for inserts alone, here and in the partitions of days: nothing is to be gained in what is only appended to, and
 -- while it runs its lock keeps the fold from summarising block ranges, so that every look reads what has come since.

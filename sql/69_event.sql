@@ -12,6 +12,14 @@ CREATE TABLE model_mgr.event (
     txn bigint NOT NULL DEFAULT model_mgr.current_txn()     -- orders: ids alone commit out of order
 );
 COMMENT ON TABLE model_mgr.event IS 'The outbox: what happened to models, written in the transaction that did it. Read it with events_since() or event_list.';
+COMMENT ON COLUMN model_mgr.event.event_id IS 'Number of the event; numbers may be missing, and need not be in the order of commit.';
+COMMENT ON COLUMN model_mgr.event."time" IS 'When it happened (model_mgr.clock when that was set).';
+COMMENT ON COLUMN model_mgr.event.type IS 'What happened, for example deployment.rolled_back; model_mgr.event_type_prefix stands before it.';
+COMMENT ON COLUMN model_mgr.event.model_name IS 'The model.';
+COMMENT ON COLUMN model_mgr.event.version IS 'The version that it happened to; NULL: the model as a whole.';
+COMMENT ON COLUMN model_mgr.event.deployment_id IS 'The deployment that it belongs to; NULL: none.';
+COMMENT ON COLUMN model_mgr.event.data IS 'What else there is to know, by type.';
+COMMENT ON COLUMN model_mgr.event.txn IS 'Key of the transaction that wrote it, which orders events for readers; see events_since().';
 CREATE INDEX event_txn_index ON model_mgr.event (txn, event_id);
 CREATE INDEX event_time_index ON model_mgr.event ("time");
 

@@ -41,7 +41,7 @@ CREATE FUNCTION model_mgr.help_topics() RETURNS TABLE (topic text, description t
 LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 12 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
 SELECT t.* FROM (VALUES
-    ('registry', 'models, versions, aliases', '^(create_model_version|get_(model_version|active_model|model_statistics(_json)?)|list_(model_versions|all_models)|set_alias|delete_(alias|model|model_version)|resolve_version|(tag|update|archive)_model_version|mark_version_ready|set_model|lineage|diff_configuration|configuration_digest|model_configuration|model_version_list|model_overview|alias_list)$'),
+    ('registry', 'models, versions, aliases', '^(create_model_version|get_(model_version|active_model|model_statistics(_json)?)|list_(model_versions|all_models)|set_alias|delete_(alias|model|model_version)|resolve_version|(tag|update|archive)_model_version|mark_version_ready|set_model|lineage|diff_configuration|configuration_digest|model_configuration|version_order|is_prerelease|model_version_list|model_overview|alias_list)$'),
     ('deployment', 'rollouts, from deploy to rollback', '^(.*_deployments?|deploy_model_version|approve_step|rollback_model|freeze|replay_evidence|rollout_status|deployment_list|canary_status|backtest_rollout)$'),
     ('routing', 'which version serves a request', '^(route.*|bucket|explain_route|(un)?pin_unit|(set|drop)_segment|unit_hash|rule_list)$'),
     ('recording', 'outcomes of requests', '^(record_.*|update_model_metrics)$'),
@@ -52,7 +52,7 @@ SELECT t.* FROM (VALUES
     ('updates', 'automated updates and their validators', '^(validation_rule|.*_update(s|_status)?|.*schedules?|unschedule_update|.*_automation_statistics(_json)?|(un)?register_validator|set_security_policy|validate_.*|security_validation|assert_update_succeeded|update_list|schedule_list|validator_list)$'),
     ('audit', 'who did what, sealed', '^(log_operation|seal_audit|verify_audit_log|export_audit|prune_audit|audit_list)$'),
     ('roles', 'rights, approvals, confinement', '^(setup_roles|grant_model|require_approvals|approve_model_version|approval_list|whoami|role_grant)$'),
-    ('operation', 'the clockwork, health, reports, backups', '^(tick|work|maintain|run|start|stop|health_check|assert_healthy|.*dashboard|settings|help|model_mgr_version|report.*|export_registry|import_registry|backup_(registry|status)|redis_mirror|registry_document|model_lock_list)$')
+    ('operation', 'the clockwork, health, reports, backups', '^(tick|work|maintain|run|start|stop|health_check|assert_healthy|.*dashboard|settings|help|model_mgr_version|clock_time|report.*|export_registry|import_registry|backup_(registry|status)|redis_mirror|registry_document|model_lock_list)$')
 ) t;
 END;
 COMMENT ON FUNCTION model_mgr.help_topics() IS 'Topics of help(), what each is about, and the names that belong to it as a regular expression.';

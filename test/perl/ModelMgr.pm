@@ -4,11 +4,12 @@ package ModelMgr;
 use strict;
 use warnings;
 use Exporter 'import';
+use File::Basename;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(new_node settings at soak serving canary serve routes totals_agree table_checksums error_of poll_start finish);
+our @EXPORT = qw(new_node settings at soak serving canary serve routes totals_agree table_checksums error_of poll_start doc_block finish);
 
 # soak: true in the long forms.
 sub soak { return $ENV{MODEL_MGR_SOAK} ? 1 : 0; }
@@ -191,6 +192,17 @@ sub error_of
 		extra_params => [ '-v', 'VERBOSITY=verbose', @{ $options{extra_params} // [] } ], on_error_stop => 1);
 	return $1 if $err =~ /(?:ERROR|FATAL):\s+([0-9A-Z]{5}):/;
 	return $status == 0 ? '' : $err;
+}
+
+# doc_block: the text of the blocks of a page that are marked for the calling test, which runs them as they stand there
+# (scripts/check_docs.py asks for this call). The nth of them (from 0), or all as a list.
+sub doc_block
+{
+	my ($page, $n) = @_;
+	my $test = (caller)[1] =~ s{.*/([^/]+/[^/]+)$}{$1}r;
+	my @blocks = slurp_file(dirname(__FILE__) . "/../$page") =~ /^```\w+ test\/\Q$test\E\n(.*?)^```$/msg;
+	die "$page has no block for test/$test" unless @blocks;
+	return defined $n ? $blocks[$n] : @blocks;
 }
 
 # finish: stops the clusters and looks into their logs for what no test asks for: crashes, leaks, and work that failed

@@ -174,4 +174,17 @@ for my $place ([ $node, 'copy' ], [ $other, 'postgres' ])
 query('ALTER ROLE author RENAME TO gone; CREATE ROLE author; GRANT USAGE ON SCHEMA code TO author; GRANT SELECT ON code.values TO author; CALL model_mgr.work();');
 like(state(), qr/values: disabled, role "author" is called "gone" now/, 'another role of that name does not inherit the source');
 
+# The unit of docs/operations.md as systemd would start it, for a second instead of an hour.
+my $unit = doc_block('docs/operations.md', 0);
+my %environment = $unit =~ /^Environment=(.*)$/m ? $1 =~ /(\w+)=(\S+)/g : ();
+my ($start) = $unit =~ m{^ExecStart=(/usr/bin/psql .*)$}m or die;
+is($environment{PGDATABASE}, 'mydb', 'the unit names a database');
+$start =~ s/run\(3600\)/run(1)/ or die;
+$other->safe_psql('postgres', 'UPDATE model_mgr.tick_state SET last_finished_at = NULL');
+{
+	local %ENV = (%ENV, %environment, PGHOST => $other->host, PGPORT => $other->port, PGDATABASE => 'postgres');
+	is(system($start), 0, 'the unit runs');
+}
+is($other->safe_psql('postgres', 'SELECT last_finished_at IS NOT NULL FROM model_mgr.tick_state'), 't', 'and ticks');
+
 finish($other);

@@ -29,15 +29,16 @@ $ENV{REDIS_PORT} = $port;
 $ENV{PGCLIENTENCODING} = 'UTF8';
 
 my $node = new_node('mirror', conf => "model_mgr.enforcement = off\n");
+my ($command, $back) = doc_block('docs/storage.md');
+$command =~ s/-d mydb/-d "@{[ $node->connstr('postgres') ]}"/ && $command =~ s/redis-cli/redis-cli -p $port/ && chomp $command or die;
 # mirror: as docs/storage.md does it; what redis-cli says of it.
 sub mirror
 {
 	my ($prefix, $dbname) = @_;
 	my $connstr = $node->connstr($dbname // 'postgres');
-	my $call = defined $prefix ? "'$prefix'" : '';
-	append_to_file("$dir/mirror.sql", '') ;
+	return qx{$command 2>&1} unless defined $prefix;
 	open my $file, '>', "$dir/mirror.sql" or die;
-	print $file "SELECT model_mgr.redis_mirror($call)\n";
+	print $file "SELECT model_mgr.redis_mirror('$prefix')\n";
 	close $file;
 	return `psql -XAt -f "$dir/mirror.sql" "$connstr" | redis-cli -p $port --pipe 2>&1`;
 }
@@ -103,10 +104,13 @@ is(redis('HLEN', 'staging/"ä":registry'), 4, 'it is there');
 
 # And back.
 my $there = new_node('there', conf => "model_mgr.enforcement = off\n");
-my $document = `REDISCLI="-p $port" "$clients/document.sh"`;
-unlink "$dir/document";
-append_to_file("$dir/document", $document);
-is($there->safe_psql('postgres', "SELECT model_mgr.import_registry(pg_read_file('$dir/document')::jsonb)"), 10, 'imported from Redis');
+{
+	local $ENV{REDISCLI} = "-p $port";
+	my $home = getcwd();
+	chdir "$clients/../.." or die;
+	is($there->safe_psql('postgres', $back), 10, 'imported from Redis');
+	chdir $home or die;
+}
 is($there->safe_psql('postgres', 'SELECT model_mgr.export_registry()'), $node->safe_psql('postgres', 'SELECT model_mgr.export_registry()'), 'the same registry');
 
 # A database of another encoding writes the same.
