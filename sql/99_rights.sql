@@ -256,6 +256,8 @@ WITH routine (routine_name, kinds) AS (VALUES
     -- 76_backtest
     ('backtest_rollout', 'reader'),
     ('backtest_thresholds', 'reader'),
+    -- 85_report
+    ('report', 'reader'),
     -- 81_people
     ('whoami', 'reader app'),
     ('help', 'reader app'),

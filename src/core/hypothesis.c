@@ -73,6 +73,19 @@ wilson(int64_t successes, int64_t trials, double z, double *down, double *up)
 	*up = successes == trials ? 0 : half - shift;
 }
 
+void
+hypothesis_rate_interval(int64_t successes, int64_t trials, double confidence_level, double *low, double *high)
+{
+	double rate = trials > 0 ? ratio(successes, trials) : NAN;
+	double down = NAN;
+	double up = NAN;
+
+	if (trials > 0)
+		wilson(successes, trials, -distribution_normal_quantile((1 - confidence_level) / 2), &down, &up);
+	*low = rate - down;
+	*high = rate + up;
+}
+
 hypothesis_result
 hypothesis_two_proportions(int64_t successes_control, int64_t trials_control, int64_t successes_treatment,
 						   int64_t trials_treatment, double confidence_level)

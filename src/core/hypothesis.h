@@ -55,6 +55,9 @@ typedef struct hypothesis_cuped_arm
 
 extern const char *hypothesis_status_name(hypothesis_status status);
 
+/* hypothesis_rate_interval: Wilson's score interval of a rate; NaN without trials. */
+extern void hypothesis_rate_interval(int64_t successes, int64_t trials, double confidence_level, double *low,
+									 double *high);
 /* hypothesis_two_proportions: pooled z, Newcombe's hybrid score interval. */
 extern hypothesis_result hypothesis_two_proportions(int64_t successes_control, int64_t trials_control,
 													int64_t successes_treatment, int64_t trials_treatment,

@@ -15,31 +15,14 @@
 
 #define COLUMNS 8
 
-/* time_of: a time argument, or the usual one for NULL. */
-static TimestampTz
-time_of(FunctionCallInfo fcinfo, int argno, const char *name, TimestampTz otherwise)
-{
-	TimestampTz at = PG_ARGISNULL(argno) ? otherwise : PG_GETARG_TIMESTAMPTZ(argno);
-
-	if (TIMESTAMP_NOT_FINITE(at))
-		ereport(ERROR, errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("\"%s\" is out of range", name),
-				errdetail("The value is %s.", pstrdup(timestamptz_to_str(at))),
-				errhint("Give a time within what is kept, or NULL."));
-	return at;
-}
-
 void
 backtest_times(FunctionCallInfo fcinfo, int since_argno, int until_argno, backtest *out)
 {
-	TimestampTz now = mm_now();
-	TimestampTz until = time_of(fcinfo, until_argno, "until", now);
-	TimestampTz since = time_of(fcinfo, since_argno, "since", until - USECS_PER_DAY);
+	TimestampTz since;
+	TimestampTz until;
 
-	if (since > until)
-		ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"since\" is after \"until\""),
-				errdetail("%s comes after %s.", pstrdup(timestamptz_to_str(since)), pstrdup(timestamptz_to_str(until))),
-				errhint("Exchange them, or leave both out for the last 24 hours."));
-	until = Min(until, now);
+	mm_window_args(fcinfo, since_argno, until_argno, &since, &until);
+	until = Min(until, mm_now());
 	out->since = metric_floor(since, USECS_PER_MINUTE) + USECS_PER_MINUTE;
 	out->until = metric_floor(until + 1, USECS_PER_MINUTE);
 }

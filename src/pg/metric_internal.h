@@ -99,6 +99,9 @@ extern metric_point metric_point_of(const metric_answer *answer, int64 version_i
  * others by bytes; palloc'd. */
 extern const char **metric_names(const metric_answer *answer, int *count);
 
+/* metric_bucket_width: the smallest round width in microseconds that makes at most so many buckets of a window. */
+extern int64 metric_bucket_width(TimestampTz since, TimestampTz until, int64 most);
+
 /* metric_floor: the beginning of the bucket (left-open, right-closed) that holds `at`; buckets begin at multiples of
  * their width since 2000-01-01 UTC. */
 static inline TimestampTz

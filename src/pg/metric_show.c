@@ -108,28 +108,37 @@ buckets_of(TimestampTz since, TimestampTz until, int64 width)
 	return (metric_floor(until, width) - metric_floor(since + 1, width)) / width + 1;
 }
 
+int64
+metric_bucket_width(TimestampTz since, TimestampTz until, int64 most)
+{
+	static const int round[] = {1, 2, 5, 10, 15, 30, 60, 120, 180, 240, 360, 480, 720, MINUTES_A_DAY};
+	int64 fits = MINUTES_A_DAY;
+
+	for (int i = lengthof(round) - 1; i >= 0; i--)
+		if (buckets_of(since, until, round[i] * USECS_PER_MINUTE) <= most)
+			fits = round[i];
+	while (buckets_of(since, until, fits * USECS_PER_MINUTE) > most)
+		fits += MINUTES_A_DAY;
+	return fits * USECS_PER_MINUTE;
+}
+
 /* bucket_width: the given one, checked, or the smallest round one, in microseconds. */
 static int64
 bucket_width(FunctionCallInfo fcinfo, int argno, TimestampTz since, TimestampTz until)
 {
-	static const int round[] = {1, 2, 5, 10, 15, 30, 60, 120, 180, 240, 360, 480, 720, MINUTES_A_DAY};
+	int64 fits = metric_bucket_width(since, until, MAX_BUCKETS);
 	int64 width;
-	int64 fits = MINUTES_A_DAY;
 
-	for (int i = lengthof(round) - 1; i >= 0; i--)
-		if (buckets_of(since, until, round[i] * USECS_PER_MINUTE) <= MAX_BUCKETS)
-			fits = round[i];
-	while (buckets_of(since, until, fits * USECS_PER_MINUTE) > MAX_BUCKETS)
-		fits += MINUTES_A_DAY;
 	if (PG_ARGISNULL(argno))
-		return fits * USECS_PER_MINUTE;
+		return fits;
 	width = span_arg(fcinfo, argno, "bucket_minutes", 0, MINUTES_A_DAY) * USECS_PER_MINUTE;
 	if (buckets_of(since, until, width) > MAX_BUCKETS)
 		ereport(ERROR, errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("\"bucket_minutes\" is out of range"),
 				errdetail("Buckets of %lld minutes would be %lld; at most %d are shown.",
 						  (long long) (width / USECS_PER_MINUTE), (long long) buckets_of(since, until, width),
 						  MAX_BUCKETS),
-				errhint("Pass bucket_minutes => %lld or more, or NULL, or fewer hours_back.", (long long) fits));
+				errhint("Pass bucket_minutes => %lld or more, or NULL, or fewer hours_back.",
+						(long long) (fits / USECS_PER_MINUTE)));
 	return width;
 }
 

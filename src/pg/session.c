@@ -308,3 +308,28 @@ mm_check_float(const char *name, double value, double low, double high)
 				errdetail("The value %g is outside %g to %g.", value, low, high),
 				errhint("Pass a value in that range."));
 }
+
+/* time_of: a time argument, or the usual one for NULL. */
+static TimestampTz
+time_of(FunctionCallInfo fcinfo, int argno, const char *name, TimestampTz otherwise)
+{
+	TimestampTz at = PG_ARGISNULL(argno) ? otherwise : PG_GETARG_TIMESTAMPTZ(argno);
+
+	if (TIMESTAMP_NOT_FINITE(at))
+		ereport(ERROR, errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("\"%s\" is out of range", name),
+				errdetail("The value is %s.", pstrdup(timestamptz_to_str(at))),
+				errhint("Give a time within what is kept, or NULL."));
+	return at;
+}
+
+void
+mm_window_args(FunctionCallInfo fcinfo, int since_argno, int until_argno, TimestampTz *since, TimestampTz *until)
+{
+	*until = time_of(fcinfo, until_argno, "until", mm_now());
+	*since = time_of(fcinfo, since_argno, "since", *until - USECS_PER_DAY);
+	if (*since > *until)
+		ereport(
+			ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"since\" is after \"until\""),
+			errdetail("%s comes after %s.", pstrdup(timestamptz_to_str(*since)), pstrdup(timestamptz_to_str(*until))),
+			errhint("Exchange them, or leave both out for the last 24 hours."));
+}

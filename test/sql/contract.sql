@@ -112,6 +112,7 @@ INSERT INTO contract VALUES
     ('trigger_update', 'model_name text, target_version text, trigger text = manual, deployment_strategy text = null, triggered_by text = null, notes text[] = {}, validation_rules jsonb = [], idempotency_key text = null, when_busy text = wait', 'text', 'w'),
     ('schedule_update', 'model_name text, target_version text, cron_expression text, deployment_strategy text = null, validation_rules jsonb = [], allow_prerelease boolean = false, timezone text = UTC', 'text', 'w'),
     ('unschedule_update', 'schedule_id text', 'boolean', 'w'),
+    ('report', 'model_name text, since timestamptz = null, until timestamptz = null', 'text', 'r'),
     ('export_registry', 'model_name text = null', 'jsonb', 'r'),
     ('import_registry', 'document jsonb', 'bigint', 'w'),
     ('backup_registry', 'file_name text', 'text', 'w'),

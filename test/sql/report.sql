@@ -1,0 +1,96 @@
+-- report(), report_ab_test(), report_deployment(): pages that are well-formed, escaped and self-contained, and whose numbers
+-- are those of views and functions.
+\i test/fresh.psql
+\set model 'o''clf "x" <script>alert(1)</script> & ‮txt'
+\i test/report.psql
+\i test/refused.psql
+\i test/near.psql
+SELECT no_plan();
+
+-- cells: what stands in a table of a page. number_of: a cell as a number; minus signs are typographic, a dash is none.
+CREATE FUNCTION pg_temp.cells(page text, table_id text) RETURNS TABLE (line bigint, place bigint, cell text) LANGUAGE sql AS $$
+    SELECT r.n, c.n, (SELECT coalesce(string_agg(t::text, '' ORDER BY i), '') FROM unnest(xpath('//text()', c.x)) WITH ORDINALITY x (t, i))
+    FROM unnest(xpath(format('//table[@id="%s"]/tbody/tr', table_id), xmlparse(document page))) WITH ORDINALITY r (x, n),
+         unnest(xpath('/tr/*', r.x)) WITH ORDINALITY c (x, n)
+$$;
+CREATE FUNCTION pg_temp.number_of(cell text) RETURNS float8 LANGUAGE sql AS $$
+    SELECT nullif(translate(regexp_replace(cell, chr(160) || '(%|s)$', ''), '−–', '-'), '')::float8
+$$;
+-- self_contained: what is wrong with a page, nothing when it stands alone.
+CREATE FUNCTION pg_temp.self_contained(page text) RETURNS text LANGUAGE sql AS $$
+    SELECT concat_ws(', ', CASE WHEN NOT page::xml IS DOCUMENT THEN 'not well-formed' END, CASE WHEN page ~* '<script|javascript:|\son[a-z]+=' THEN 'a script' END,
+        CASE WHEN page ~* 'https?:|//|url\(|@import| src=' THEN 'something from elsewhere' END, CASE WHEN page !~ 'prefers-color-scheme:dark' THEN 'no dark theme' END,
+        CASE WHEN page !~ '@media print' THEN 'not for paper' END, CASE WHEN page !~ '<html lang="en">' THEN 'no language' END,
+        CASE WHEN page ~ '[^\u0001-\u007f]' THEN 'not ASCII' END, CASE WHEN page ~ '(nan|inf)[^a-z]' THEN 'a number that is none' END,
+        CASE WHEN length(page) > 200000 THEN length(page) || ' bytes' END,
+        (SELECT 'svg without a title' FROM unnest(xpath('//svg[@role]', page::xml)) s WHERE NOT xpath_exists('/svg/title', s) OR NOT xpath_exists('/svg/desc', s) LIMIT 1),
+        (SELECT 'ids twice: ' || min(i::text) FROM unnest(xpath('//@id', page::xml)) i GROUP BY i::text HAVING count(*) > 1 LIMIT 1),
+        (SELECT 'headings out of order' FROM (SELECT h::text AS name, lag(h::text) OVER (ORDER BY n) AS before FROM unnest(xpath('//*[self::h1 or self::h2 or self::h3]', page::xml)) WITH ORDINALITY x (e, n),
+                  LATERAL (SELECT substring(e::text, '^<(h[123])')) y (h)) z WHERE (name = 'h3' AND before NOT IN ('h2', 'h3')) OR (before IS NULL AND name <> 'h1') LIMIT 1))
+$$;
+-- 'column: what is wrong' where a table of numbers by time is not what get_performance_trends() says.
+CREATE FUNCTION pg_temp.not_the_trend(page text, table_id text, metric text, name text, VARIADIC versions text[]) RETURNS SETOF text LANGUAGE sql AS $$
+    SELECT format('%s at %s: %s of %s, not %s of %s', v.version, t."time", c.cell, n.cell, t.value, t.samples)
+    FROM unnest(versions) WITH ORDINALITY v (version, n), model_mgr.get_performance_trends(name, v.version, 24, 15) t
+    LEFT JOIN LATERAL (SELECT line FROM pg_temp.cells(page, table_id) x WHERE x.place = 1 AND x.cell = to_char(t."time", 'YYYY-MM-DD HH24:MI')) l ON true
+    LEFT JOIN LATERAL (SELECT cell FROM pg_temp.cells(page, table_id) x WHERE x.line = l.line AND x.place = 2 * v.n) c ON true
+    LEFT JOIN LATERAL (SELECT cell FROM pg_temp.cells(page, table_id) x WHERE x.line = l.line AND x.place = 2 * v.n + 1) n ON true
+    WHERE t.metric_name = metric AND l.line IS NOT NULL
+      AND ((pg_temp.number_of(c.cell) IS NULL) <> (t.value IS NULL) OR pg_temp.number_of(n.cell) <> t.samples
+           OR NOT pg_temp.near(pg_temp.number_of(c.cell) / CASE WHEN metric ~ 'rate' THEN 100 ELSE 1 END, t.value, 1e-5))
+$$;
+
+-- 1. A model.
+SELECT model_mgr.report(:'model') AS page \gset
+SELECT is(pg_temp.self_contained(:'page'), '', 'the page stands alone');
+SELECT is((xpath('string(//h1)', :'page'::xml))[1]::text, 'o''clf "x" &lt;script&gt;alert(1)&lt;/script&gt; &amp; [U+202E]txt', 'the name is shown, not run; what would turn it around is named');
+SELECT ok(:'page' ~ 'Version <b><bdi>1\.0</bdi></b> serves this model; version <b><bdi>1\.2</bdi></b> is being deployed', 'what serves');
+SELECT ok(:'page' ~ '1 deployment was rolled back', 'what was taken back');
+SELECT is_empty(format('SELECT pg_temp.not_the_trend(%L, %L, %L, %L, ''1.0'', ''1.1'', ''1.2'')', :'page', 'success-rate-table', 'success_rate', :'model'), 'success rates are the trend''s');
+SELECT is_empty(format('SELECT pg_temp.not_the_trend(%L, %L, %L, %L, ''1.0'', ''1.1'', ''1.2'')', :'page', 'p95-table', 'p95_response_time', :'model'), 'quantiles are');
+SELECT is_empty(format('SELECT pg_temp.not_the_trend(%L, %L, %L, %L, ''1.0'', ''1.1'', ''1.2'')', :'page', 'requests-table', 'requests_per_minute', :'model'), 'traffic is');
+SELECT cmp_ok((SELECT count(*) FROM pg_temp.cells(:'page', 'success-rate-table') WHERE place = 1), '>', 50::bigint, 'there are many');
+SELECT is_empty(format($$SELECT v.version, c.place, c.cell, m.value FROM unnest('{1.0,1.1,1.2}'::text[]) WITH ORDINALITY v (version, n)
+    JOIN pg_temp.cells(%L, 'versions-table') c ON c.line = v.n
+    JOIN (VALUES (4, 'success_rate', 100), (7, 'error_rate', 100), (8, 'avg_response_time', 1), (9, 'p50_response_time', 1), (10, 'p95_response_time', 1), (11, 'p99_response_time', 1),
+          (12, 'confidence_score', 100), (13, 'cost_per_request', 1)) k (place, metric, times) ON k.place = c.place
+    LEFT JOIN model_mgr.get_current_metrics(%L, v.version, 1440) m ON m.metric_name = k.metric
+    WHERE NOT pg_temp.near(pg_temp.number_of(c.cell) / k.times, m.value, 1e-5)$$, :'page', :'model'), 'so are those of the versions, over the whole day');
+SELECT results_eq(format($$SELECT string_agg(cell, ' ' ORDER BY place) FROM pg_temp.cells(%L, 'events-table') WHERE place > 2 GROUP BY line ORDER BY line LIMIT 8$$, :'page'),
+    $$VALUES ('deployment started 1.0 '), ('deployment promoted 1.0 to 100 % of the traffic'), ('deployment completed 1.0 no version was active'), ('deployment started 1.1 '), ('deployment stepped 1.1 to 10 % of the traffic'),
+      ('deployment stepped 1.1 to 25 % of the traffic'), ('deployment stepped 1.1 to 50 % of the traffic'), ('deployment rolled back 1.1 success rate 0.7917 is below the minimum 0.88 over 144 outcomes since the step began')$$, 'events in order');
+SELECT results_eq(format($$SELECT string_agg(cell, ' ' ORDER BY place) FROM pg_temp.cells(%L, 'alerts-table') WHERE place IN (1, 2, 3, 4, 5, 10) GROUP BY line ORDER BY 1$$, :'page'),
+    format($$SELECT concat_ws(' ', severity, status, kind, metric_name, version, replace(replace(summary, '<', '&lt;'), '>', '&gt;')) FROM model_mgr.alert_list WHERE model_name = %L ORDER BY 1$$, :'model'), 'alerts are those of the list');
+SELECT results_eq(format($$SELECT cell COLLATE "C" FROM pg_temp.cells(%L, 'audit-table') WHERE place = 1 ORDER BY line$$, :'page'),
+    format($$SELECT l.audit_id::text COLLATE "C" FROM model_mgr.audit_list l WHERE l.model_name = %L ORDER BY l.audit_id DESC LIMIT 25$$, :'model'), 'entries of the audit log');
+SELECT ok((xpath('count(//path[contains(@class, "line")])', :'page'::xml))[1]::text::integer = 18, 'six plots of three versions');
+SELECT ok((xpath('string(//path[@class="line c0"]/@d)', :'page'::xml))[1]::text ~ 'M.*M', 'the hour without outcomes is a gap in the line');
+SELECT is(model_mgr.report(:'model', '2026-03-01 08:10+00', '2026-03-02 08:10+00'), :'page', 'NULL times: the 24 hours up to now');
+
+-- Another time: nothing was there yet; a minute; one moment.
+SELECT is(pg_temp.self_contained(model_mgr.report(:'model', '2026-02-01', '2026-02-02')), '', 'before everything');
+SELECT ok(model_mgr.report(:'model', '2026-02-01', '2026-02-02') ~ 'No outcome was recorded in this time', 'says so');
+SELECT is(pg_temp.self_contained(model_mgr.report(:'model', '2026-03-01 20:00+00', '2026-03-01 20:01+00')), '', 'a minute');
+SELECT is(pg_temp.self_contained(model_mgr.report(:'model', '2026-03-01 20:00+00', '2026-03-01 20:00+00')), '', 'a moment');
+SELECT is(pg_temp.self_contained(model_mgr.report(:'model', '0001-01-01', '9999-12-31')), '', 'all times');
+SELECT is(pg_temp.self_contained(model_mgr.report(:'model', '4713-01-01 BC', '0001-01-01')), '', 'before the calendar''s beginning');
+
+-- Models with nothing.
+SELECT model_mgr.create_model_version('idle', '1', model_mgr.model_configuration('test', 'idle')) \g /dev/null
+SELECT is(pg_temp.self_contained(model_mgr.report('idle')), '', 'a model that did nothing');
+SELECT ok(model_mgr.report('idle') ~ 'No version serves this model', 'says so');
+SELECT is(model_mgr.report('nobody'), NULL, 'an unknown model has no page');
+
+-- Many versions: six are drawn, the page stays small.
+SELECT pg_temp.make_model('many', VARIADIC ARRAY(SELECT '1.' || i FROM generate_series(0, 39) i)) \g /dev/null
+SELECT count(pg_temp.day_of('many', '1.' || i, '2026-03-02 08:10+00'::timestamptz - make_interval(mins => 200 + i), '2026-03-02 08:10+00', 1, 0.9, 0.5)) FROM generate_series(0, 39) i;
+SELECT is(pg_temp.self_contained(model_mgr.report('many')), '', 'forty versions');
+SELECT is((xpath('count(//figure[@id="success-rate-figure"]//path[contains(@class, "line")])', model_mgr.report('many')::xml))[1]::text, '6', 'six are drawn');
+SELECT ok(model_mgr.report('many') ~ 'and 15 more versions', 'others are counted');
+
+SELECT pg_temp.refused('22004', 'model_name', 'SELECT model_mgr.report(NULL)');
+SELECT pg_temp.refused('22023', 'since', $$SELECT model_mgr.report('idle', '2026-01-02', '2026-01-01')$$);
+SELECT pg_temp.refused('22003', 'infinity', $$SELECT model_mgr.report('idle', '-infinity')$$);
+SELECT pg_temp.refused('22003', 'infinity', $$SELECT model_mgr.report('idle', until => 'infinity')$$);
+
+SELECT * FROM finish();
