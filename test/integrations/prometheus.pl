@@ -27,7 +27,7 @@ END
 }
 
 # blocks: the shell blocks of the page.
-my @blocks = slurp_file("$ENV{TESTDIR}/docs/prometheus.md") =~ /^```sh\n(.*?)^```$/gms;
+my @blocks = doc_block('docs/prometheus.md');
 is(@blocks, 4, 'the page has its commands');
 my ($role, $postgres_exporter, $sql_exporter, $promtool) = @blocks;
 
