@@ -15,7 +15,7 @@ command prints it: it must be equal, trailing blanks aside. Without one there mu
   ```json               parses
   ```figure             is nothing that could be run: a diagram, a formula, a grammar
 
-Anything else fails, indented blocks too. --write puts the real output in place instead of comparing. Pages that are
+Anything else fails: indented blocks, links within the project that lead nowhere. --write puts the real output in place instead of comparing. Pages that are
 generated (docs/reference.md) are compared with what their generator writes. --blocks PROGRAM prints the blocks that are
 marked for a program, and does nothing else. The last line says "N passed, N failed".
 """
@@ -99,6 +99,35 @@ def complaint(page, block, body, follows):
     return None if block.language == "figure" else "unknown kind of block \"%s\"" % block.language
 
 
+def headings(path, known={}):
+    """The anchors of a page, as GitHub makes them of its headings."""
+    if path not in known:
+        text = re.sub(r"^```.*?^```$", "", open(path, encoding="utf-8").read(), flags=re.M | re.S)
+        anchors = []
+        for title in re.findall(r"^#+ (.*)$", text, flags=re.M):
+            slug = re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-")
+            anchors.append(slug if slug not in anchors else "%s-%d" % (slug, anchors.count(slug)))
+        known[path] = anchors
+    return known[path]
+
+
+def broken_links(page, lines):
+    """(line, complaint) for each link to a file or heading of the project that is not here."""
+    wrong, fenced = [], False
+    for number, line in enumerate(lines):
+        fenced ^= line.startswith("```")
+        for target in [] if fenced else re.findall(r"(?<!!)\]\(([^)\s]+)\)", line):
+            path, _, anchor = target.partition("#")
+            path = os.path.join(TOP, os.path.dirname(page), path) if path else os.path.join(TOP, page)
+            if re.match(r"\w+:", target):
+                continue
+            if not os.path.exists(path):
+                wrong.append((number, "there is no %s" % target))
+            elif anchor and path.endswith(".md") and anchor not in headings(path):
+                wrong.append((number, "%s has no such heading" % target))
+    return wrong
+
+
 def shown_output(blocks, index, lines):
     """The block ```text that belongs to one that is run, or None."""
     if index + 1 >= len(blocks) or blocks[index + 1].language != "text" or blocks[index + 1].file:
@@ -127,18 +156,29 @@ def outputs_of(blocks, lines):
                 open(name, "w", encoding="utf-8").write(body)
                 body = "\\! bash -eu -o pipefail %s 2>&1 || echo \"ERROR:  exit status $?\"\n" % name
             script += body + "\\echo '%s'\n" % MARK
-        psql("postgres", "CREATE DATABASE mydb;")
-        try:
+        with Database():
             return psql("mydb", script, place).split(MARK + "\n")
-        finally:
-            tidy()
 
 
-def tidy():
-    """Drops the databases and roles that a page made, so that pages do not lean on each other."""
-    psql("postgres", "SELECT format('DROP DATABASE %I WITH (FORCE)', datname) FROM pg_database WHERE datname NOT IN"
-         " ('postgres', 'template0', 'template1') \\gexec\nSELECT format('DROP ROLE %I', rolname) FROM pg_roles"
-         " WHERE rolname !~ '^pg_' AND rolname <> current_user \\gexec\n")
+class Database:
+    """Database mydb while a page is verified; afterwards the databases and roles are those that were there before."""
+
+    def __enter__(self):
+        self.before = self.there()
+        if "d mydb" in self.before:
+            sys.exit("check_docs: this server has a database mydb; use a throw-away one: pg_virtualenv -t scripts/check-docs")
+        psql("postgres", "CREATE DATABASE mydb;")
+
+    def __exit__(self, *error):
+        made = [name.replace('"', '""') for name in self.there() if name not in self.before]
+        psql("postgres", "".join('DROP %s "%s"%s;\n' % ("DATABASE" if name[0] == "d" else "ROLE", name[2:],
+                                                      " WITH (FORCE)" if name[0] == "d" else "") for name in made))
+
+    @staticmethod
+    def there():
+        """Databases, then roles, by name."""
+        return psql("postgres", "\\pset format unaligned\n\\pset tuples_only on\nSELECT 'd ' || datname FROM pg_database"
+                    " UNION ALL SELECT 'r ' || rolname FROM pg_roles ORDER BY 1;").strip().split("\n")
 
 
 def trimmed(text):
@@ -152,6 +192,7 @@ def check(page, write):
     """Verifies one page; returns (passed, failed)."""
     lines = open(os.path.join(TOP, page), encoding="utf-8").read().split("\n")
     blocks, complaints = parse(lines)
+    complaints += broken_links(page, lines)
     passed, wanted = 0, set()
     runs = [(i, b) for i, b in enumerate(blocks) if b.runs()]
     outputs = outputs_of([b for _, b in runs], lines) if runs else []
@@ -187,12 +228,9 @@ def check(page, write):
 
 def check_generated(page, generator, write):
     """One check: the page is what its generator writes for the extension that is installed."""
-    psql("postgres", "CREATE DATABASE mydb;")
-    try:
+    with Database():
         run = subprocess.run([sys.executable, os.path.join(TOP, generator)] + ([] if write else ["--check"]), text=True,
                              env={**os.environ, "PGDATABASE": "mydb"}, check=False)
-    finally:
-        tidy()
     return (1, 0) if run.returncode == 0 else (0, 1)
 
 

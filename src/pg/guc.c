@@ -148,8 +148,10 @@ guc_define(void)
 							   check_clock, assign_clock, NULL);
 	DefineCustomBoolVariable("model_mgr.enforcement", "Lets recordings trigger evaluations of rollouts.", NULL,
 							 &guc_enforcement, true, PGC_SUSET, 0, NULL, NULL, NULL);
-	DefineCustomIntVariable("model_mgr.retention_days", "Days that observations and hour rollups are kept.", NULL,
-							&guc_retention_days, 90, 1, 36500, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable(
+		"model_mgr.retention_days",
+		"Days that observations, hour rollups, reported values, events and resolved alerts are kept.", NULL,
+		&guc_retention_days, 90, 1, 36500, PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("model_mgr.default_deployment_strategy", "Strategy of deployments that name none.", NULL,
 							   &guc_default_deployment_strategy, "canary", PGC_USERSET, 0, check_strategy, NULL, NULL);
 	DefineCustomRealVariable("model_mgr.perf_monitor_anomaly_sensitivity",
