@@ -118,7 +118,7 @@ def functions(data, out):
             call, link = signature(routine, relations)
             # A line that ends a sentence ends a paragraph; errors are looked for, and have one of their own.
             text = re.sub(r"(?<=\.)\n", "\n\n", plain(routine["comment"]))
-            text = re.sub(r"(?<=\.)\s+(?:Errors: )?((?:0A|2[0-9D]|4[0-9]|5[0-9])[0-9A-Z]{3}\b)", r"\n\nErrors: \1", text, count=1)
+            text = re.sub(r"(?<=\.)\s+(?:Errors: |(?=(?:0A|2[0-9D]|4[0-9]|5[0-9])[0-9A-Z]{3}\b))", "\n\nErrors: ", text, count=1)
             # Who has more has less as well: only where it begins is said.
             roles = [r for r in routine["roles"] or [] if r in ("reader", "app")] or (routine["roles"] or ["the owner"])[:1]
             out += ["", "### %s" % routine["name"], "", "`%s`" % call, "", "%s%s" % (text, link), "",

@@ -165,4 +165,4 @@ BEGIN
 END
 $maintain$;
 COMMENT ON PROCEDURE model_mgr.maintain() IS
-    'Keeps the house: partitions of observation and metric_sample (7 days ahead, dropped after model_mgr.retention_days), rollups (minutes for perf_monitor_retention_hours, hours for retention_days), the default partitions. Commits after each task; what finds a lock taken is left for the next time. 2D000 inside a transaction.';
+    'Keeps the house: partitions of observation and metric_sample (7 days ahead, dropped after model_mgr.retention_days), rollups (minutes for perf_monitor_retention_hours, hours for retention_days), the default partitions; events, resolved alerts and units of tests long over (retention_days); the audit log (audit_retention_days); and writes a backup of the registry when one is due. Commits after each task; what finds a lock taken is left for the next time. 2D000 inside a transaction.';

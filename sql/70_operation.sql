@@ -18,7 +18,7 @@ INSERT INTO model_mgr.tick_state DEFAULT VALUES;
 CREATE FUNCTION model_mgr.tick() RETURNS TABLE (task text, items bigint, seconds float8)
 AS 'MODULE_PATHNAME', 'mm_tick' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 8;
 COMMENT ON FUNCTION model_mgr.tick() IS
-'Does what is due, one row a task: rollups (rows folded), hours (minute rows rolled up), audit (entries sealed), deployments (judged and changed), updates (schedules due, updates taken on), thresholds (alerts changed), anomalies (points fed), events (told); failures when there were any, each said in a WARNING. Waits for no lock; starts nothing after 2 s, but gives each task that goes through models 0.3 s; safe twice and concurrently. seconds: what the task took. Errors: 25000 above READ COMMITTED.';
+'Does what is due, one row a task: rollups (rows folded), hours (minute rows rolled up), audit (entries sealed), deployments (judged and changed), experiments (looks recorded, tests ended), updates (schedules due, updates taken on), thresholds (alerts changed), anomalies (points fed), events (told); failures when there were any, each said in a WARNING. Waits for no lock; starts nothing after 2 s, but gives each task that goes through models 0.3 s; safe twice and concurrently. seconds: what the task took. Errors: 25000 above READ COMMITTED.';
 
 CREATE FUNCTION model_mgr.work_tasks() RETURNS SETOF text
 AS 'MODULE_PATHNAME', 'mm_work_tasks' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 10;
