@@ -42,7 +42,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 12 SET search_path = pg_catalog, pg_te
 BEGIN ATOMIC
 SELECT t.* FROM (VALUES
     ('registry', 'models, versions, aliases', '^(create_model_version|get_(model_version|active_model|model_statistics(_json)?)|list_(model_versions|all_models)|set_alias|delete_(alias|model|model_version)|resolve_version|(tag|update|archive)_model_version|mark_version_ready|set_model|lineage|diff_configuration|configuration_digest|model_configuration|version_order|is_prerelease|model_version_list|model_overview|alias_list)$'),
-    ('deployment', 'rollouts, from deploy to rollback', '^(.*_deployments?|deploy_model_version|approve_step|rollback_model|freeze|replay_evidence|rollout_status|deployment_list|canary_status|backtest_rollout)$'),
+    ('deployment', 'rollouts, from deploy to rollback', '^(?!report_)(.*_deployments?|deploy_model_version|approve_step|rollback_model|freeze|replay_evidence|rollout_status|deployment_list|canary_status|backtest_rollout)$'),
     ('routing', 'which version serves a request', '^(route.*|bucket|explain_route|(un)?pin_unit|(set|drop)_segment|unit_hash|rule_list)$'),
     ('recording', 'outcomes of requests', '^(record_.*|update_model_metrics)$'),
     ('experiments', 'A/B tests', '^(create_test|stop_test|promote_winner|analyze_test|.*_test_(id|status|results|metrics|list|winner)|get_test_.*|list_active_tests|should_route_to_treatment|assigned_variant|ab_test_.*|shadow_pairs|replay_test_evidence|assert_ab_test_winner)$'),

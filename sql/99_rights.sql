@@ -258,6 +258,8 @@ WITH routine (routine_name, kinds) AS (VALUES
     ('backtest_thresholds', 'reader'),
     -- 85_report
     ('report', 'reader'),
+    ('report_ab_test', 'reader'),
+    ('report_deployment', 'reader'),
     -- 81_people
     ('whoami', 'reader app'),
     ('help', 'reader app'),

@@ -7,7 +7,8 @@
 #include "core/page.h"
 
 /* clang-format off */
-static const char style[] =
+/* In parts, since compilers need take no longer text than 4095 bytes. */
+static const char *const style[] = {
 	":root{color-scheme:light dark;--bg:#fff;--fg:#1b1f24;--soft:#57606a;--rule:#d9dee3;--fill:#f4f6f8;"
 	"--c0:#0b5cad;--c1:#a34700;--c2:#14703f;--c3:#7a3fa0;--c4:#a8324a;--c5:#4b5763;--bad:#a3231a;--good:#14703f}\n"
 	"@media(prefers-color-scheme:dark){:root{--bg:#14171b;--fg:#e6e9ec;--soft:#a3adb8;--rule:#343b44;--fill:#1d2127;"
@@ -29,6 +30,7 @@ static const char style[] =
 	"dl div{min-width:0}dt{color:var(--soft);font-size:.8rem}dd{margin:0;font-size:1.25rem;font-variant-numeric:tabular-nums}\n"
 	"figure{margin:8px 0 4px}\n"
 	".place{padding-right:128px}.place.whole{padding-right:0}\n"
+	,
 	"svg{display:block;overflow:visible}svg.plot{font-size:12px;fill:var(--fg)}\n"
 	"svg.plot text{fill:var(--fg);paint-order:stroke;stroke:var(--bg);stroke-width:3px;stroke-linejoin:round;font-variant-numeric:tabular-nums}\n"
 	"svg.plot text.tick{fill:var(--soft)}\n"
@@ -51,6 +53,7 @@ static const char style[] =
 	"svg.plot text.row{font-size:13px;font-weight:600}svg.plot text.note{font-weight:400;fill:var(--soft)}\n"
 	".step{stroke:var(--c0);stroke-width:1.5;fill:none}.step.done{fill:var(--c0);fill-opacity:.35}.step.now{fill:var(--c0)}"
 	".step.ahead{stroke:var(--soft);stroke-dasharray:3 3}.step.back{stroke:var(--bad);stroke-width:2.5;fill:var(--bad);fill-opacity:.2}\n"
+	".expected{stroke:var(--fg);stroke-width:2;stroke-dasharray:3 2}\n"
 	"svg.plot text.sign{font-size:14px}\n"
 	".scroll{overflow-x:auto;max-width:100%;margin:6px 0}.scroll:focus-visible,summary:focus-visible{outline:2px solid var(--c0);outline-offset:2px}\n"
 	"table{border-collapse:collapse;font-size:.86rem;font-variant-numeric:tabular-nums;min-width:min(100%,480px)}\n"
@@ -67,13 +70,13 @@ static const char style[] =
 	"@media print{:root{color-scheme:light;--bg:#fff;--fg:#000;--soft:#444;--rule:#bbb;--fill:#fff;--c0:#0b5cad;--c1:#a34700;--c2:#14703f;"
 	"--c3:#7a3fa0;--c4:#a8324a;--c5:#4b5763;--bad:#a3231a;--good:#14703f}html{font-size:11pt}body{padding:0;max-width:none}"
 	"figure,tr,.verdict{break-inside:avoid}h2,h3{break-after:avoid}.scroll{overflow:visible}summary{list-style:none}"
-	"details::details-content{content-visibility:visible;display:block}}\n";
+	"details::details-content{content-visibility:visible;display:block}}\n"};
 /* clang-format on */
 
 const char *
-page_style(void)
+page_style(int part)
 {
-	return style;
+	return part >= 0 && part < (int) (sizeof(style) / sizeof(style[0])) ? style[part] : NULL;
 }
 
 void
@@ -90,7 +93,8 @@ page_begin(html *to, const char *kind, const char *title)
 	html_put(to, kind);
 	/* Without an icon of its own a browser asks the server for one. */
 	html_put(to, "</title><link rel=\"icon\" href=\"data:,\"/><style>\n");
-	html_put(to, style);
+	for (int part = 0; page_style(part) != NULL; part++)
+		html_put(to, page_style(part));
 	html_put(to, "</style></head>\n<body><main><header><p class=\"kind\">");
 	html_put(to, kind);
 	html_put(to, "</p><h1><bdi>");

@@ -296,6 +296,8 @@ put_names(html *to, const frame *f)
 		if (last > 0 && of->name != NULL)
 			labels[count++] = (label){.y = down(f, of->points[last - 1].y), .series = of};
 	}
+	if (count == 0)
+		return;
 	qsort(labels, count, sizeof(label), higher);
 	for (size_t i = 0; i < count; i++)
 	{

@@ -119,4 +119,16 @@ typedef struct plot_step
 extern void plot_steps(html *to, const char *id, const char *title, const char *summary, const plot_step *steps,
 					   size_t count);
 
+typedef struct plot_bar
+{
+	const char *label; /* UTF-8 */
+	const char *note;
+	double value;    /* 0 and up */
+	double expected; /* a line across it; NaN: none */
+} plot_bar;
+
+/* plot_bars: a row a bar. */
+extern void plot_bars(html *to, const char *id, const char *title, const char *summary, const plot_bar *bars,
+					  size_t count);
+
 #endif

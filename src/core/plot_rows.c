@@ -87,7 +87,7 @@ plot_forest(html *to, const char *id, const char *title, const char *summary, pl
 		html_format(to, "<text class=\"row\" y=\"%.1f\">", y - 16);
 		html_escape(to, e->label, 30);
 		html_format(to, "</text><text class=\"row note\" text-anchor=\"end\" x=\"100%%\" y=\"%.1f\">", y - 16);
-		html_escape(to, e->note, 24);
+		html_escape(to, e->note, 28);
 		html_put(to, "</text>");
 		put_interval(to, &a, "wide", e->wide_low, e->wide_high, y);
 		put_interval(to, &a, "interval", e->low, e->high, y);
@@ -104,7 +104,7 @@ plot_steps(html *to, const char *id, const char *title, const char *summary, con
 	static const char *const classes[] = {
 		[PLOT_DONE] = "done", [PLOT_NOW] = "now", [PLOT_AHEAD] = "ahead", [PLOT_TAKEN_BACK] = "back"};
 	static const char *const signs[] = {
-		[PLOT_DONE] = "&#10003;", [PLOT_NOW] = "&#9679;", [PLOT_AHEAD] = "&#183;", [PLOT_TAKEN_BACK] = "&#215;"};
+		[PLOT_DONE] = "&#10003;", [PLOT_NOW] = "&#9679;", [PLOT_AHEAD] = "", [PLOT_TAKEN_BACK] = "&#215;"};
 	double width = 100.0 / (double) (count > 0 ? count : 1);
 	/* Every so many steps have their label, and on little room every so many. */
 	size_t apart = (count + 11) / 12;
@@ -119,7 +119,7 @@ plot_steps(html *to, const char *id, const char *title, const char *summary, con
 		double x = width * (double) i;
 
 		html_format(to, "<rect class=\"step %s\" x=\"%.3f%%\" width=\"%.3f%%\" y=\"%.1f\" height=\"%.1f\"/>",
-					classes[steps[i].state], x + 0.06 * width, 0.88 * width, 96 - high, high);
+					classes[steps[i].state], x + 0.02 * width, 0.96 * width, 96 - high, high);
 		if (i % apart != 0 && steps[i].state != PLOT_NOW && steps[i].state != PLOT_TAKEN_BACK)
 			continue;
 		html_format(to, "<g class=\"%s\"><text class=\"sign\" text-anchor=\"middle\" x=\"%.3f%%\" y=\"%.1f\">%s</text>",
@@ -127,6 +127,36 @@ plot_steps(html *to, const char *id, const char *title, const char *summary, con
 					signs[steps[i].state]);
 		html_format(to, "<text class=\"tick\" text-anchor=\"middle\" x=\"%.3f%%\" y=\"112\">%g&#160;%%</text></g>",
 					x + width / 2, steps[i].share);
+	}
+	html_put(to, "</svg>");
+}
+
+void
+plot_bars(html *to, const char *id, const char *title, const char *summary, const plot_bar *bars, size_t count)
+{
+	double most = 0;
+
+	for (size_t i = 0; i < count; i++)
+		most = fmax(most, fmax(bars[i].value, isfinite(bars[i].expected) ? bars[i].expected : 0));
+	if (!(most > 0))
+	{
+		html_put(to, "<p class=\"none\">There is nothing to compare yet.</p>");
+		return;
+	}
+	plot_begin(to, id, title, summary, (int) count * ROW);
+	for (size_t i = 0; i < count; i++)
+	{
+		double y = (double) (i * ROW) + 22;
+
+		html_format(to, "<text class=\"row\" y=\"%.1f\">", y - 6);
+		html_escape(to, bars[i].label, 30);
+		html_format(to, "</text><text class=\"row note\" text-anchor=\"end\" x=\"100%%\" y=\"%.1f\">", y - 6);
+		html_escape(to, bars[i].note, 40);
+		html_format(to, "</text><rect class=\"step done\" x=\"0\" y=\"%.1f\" height=\"14\" width=\"%.2f%%\"/>", y,
+					100 * bars[i].value / most);
+		if (isfinite(bars[i].expected))
+			html_format(to, "<line class=\"expected\" x1=\"%.2f%%\" x2=\"%.2f%%\" y1=\"%.1f\" y2=\"%.1f\"/>",
+						100 * bars[i].expected / most, 100 * bars[i].expected / most, y - 4, y + 18);
 	}
 	html_put(to, "</svg>");
 }

@@ -201,9 +201,26 @@ report_rows(report *r, const report_table *table, uint64 rows, int64 total)
 	report_more(r, total - (int64) rows, "");
 }
 
+void
+report_rows_later(report *r, const report_table *table, uint64 rows, int64 total)
+{
+	html page = r->page;
+
+	r->page = (html){.resize = page.resize};
+	report_rows(r, table, rows, total);
+	r->later = r->page;
+	r->page = page;
+}
+
+void
+report_put_later(report *r)
+{
+	html_put(&r->page, r->later.text);
+}
+
 /* put_labels: numbers at the first of those events that lie closer together than labels may. */
 static void
-put_labels(const TimestampTz *at, int n, TimestampTz apart, plot_mark *marks, bool narrow)
+put_labels(const TimestampTz *at, int n, int number, TimestampTz apart, plot_mark *marks, bool narrow)
 {
 	for (int first = 0, last; first < n; first = last + 1)
 	{
@@ -212,18 +229,18 @@ put_labels(const TimestampTz *at, int n, TimestampTz apart, plot_mark *marks, bo
 		for (last = first; last + 1 < n && at[last + 1] - at[first] < apart; last++)
 			;
 		if (first == last)
-			snprintf(label, sizeof(marks[first].label), "%d", first + 1);
+			snprintf(label, sizeof(marks[first].label), "%d", first + number);
 		else
-			snprintf(label, sizeof(marks[first].label), "%d-%d", first + 1, last + 1);
+			snprintf(label, sizeof(marks[first].label), "%d-%d", first + number, last + number);
 	}
 }
 
 void
-report_marks(const report *r, const TimestampTz *at, const bool *strong, int n, plot_mark *marks)
+report_marks(const report *r, const TimestampTz *at, const bool *strong, int n, int first, plot_mark *marks)
 {
 	for (int i = 0; i < n; i++)
 		marks[i] = (plot_mark){.x = report_seconds(at[i]), .strong = strong[i]};
 	/* "10-12" is as wide as a twentieth of a plot on a screen, and a sixth on a telephone. */
-	put_labels(at, n, (r->until - r->since) / 20, marks, false);
-	put_labels(at, n, (r->until - r->since) / 6, marks, true);
+	put_labels(at, n, first, (r->until - r->since) / 20, marks, false);
+	put_labels(at, n, first, (r->until - r->since) / 6, marks, true);
 }

@@ -22,6 +22,7 @@ typedef struct report
 	TimestampTz since; /* exclusive */
 	TimestampTz until; /* inclusive */
 	TimestampTz now;
+	html later; /* of report_rows_later */
 } report;
 
 /* report_begin: an empty page about that time. */
@@ -85,6 +86,11 @@ typedef struct report_table
  * there are of which these are the first.
  */
 extern void report_rows(report *r, const report_table *table, uint64 rows, int64 total);
+/*
+ * report_rows_later: the same, kept for report_put_later: behind plots, whose queries end this result. One at a time.
+ */
+extern void report_rows_later(report *r, const report_table *table, uint64 rows, int64 total);
+extern void report_put_later(report *r);
 /* report_table_begin, _end: the frame alone, for rows that are no result. */
 extern void report_table_begin(report *r, const report_table *table);
 extern void report_table_end(report *r, const report_table *table);
@@ -148,8 +154,11 @@ extern void report_times(report *r);
 /* report_alerts, report_audit: the sections of that name; deployment 0, version NULL: the whole model's. */
 extern void report_alerts(report *r, const char *model_name, int64 deployment_id);
 extern void report_audit(report *r, const char *model_name, const char *version);
+/* report_audit_rows: the last result, with columns as report_audit asks for, as that section. */
+extern void report_audit_rows(report *r, uint64 rows, int64 total);
 
-/* report_marks: n events (ascending, numbered from 1) as marks: those that lie close together share a label. */
-extern void report_marks(const report *r, const TimestampTz *at, const bool *strong, int n, plot_mark *marks);
+/* report_marks: n events (ascending, numbered from `first`) as marks: those that lie close together share a label. */
+extern void report_marks(const report *r, const TimestampTz *at, const bool *strong, int n, int first,
+						 plot_mark *marks);
 
 #endif

@@ -194,7 +194,7 @@ put_facts(report *r, const report_series *s, const state *st, const totals *t)
 
 /* read_events: what is numbered in the plots, in order of time, and the table of it. The newest of many. */
 static int
-read_events(report *r, const char *model_name, plot_mark *marks, html *table)
+read_events(report *r, const char *model_name, plot_mark *marks)
 {
 	static query events = QUERY_OF_SNAPSHOT(
 		"SELECT pg_catalog.row_number() OVER (ORDER BY q.\"time\", q.event_id), q.\"time\", pg_catalog.translate(q.type, '._', '  '), q.version, q.detail, q.all, q.strong"
@@ -221,19 +221,14 @@ read_events(report *r, const char *model_name, plot_mark *marks, html *table)
 	int n = (int) query_run(&events, text_arg(model_name), time_arg(r->since), time_arg(r->until), int32_arg(EVENTS));
 	TimestampTz *at = palloc(sizeof(TimestampTz) * (n + 1));
 	bool *strong = palloc(sizeof(bool) * (n + 1));
-	html page = r->page;
 
 	for (int i = 0; i < n; i++)
 	{
 		at[i] = query_time(i, 1);
 		strong[i] = query_bool(i, 6);
 	}
-	/* The table comes behind the plots, which need its numbers. */
-	r->page = (html){.resize = page.resize};
-	report_rows(r, &form, n, n > 0 ? query_int64(0, 5) : 0);
-	*table = r->page;
-	r->page = page;
-	report_marks(r, at, strong, n, marks);
+	report_rows_later(r, &form, n, n > 0 ? query_int64(0, 5) : 0);
+	report_marks(r, at, strong, n, 1, marks);
 	return n;
 }
 
@@ -422,15 +417,8 @@ report_alerts(report *r, const char *model_name, int64 deployment_id)
 }
 
 void
-report_audit(report *r, const char *model_name, const char *version)
+report_audit_rows(report *r, uint64 rows, int64 total)
 {
-	/* The log goes by real time, also where the clock of the extension is held still. */
-	static query audit = QUERY_OF_SNAPSHOT(
-		"SELECT l.audit_id, l.logged_at, l.operation, l.version, l.user_name, l.caller,"
-		" CASE WHEN l.sealed THEN 'yes' ELSE 'not yet' END, l.details::text, pg_catalog.count(*) OVER () FROM model_mgr.audit_list l"
-		" WHERE l.model_name = $1 AND ($5 IS NULL OR l.version = $5) AND l.logged_at > $2 AND l.logged_at <= $3"
-		" ORDER BY l.audit_id DESC LIMIT $4",
-		TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, TEXTOID);
 	static const report_column columns[] = {
 		{"No.", REPORT_INTEGER}, {"Time (UTC)", REPORT_TIME}, {"Operation", REPORT_WORD}, {"Version", REPORT_WORD},
 		{"Login", REPORT_WORD},  {"As", REPORT_WORD},         {"Sealed", REPORT_WORD},    {"Details", REPORT_WORDS}};
@@ -439,12 +427,26 @@ report_audit(report *r, const char *model_name, const char *version)
 									  .columns = columns,
 									  .count = lengthof(columns),
 									  .none = "The audit log has no entry of this time."};
+
+	report_heading(r, "audit", "Audit log");
+	report_rows(r, &form, rows, total);
+}
+
+void
+report_audit(report *r, const char *model_name, const char *version)
+{
+	/* The log goes by real time, also where the clock of the extension is held still. */
+	static query audit = QUERY_OF_SNAPSHOT(
+		"SELECT l.audit_id, l.logged_at, l.operation, l.version, l.user_name, l.caller,"
+		" CASE WHEN l.sealed THEN 'yes' ELSE 'not yet' END, (l.details - 'evidence')::text, pg_catalog.count(*) OVER () FROM model_mgr.audit_list l"
+		" WHERE l.model_name = $1 AND ($5 IS NULL OR l.version = $5) AND l.logged_at > $2 AND l.logged_at <= $3"
+		" ORDER BY l.audit_id DESC LIMIT $4",
+		TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, TEXTOID);
 	bool fixed = mm_clock_is_fixed();
 	uint64 rows = query_run(&audit, text_arg(model_name), time_arg(fixed ? DT_NOBEGIN : r->since),
 							time_arg(fixed ? DT_NOEND : r->until), int32_arg(REPORT_ROWS), text_arg(version));
 
-	report_heading(r, "audit", "Audit log");
-	report_rows(r, &form, rows, rows > 0 ? query_int64(0, 8) : 0);
+	report_audit_rows(r, rows, rows > 0 ? query_int64(0, 8) : 0);
 }
 
 /* read_versions: ids, texts and statuses of a model's versions, the newest last. */
@@ -487,7 +489,6 @@ mm_report(PG_FUNCTION_ARGS)
 	TimestampTz since;
 	TimestampTz until;
 	plot_mark marks[EVENTS];
-	html events;
 	const char **versions;
 	const char **statuses;
 	int64 *ids;
@@ -513,7 +514,7 @@ mm_report(PG_FUNCTION_ARGS)
 	report_series_read(&r, ids, versions, version_count, &series);
 	read_state(&r, model_name, &s);
 	sums = totals_of(&r, &series);
-	mark_count = read_events(&r, model_name, marks, &events);
+	mark_count = read_events(&r, model_name, marks);
 
 	page_begin(&r.page, "Model report", report_utf8(model_name));
 	report_times(&r);
@@ -522,7 +523,7 @@ mm_report(PG_FUNCTION_ARGS)
 	put_facts(&r, &series, &s, &sums);
 	put_plots(&r, &series, marks, mark_count);
 	report_heading(&r, "events", "Events");
-	html_put(&r.page, events.text);
+	report_put_later(&r);
 	put_versions(&r, &series, versions, statuses);
 	put_deployments(&r, model_name);
 	put_tests(&r, model_name);

@@ -34,6 +34,7 @@ report_series_read(report *r, const int64 *version_ids, const char *const *versi
 	int64 *samples = palloc0(sizeof(int64) * (n + 1));
 	const char **names;
 	int name_count;
+	int64 total = 0;
 	int active = 0;
 
 	*out =
@@ -51,7 +52,7 @@ report_series_read(report *r, const int64 *version_ids, const char *const *versi
 		int better = 0;
 
 		for (int j = 0; j < n; j++)
-			better += samples[j] > samples[i] || (samples[j] == samples[i] && j < i);
+			better += samples[j] > samples[i] || (j < i && samples[j] == samples[i]);
 		if (samples[i] == 0 || better >= PLOT_STYLES)
 			continue;
 		out->versions[out->count] =
@@ -59,7 +60,10 @@ report_series_read(report *r, const int64 *version_ids, const char *const *versi
 		out->count++;
 	}
 	out->others = active - out->count;
-	out->width = metric_bucket_width(r->since, r->until, REPORT_BUCKETS);
+	for (int i = 0; i < n; i++)
+		total += samples[i];
+	/* A hundred samples a point, if that leaves enough points: the fewer, the more a line shows nothing but chance. */
+	out->width = metric_bucket_width(r->since, r->until, Max(16, Min(REPORT_BUCKETS, total / 100)));
 	question.width = out->width;
 	out->slots = metric_read(&question);
 	metric_read_reported(&question, out->slots);

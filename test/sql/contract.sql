@@ -113,6 +113,8 @@ INSERT INTO contract VALUES
     ('schedule_update', 'model_name text, target_version text, cron_expression text, deployment_strategy text = null, validation_rules jsonb = [], allow_prerelease boolean = false, timezone text = UTC', 'text', 'w'),
     ('unschedule_update', 'schedule_id text', 'boolean', 'w'),
     ('report', 'model_name text, since timestamptz = null, until timestamptz = null', 'text', 'r'),
+    ('report_ab_test', 'test_id text', 'text', 'r'),
+    ('report_deployment', 'deployment_id bigint', 'text', 'r'),
     ('export_registry', 'model_name text = null', 'jsonb', 'r'),
     ('import_registry', 'document jsonb', 'bigint', 'w'),
     ('backup_registry', 'file_name text', 'text', 'w'),

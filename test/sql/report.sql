@@ -88,6 +88,82 @@ SELECT is(pg_temp.self_contained(model_mgr.report('many')), '', 'forty versions'
 SELECT is((xpath('count(//figure[@id="success-rate-figure"]//path[contains(@class, "line")])', model_mgr.report('many')::xml))[1]::text, '6', 'six are drawn');
 SELECT ok(model_mgr.report('many') ~ 'and 15 more versions', 'others are counted');
 
+-- 2. A deployment: one that was taken back, one under way, a first one, and the other strategies.
+SELECT model_mgr.report_deployment(:bad) AS bad_page, model_mgr.report_deployment(:good) AS good_page \gset
+SELECT is(pg_temp.self_contained(:'bad_page'), '', 'a page of what was rolled back');
+SELECT is(pg_temp.self_contained(:'good_page'), '', 'and of what is under way');
+SELECT ok(:'bad_page' ~ 'Version <b><bdi>1\.1</bdi></b> was rolled back; its baseline is <b><bdi>1\.0</bdi></b>\. Why: success rate 0\.7917 is below the minimum 0\.88', 'why it was');
+SELECT ok(:'good_page' ~ 'Version <b><bdi>1\.2</bdi></b> gets 75&#160;% of the traffic \(running\)', 'how far it is');
+SELECT results_eq(format($$SELECT c[1]::bigint, replace(c[2], chr(160) || '%%', '')::float8, c[3], c[4] FROM (SELECT array_agg(cell ORDER BY place) AS c FROM pg_temp.cells(%L, 'steps-table') GROUP BY line ORDER BY line) x$$, :'bad_page'),
+    $$VALUES (1::bigint, 10::float8, '2026-03-01 18:00:00', 'done'), (2, 25, '2026-03-01 19:00:00', 'done'), (3, 50, '2026-03-01 20:00:00', 'taken back here'), (4, 100, '–', 'ahead')$$, 'its steps');
+SELECT results_eq(format($$SELECT string_agg(state, ' ') FROM (SELECT replace(unnest(xpath('//svg/rect/@class', %L::xml))::text, 'step ', '') AS state) x$$, :'good_page'), $$VALUES ('done done done now ahead')$$, 'as stairs');
+SELECT is_empty(format($$SELECT s.*, c.* FROM model_mgr.rollout_status(%s) s LEFT JOIN LATERAL (
+        SELECT array_agg(cell ORDER BY place) AS c FROM pg_temp.cells(%L, 'criteria-table') WHERE line = s."position" HAVING count(*) > 0) c ON true
+    WHERE c IS NULL OR c[1] <> s.rule OR c[2] <> s.metric_name OR c[6] <> s.verdict OR c[7] <> s.samples::text OR c[8] <> s.samples_needed::text
+       OR NOT pg_temp.near(pg_temp.number_of(c[3]) / CASE WHEN s.metric_name ~ 'rate' THEN 100 ELSE 1 END, s.candidate_value, 1e-5)
+       OR NOT pg_temp.near(pg_temp.number_of(c[4]) / CASE WHEN s.metric_name ~ 'rate' THEN 100 ELSE 1 END, s.baseline_value, 1e-5)
+       OR NOT pg_temp.near(pg_temp.number_of(c[5]) / CASE WHEN s.metric_name ~ 'rate' THEN 100 ELSE 1 END, s.limit_value, 1e-5)$$, :good, :'good_page'), 'what it is judged by is rollout_status()');
+SELECT is((SELECT count(*) FROM pg_temp.cells(:'good_page', 'criteria-table') WHERE place = 1), 6::bigint, 'three limits and the guard');
+SELECT results_eq(format($$SELECT c[1], c[3], c[5], c[9] FROM (SELECT array_agg(cell ORDER BY place) AS c FROM pg_temp.cells(%L, 'diary-table') GROUP BY line ORDER BY line) x$$, :'bad_page'),
+    format($$SELECT row_number() OVER ()::text, e.status, e.what, coalesce(e.samples::text, '–') FROM model_mgr.explain_deployment(%s) e ORDER BY 1 DESC$$, :bad), 'the diary is explain_deployment()');
+SELECT results_eq(format($$SELECT array_agg(l::text) FROM unnest(xpath('//text[@class="limit"]/text()', %L::xml)) l$$, :'bad_page'),
+    $$VALUES ('{limit: at least 88 %,limit: at most 10 %}'::text[])$$, 'limits are drawn where values come near them');
+SELECT is(pg_temp.self_contained(model_mgr.report_deployment(1)), '', 'a model''s first deployment');
+SELECT pg_temp.make_model('s', '1', '2', '3', '4', '5', '6') \g /dev/null
+SELECT model_mgr.deploy_model_version('s', '1') \g /dev/null
+SELECT is(pg_temp.self_contained(model_mgr.report_deployment((model_mgr.deploy_model_version('s', v, strategy, supersede => true, health_criteria => '{"p95_response_time": {"max_ratio": 2}}')).deployment_id)), '', strategy)
+FROM (VALUES ('2', 'replace'), ('3', 'blue_green'), ('4', 'shadow'), ('5', 'a_b_test')) x (v, strategy);
+SELECT model_mgr.abort_deployment(model_mgr.open_deployment('s')) \g /dev/null
+SELECT is(pg_temp.self_contained(model_mgr.report_deployment((model_mgr.deploy_model_version('s', '6', rollout => jsonb_build_object('steps', (SELECT jsonb_agg(i) FROM generate_series(1, 100) i)))).deployment_id)), '', 'a hundred steps');
+SELECT model_mgr.abort_deployment(model_mgr.open_deployment('s')) \g /dev/null
+SELECT is(pg_temp.self_contained(model_mgr.report('s')), '', 'a model of all of them');
+SELECT is(model_mgr.report_deployment(0), NULL, 'an unknown deployment has no page');
+
+-- 3. A test.
+SELECT pg_temp.at('2026-03-02 21:00+00') \g /dev/null
+SELECT :'model' || ' test' AS test \gset
+CREATE TEMP VIEW looks AS SELECT l.* FROM model_mgr.ab_test_look l JOIN model_mgr.ab_test_plan p ON p.test_no = l.test_no WHERE p.test_id ~ ' test$';
+SELECT model_mgr.report_ab_test(:'test') AS page \gset
+SELECT is(pg_temp.self_contained(:'page'), '', 'the page stands alone');
+SELECT is((xpath('string(//h1)', :'page'::xml))[1]::text, 'Is &lt;1.2&gt; better &amp; "faster"?', 'its name');
+SELECT ok(position(replace(replace(t.recommendation, '<', '&lt;'), '>', '&gt;') IN :'page') > 0, 'what to do') FROM model_mgr.get_test_status(:'test') t;
+SELECT is_empty(format($$SELECT m.*, c.* FROM model_mgr.get_test_metrics(%1$L) WITH ORDINALITY m (metric_name, role, variant, direction, mean_control, mean_variant,
+        samples_control, samples_variant, difference, relative_lift, ci_low, ci_high, p_value, p_value_adjusted, significant, cuped_difference, cuped_ci_low, cuped_ci_high, n)
+    LEFT JOIN model_mgr.ab_test_status s ON s.test_id = %1$L AND s.variant = m.variant AND m.role = 'primary'
+    LEFT JOIN LATERAL (SELECT array_agg(cell ORDER BY place) AS c FROM pg_temp.cells(%2$L, 'metrics-table') WHERE line = m.n HAVING count(*) > 0) c ON true
+    CROSS JOIN LATERAL (SELECT CASE WHEN m.metric_name ~ 'rate|confidence' THEN 100 ELSE 1 END AS times) k
+    WHERE c IS NULL OR c[1] <> m.metric_name OR c[2] <> m.role OR c[3] <> m.variant OR c[4] <> m.direction OR c[7] <> m.samples_control::text OR c[8] <> m.samples_variant::text
+       OR (c[14] = 'yes') <> m.significant
+       OR EXISTS (SELECT FROM (VALUES (c[5], m.mean_control * k.times), (c[6], m.mean_variant * k.times), (c[9], m.difference * k.times), (c[10], m.ci_low * k.times), (c[11], m.ci_high * k.times),
+                  (c[12], m.p_value), (c[13], m.p_value_adjusted), (c[15], s.anytime_ci_low * k.times), (c[16], s.anytime_ci_high * k.times)) v (seen, wanted)
+                  WHERE (pg_temp.number_of(seen) IS NULL) <> (wanted IS NULL) OR NOT pg_temp.near(pg_temp.number_of(seen), wanted, 1e-5))$$, :'test', :'page'), 'every metric is get_test_metrics()');
+SELECT is((SELECT count(*) FROM pg_temp.cells(:'page', 'metrics-table') WHERE place = 1), 4::bigint, 'four metrics');
+SELECT is((xpath('count(//svg[circle]/line[@class="interval"])', :'page'::xml))[1]::text || (xpath('count(//circle[@class="shown"])', :'page'::xml))[1]::text, '41', 'four intervals, one of them shown');
+SELECT is_empty(format($$SELECT l.*, c.* FROM looks l
+    LEFT JOIN LATERAL (SELECT array_agg(cell ORDER BY place) AS c FROM pg_temp.cells(%L, 'looks-table') x WHERE x.line = 7 - l.look HAVING count(*) > 0) c ON true
+    WHERE c IS NULL OR c[1] <> l.look::text OR c[10] <> l.status OR NOT pg_temp.near(pg_temp.number_of(c[5]) / 100, l.information_fraction, 1e-5)
+       OR NOT pg_temp.near(pg_temp.number_of(c[7]), (l.evidence ->> 'boundary_z')::float8, 1e-5) OR NOT pg_temp.near(pg_temp.number_of(c[9]), (l.evidence ->> 'p_value')::float8, 1e-5)
+       OR NOT pg_temp.near(2 * (1 - model_mgr.normal_cdf(abs(pg_temp.number_of(c[6])))), (l.evidence ->> 'p_value')::float8, 1e-3)$$, :'page'), 'looks with their boundary');
+SELECT is((SELECT count(*) FROM pg_temp.cells(:'page', 'looks-table') WHERE place = 1), (SELECT count(*) FROM looks), 'all of them');
+SELECT results_eq(format($$SELECT c[1], c[5], c[8] FROM (SELECT array_agg(cell ORDER BY place) AS c FROM pg_temp.cells(%L, 'arms-table') GROUP BY line ORDER BY line) x$$, :'page'),
+    format($$SELECT variant, samples::text, metric_name FROM model_mgr.ab_test_status WHERE test_id = %L$$, :'test'), 'sample sizes');
+SELECT is((SELECT count(*) FROM looks), 6::bigint, 'a report records no look');
+SELECT model_mgr.stop_test(:'test', 'seen enough') \g /dev/null
+SELECT ok(model_mgr.report_ab_test(:'test') ~ 'stopped, verdict stopped_early, winner <b><bdi>treatment</bdi></b>', 'its end');
+SET client_min_messages = warning;
+SELECT pg_temp.make_test('empty');
+SELECT pg_temp.make_test('arms', $$arms => '[{"variant": "<b>", "version": "3", "share": 0.2}]', secondary_metrics => '{}'$$);
+RESET client_min_messages;
+SELECT is(pg_temp.self_contained(model_mgr.report_ab_test('empty')), '', 'a test without results');
+SELECT pg_temp.results('arms', v, 500, n, 0.5) FROM (VALUES ('control', 400), ('treatment', 450), ('<b>', 380)) x (v, n);
+SELECT pg_temp.look('arms');
+SELECT is(pg_temp.self_contained(model_mgr.report_ab_test('arms')), '', 'a test of three arms');
+SELECT is((xpath('count(//circle)', model_mgr.report_ab_test('arms')::xml))[1]::text, '2', 'two are compared with control');
+SELECT is(model_mgr.report_ab_test('nobody'), NULL, 'an unknown test has no page');
+
+-- 4. What is refused.
+SELECT pg_temp.refused('22004', 'test_id', 'SELECT model_mgr.report_ab_test(NULL)');
+SELECT pg_temp.refused('22004', 'deployment_id', 'SELECT model_mgr.report_deployment(NULL)');
 SELECT pg_temp.refused('22004', 'model_name', 'SELECT model_mgr.report(NULL)');
 SELECT pg_temp.refused('22023', 'since', $$SELECT model_mgr.report('idle', '2026-01-02', '2026-01-01')$$);
 SELECT pg_temp.refused('22003', 'infinity', $$SELECT model_mgr.report('idle', '-infinity')$$);

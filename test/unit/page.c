@@ -128,15 +128,20 @@ main(void)
 		 .wide_high = INFINITY},
 		{.label = "nothing", .note = "", .value = NAN, .low = NAN, .high = NAN, .wide_low = NAN, .wide_high = NAN}};
 	plot_step steps[100];
-	const char *dark = strstr(page_style(), "prefers-color-scheme:dark");
-	const char *paper = strstr(page_style(), "@media print");
+	html style = {.resize = realloc};
+	const char *dark;
+	const char *paper;
 
+	for (int part = 0; page_style(part) != NULL; part++)
+		html_put(&style, page_style(part));
+	dark = strstr(style.text, "prefers-color-scheme:dark");
+	paper = strstr(style.text, "@media print");
 	CHECK(dark != NULL && paper != NULL, "no dark theme, or none for paper");
-	check_theme("light", page_style());
+	check_theme("light", style.text);
 	check_theme("dark", dark);
 	check_theme("paper", paper);
-	CHECK(strpbrk(page_style(), "<&") == NULL && strstr(page_style(), "url(") == NULL &&
-			  strstr(page_style(), "@import") == NULL,
+	CHECK(strpbrk(style.text, "<&") == NULL && strstr(style.text, "url(") == NULL &&
+			  strstr(style.text, "@import") == NULL,
 		  "the style sheet has markup or comes from elsewhere");
 
 	for (int i = 0; i < 400; i++)
@@ -183,5 +188,6 @@ main(void)
 			  page.text);
 	}
 	free(page.text);
+	free(style.text);
 	return unit_done();
 }
