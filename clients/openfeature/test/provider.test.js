@@ -2,7 +2,6 @@
 // while the server is down stop and start it with the commands in SERVER_STOP and SERVER_START.
 import assert from 'node:assert/strict';
 import { execSync } from 'node:child_process';
-import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import { OpenFeature, ProviderEvents, ProviderStatus } from '@openfeature/server-sdk';
 import pg from 'pg';
