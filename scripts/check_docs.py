@@ -73,7 +73,9 @@ def parse(lines):
 
 def named_by_test(path):
     """Whether a test names the file, so that it is not shown unused."""
-    return subprocess.run(["grep", "-rqF", os.path.basename(path), "test"], cwd=TOP, check=False).returncode == 0
+    name = os.path.basename(path)
+    pattern = re.escape(name) + (r"|^\s*(import|from) %s\b" % name[:-3] if name.endswith(".py") else "")
+    return subprocess.run(["grep", "-rqE", pattern, "test"], cwd=TOP, check=False).returncode == 0
 
 
 def complaint(page, block, body, follows):
