@@ -141,20 +141,19 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION model_mgr.metric_minutes_since() IS 'The hour from which on metric_series has minutes; before it has hours.';
 
--- Each outcome once, in the finest piece that is kept for certain. What is not folded yet of an hour before that counts in its hour.
+-- Each outcome that is folded once, in the finest piece that is kept for certain.
 CREATE VIEW model_mgr.rollup_series AS
 SELECT m.*, 1 AS minutes FROM model_mgr.rollup_minute m WHERE m.bucket >= (SELECT model_mgr.metric_minutes_since())
 UNION ALL
-SELECT h.*, 60 FROM model_mgr.rollup_hour h WHERE h.bucket < (SELECT model_mgr.metric_minutes_since())
-UNION ALL
-SELECT CASE WHEN t.bucket < (SELECT model_mgr.metric_minutes_since()) THEN pg_catalog.date_bin('01:00:00'::interval, t.bucket, '2000-01-01 00:00:00+00') ELSE t.bucket END,
-       t.version_id, t.deployment_id, t.step, t.test_no, t.arm, t.requests, t.known, t.successes, t.errors, t.response_time_count, t.response_time_sum,
-       t.confidence_count, t.confidence_sum, t.cost_count, t.cost_sum, t.input_tokens_count, t.input_tokens_sum, t.output_tokens_count, t.output_tokens_sum,
-       t.last_at, t.response_time, t.confidence, t.cost, t.input_tokens, t.output_tokens,
-       CASE WHEN t.bucket < (SELECT model_mgr.metric_minutes_since()) THEN 60 ELSE 1 END
-FROM model_mgr.rollup_tail t;
+SELECT h.*, 60 FROM model_mgr.rollup_hour h WHERE h.bucket < (SELECT model_mgr.metric_minutes_since());
 COMMENT ON VIEW model_mgr.rollup_series IS
-'Rollups for charts: by minute as far as minutes are kept for certain, by hour before, and what is not folded yet; minutes says which (1 or 60). What metric_series is computed from; sums and summaries may be added up further. Filter by bucket and version_id, which are indexed.';
+'Rollups for charts: by minute as far as minutes are kept for certain, by hour before; minutes says which (1 or 60). Holds what is folded, as the tick does each minute; metric_series adds what came since. Sums and summaries may be added up further. Filter by bucket and version_id, which are indexed.';
+
+CREATE VIEW model_mgr.rollup_metric_series AS
+SELECT m.*, 1 AS minutes FROM model_mgr.rollup_metric_minute m WHERE m.bucket >= (SELECT model_mgr.metric_minutes_since())
+UNION ALL
+SELECT h.*, 60 FROM model_mgr.rollup_metric_hour h WHERE h.bucket < (SELECT model_mgr.metric_minutes_since());
+COMMENT ON VIEW model_mgr.rollup_metric_series IS 'Custom metrics, as rollup_series.';
 
 CREATE VIEW model_mgr.metric_series AS
 SELECT s."time", v.model_name, v.version, s.metric_name, s.value, s.samples
@@ -169,7 +168,16 @@ FROM (
                  pg_catalog.sum(g.input_tokens_count)::bigint AS input_tokens_count, pg_catalog.sum(g.input_tokens_sum) AS input_tokens_sum,
                  pg_catalog.sum(g.output_tokens_count)::bigint AS output_tokens_count, pg_catalog.sum(g.output_tokens_sum) AS output_tokens_sum,
                  model_mgr.merge(g.response_time) AS response_time
-          FROM model_mgr.rollup_series g
+          FROM (SELECT s.bucket, s.minutes, s.version_id, s.requests, s.known, s.successes, s.errors, s.response_time_count, s.response_time_sum,
+                       s.confidence_count, s.confidence_sum, s.cost_count, s.cost_sum, s.input_tokens_count, s.input_tokens_sum,
+                       s.output_tokens_count, s.output_tokens_sum, s.response_time
+                FROM model_mgr.rollup_series s
+                UNION ALL
+                SELECT CASE WHEN p.old THEN pg_catalog.date_bin('01:00:00'::interval, p.bucket, '2000-01-01 00:00:00+00') ELSE p.bucket END,
+                       CASE WHEN p.old THEN 60 ELSE 1 END, p.version_id, p.requests, p.known, p.successes, p.errors,
+                       p.response_time_count, p.response_time_sum, p.confidence_count, p.confidence_sum, p.cost_count, p.cost_sum, p.input_tokens_count,
+                       p.input_tokens_sum, p.output_tokens_count, p.output_tokens_sum, p.response_time
+                FROM (SELECT t.*, t.bucket < (SELECT model_mgr.metric_minutes_since()) AS old FROM model_mgr.rollup_tail t) p) g
           GROUP BY g.bucket, g.version_id) t,
         LATERAL (VALUES
             ('success_rate', t.successes / nullif(t.known, 0), t.known),
@@ -186,11 +194,7 @@ FROM (
     WHERE k.samples > 0
     UNION ALL
     SELECT g.bucket, g.version_id, g.metric_name, pg_catalog.sum(g.sum) / pg_catalog.sum(g.count)::float8, pg_catalog.sum(g.count)::bigint
-    FROM (SELECT m.bucket, m.version_id, m.metric_name, m.sum, m.count
-          FROM model_mgr.rollup_metric_minute m WHERE m.bucket >= (SELECT model_mgr.metric_minutes_since())
-          UNION ALL
-          SELECT h.bucket, h.version_id, h.metric_name, h.sum, h.count
-          FROM model_mgr.rollup_metric_hour h WHERE h.bucket < (SELECT model_mgr.metric_minutes_since())
+    FROM (SELECT m.bucket, m.version_id, m.metric_name, m.sum, m.count FROM model_mgr.rollup_metric_series m
           UNION ALL
           SELECT CASE WHEN t.bucket < (SELECT model_mgr.metric_minutes_since())
                       THEN pg_catalog.date_bin('01:00:00'::interval, t.bucket, '2000-01-01 00:00:00+00') ELSE t.bucket END,

@@ -28,6 +28,7 @@ INSERT INTO exempt VALUES
     ('column comments', 'rollup_folded', 'columns of rollup_minute'),
     ('column comments', 'rollup_history', 'columns of rollup_minute'),
     ('column comments', 'rollup_series', 'columns of rollup_minute'),
+    ('column comments', 'rollup_metric_series', 'columns of rollup_metric_minute'),
     ('column comments', 'rollup_metric_now', 'columns of rollup_metric_minute'),
     ('column comments', 'rollup_metric_history', 'columns of rollup_metric_minute'),
     ('column comments', 'rollup_watermark', 'columns of rollup_state'),
