@@ -39,13 +39,21 @@ my $now = 1772366400;    # 2026-03-01 12:00:00 UTC
 my $odd = q{o'clf "x" ${y} \ <script> größe};
 utf8::encode($odd);
 my $node = new_node('grafana', conf => "model_mgr.enforcement = off\nTimeZone = 'UTC'\njit = off\n");
-$node->safe_psql('postgres', q{SELECT model_mgr.setup_roles(); CREATE ROLE looker LOGIN IN ROLE model_mgr_reader;
-	ALTER DATABASE postgres SET model_mgr.clock = '2026-03-01 12:00:00+00'; ALTER ROLE looker SET default_transaction_read_only = on;});
+$node->safe_psql('postgres', q{ALTER DATABASE postgres SET model_mgr.clock = '2026-03-01 12:00:00+00'});
+# The commands of the page: the role, and the files into a place like Grafana's.
+my ($role, $install) = doc_block('docs/grafana.md');
+$role =~ s/psql -d mydb/psql -X -q -d "dbname=postgres host=@{[$node->host]} port=@{[$node->port]}"/;
+is(system("{ $role } >/dev/null"), 0, 'the role of the page is made');
+my $etc = PostgreSQL::Test::Utils::tempdir();
+$install =~ s{ /(etc|var)/}{ $etc/$1/}g;
+is(system("mkdir -p $etc/etc/grafana/provisioning/datasources $etc/etc/grafana/provisioning/dashboards && cd $ENV{TESTDIR} && set -e && { $install }"), 0, 'the files go where the page says');
+is(join(' ', sort map { s{.*/}{}r } glob "$etc/var/lib/grafana/dashboards/model_mgr/*"), join(' ', map { "$_.json" } sort keys %dashboard), 'all dashboards');
+like(slurp_file("$etc/etc/grafana/provisioning/dashboards/model_mgr.yaml"), qr{path: /var/lib/grafana/dashboards/model_mgr$}m, 'where the provider looks for them');
 # run: what a query says, as the reader: (error, rows, [name, type] of each column).
 sub run
 {
 	my ($sql) = @_;
-	my ($status, $out, $err) = $node->psql('postgres', "$sql\n\\gdesc\nSELECT 'rows', count(*) FROM ($sql) rows_of_it", extra_params => [ '-U', 'looker', '-F', "\t" ]);
+	my ($status, $out, $err) = $node->psql('postgres', "$sql\n\\gdesc\nSELECT 'rows', count(*) FROM ($sql) rows_of_it", extra_params => [ '-U', 'grafana', '-F', "\t" ]);
 	my @lines = map { [ split /\t/ ] } split /\n/, $out;
 	my $rows = @lines ? pop(@lines)->[1] : undef;
 	return ($err, $rows, @lines);
@@ -116,6 +124,7 @@ $node->safe_psql('postgres', "SET client_min_messages = warning; SET model_mgr.c
 	SET model_mgr.clock = '2026-03-01 12:00:00+00';
 	SELECT count(*) FROM model_mgr.tick();
 	SELECT count(model_mgr.update_model_metrics('$model', v, 0.3, true, 0.9, 0.02, 10, 20, metrics => '{"refunds": 2}')) FROM unnest('{1,2}'::text[]) v;
+	SELECT count(*) FROM model_mgr.tick();
 	ANALYZE;});
 everything(@$_, sub {
 	my ($what, $query, $sql) = @_;
