@@ -121,8 +121,8 @@ def functions(data, out):
             text = re.sub(r"(?<=\.)\s+(?:Errors: |(?=(?:0A|2[0-9D]|4[0-9]|5[0-9])[0-9A-Z]{3}\b))", "\n\nErrors: ", text, count=1)
             # Who has more has less as well: only where it begins is said.
             roles = [r for r in routine["roles"] or [] if r in ("reader", "app")] or (routine["roles"] or ["the owner"])[:1]
-            out += ["", "### %s" % routine["name"], "", "`%s`" % call, "", "%s%s" % (text, link), "",
-                    "Rights: %s.%s" % (", ".join(roles), " Aggregate." if routine["kind"] == "a" else "")]
+            out += ["", "### %s" % routine["name"], "", "`%s`" % call, "", text, "",
+                    "Rights: %s.%s%s" % (", ".join(roles), link, " Aggregate." if routine["kind"] == "a" else "")]
         views = [r for r in data["relations"] if r["kind"] == "v" and r["n"] == topic["n"]]
         if views:
             out += ["", "Views: %s." % ", ".join("[%s](#%s)" % (v["name"], v["name"]) for v in views)]
