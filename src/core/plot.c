@@ -144,15 +144,22 @@ put_levels(html *to, const frame *f)
 	}
 }
 
+/* anchor: of a label below x: it does not stick out on the left, where the page may end. */
+static const char *
+anchor(const frame *f, double x)
+{
+	return across(f, x) < 0.04 ? "start" : "middle";
+}
+
 /* put_tick: a label of the axis of x; what is not major goes where there is little room. */
 static void
 put_tick(html *to, const frame *f, double x, bool major)
 {
 	html_format(to,
 				"<g class=\"%s\"><line class=\"axis\" x1=\"%.2f%%\" x2=\"%.2f%%\" y1=\"%.1f\" y2=\"%.1f\"/>"
-				"<text class=\"tick\" text-anchor=\"middle\" x=\"%.2f%%\" y=\"%.1f\">",
+				"<text class=\"tick\" text-anchor=\"%s\" x=\"%.2f%%\" y=\"%.1f\">",
 				major ? "major" : "minor", 100 * across(f, x), 100 * across(f, x), f->bottom, f->bottom + 4,
-				100 * across(f, x), f->bottom + 16);
+				anchor(f, x), 100 * across(f, x), f->bottom + 16);
 }
 
 static void
@@ -167,8 +174,8 @@ put_times(html *to, const frame *f)
 		html_put(to, ticks[i].label);
 		html_put(to, "</text>");
 		if (ticks[i].below[0])
-			html_format(to, "<text class=\"tick day\" text-anchor=\"middle\" x=\"%.2f%%\" y=\"%.1f\">%s</text>",
-						100 * across(f, ticks[i].time), f->bottom + 30, ticks[i].below);
+			html_format(to, "<text class=\"tick day\" text-anchor=\"%s\" x=\"%.2f%%\" y=\"%.1f\">%s</text>",
+						anchor(f, ticks[i].time), 100 * across(f, ticks[i].time), f->bottom + 30, ticks[i].below);
 		html_put(to, "</g>");
 	}
 }

@@ -85,7 +85,7 @@ plot_forest(html *to, const char *id, const char *title, const char *summary, pl
 		double y = (double) (i * ROW) + 32;
 
 		html_format(to, "<text class=\"row\" y=\"%.1f\">", y - 16);
-		html_escape(to, e->label, 30);
+		html_escape(to, e->label, 24);
 		html_format(to, "</text><text class=\"row note\" text-anchor=\"end\" x=\"100%%\" y=\"%.1f\">", y - 16);
 		html_escape(to, e->note, 28);
 		html_put(to, "</text>");

@@ -240,7 +240,7 @@ report_marks(const report *r, const TimestampTz *at, const bool *strong, int n, 
 {
 	for (int i = 0; i < n; i++)
 		marks[i] = (plot_mark){.x = report_seconds(at[i]), .strong = strong[i]};
-	/* "10-12" is as wide as a twentieth of a plot on a screen, and a sixth on a telephone. */
-	put_labels(at, n, first, (r->until - r->since) / 20, marks, false);
+	/* "10-12" is as wide as a sixteenth of a plot on a screen, and a sixth on a telephone. */
+	put_labels(at, n, first, (r->until - r->since) / 16, marks, false);
 	put_labels(at, n, first, (r->until - r->since) / 6, marks, true);
 }

@@ -160,7 +160,7 @@ note_of(double lift, const char *direction, bool significant)
 	bool better = (lift > 0) == (strcmp(direction, "higher") == 0);
 
 	if (isnan(lift))
-		return pstrdup("no difference is known");
+		return pstrdup("not known");
 	return psprintf("%+.2f %%: %s", lift * 100, !significant ? "not shown" : better ? "better" : "worse");
 }
 
@@ -396,10 +396,11 @@ put_arms(report *r, const test *t)
 	plot_bar *bars = palloc0(sizeof(plot_bar) * (n + 1));
 
 	for (int i = 0; i < n; i++)
-		bars[i] = (plot_bar){.label = report_utf8(query_text(i, 0)),
-							 .note = psprintf("%lld outcomes", (long long) query_int64(i, 4)),
-							 .value = query_isnull(i, 5) ? 0 : query_float8(i, 5),
-							 .expected = query_float8(i, 3)};
+		bars[i] = (plot_bar){
+			.label = report_utf8(query_text(i, 0)),
+			.note = psprintf("%lld outcome%s", (long long) query_int64(i, 4), query_int64(i, 4) == 1 ? "" : "s"),
+			.value = query_isnull(i, 5) ? 0 : query_float8(i, 5),
+			.expected = query_float8(i, 3)};
 	report_heading(r, "arms", "Sample sizes");
 	html_put(
 		&r->page,
