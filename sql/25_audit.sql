@@ -18,7 +18,7 @@ CREATE TABLE model_mgr.audit_log (
 COMMENT ON TABLE model_mgr.audit_log IS 'Who changed what, from where, with the numbers; append-only.';
 COMMENT ON COLUMN model_mgr.audit_log.audit_id IS 'Id of the entry.';
 COMMENT ON COLUMN model_mgr.audit_log.logged_at IS 'Real time of the change, whatever model_mgr.clock says.';
-COMMENT ON COLUMN model_mgr.audit_log.operation IS 'What was done.';
+COMMENT ON COLUMN model_mgr.audit_log.operation IS 'What was done: create, deploy, rollback, archive, ...; of log_operation() the application''s own word.';
 COMMENT ON COLUMN model_mgr.audit_log.model_name IS 'Model concerned; kept after the model is deleted.';
 COMMENT ON COLUMN model_mgr.audit_log.version IS 'Version concerned.';
 COMMENT ON COLUMN model_mgr.audit_log.user_name IS 'session_user: who had logged in; of log_operation() whom the application named.';

@@ -40,7 +40,7 @@ COMMENT ON COLUMN model_mgr.deployment.rollback_threshold_error_rate IS 'Limit: 
 COMMENT ON COLUMN model_mgr.deployment.rollback_threshold_response_time IS 'Limit: mean response time in seconds.';
 COMMENT ON COLUMN model_mgr.deployment.rollback_min_success_rate IS 'Limit: successes / outcomes whose success is known, 0..1.';
 COMMENT ON COLUMN model_mgr.deployment.rollback_evaluation_window_minutes IS 'Minutes that the limits look back.';
-COMMENT ON COLUMN model_mgr.deployment.health_criteria IS 'Further criteria.';
+COMMENT ON COLUMN model_mgr.deployment.health_criteria IS 'Promises of further metrics: min, max, min_ratio, max_ratio, by metric.';
 COMMENT ON COLUMN model_mgr.deployment.rollout IS 'The effective plan, every key with its value.';
 COMMENT ON COLUMN model_mgr.deployment.deployed_by IS 'Who deployed it.';
 COMMENT ON COLUMN model_mgr.deployment.created_at IS 'When it was deployed.';
@@ -324,7 +324,7 @@ COMMENT ON COLUMN model_mgr.canary_status.metric_name IS 'Success_rate, error_ra
 COMMENT ON COLUMN model_mgr.canary_status.candidate_value IS 'The candidate''s value in the evaluation window, or since the step began when the window is too thin; NULL without samples.';
 COMMENT ON COLUMN model_mgr.canary_status.baseline_value IS 'The baseline''s in the same time.';
 COMMENT ON COLUMN model_mgr.canary_status.limit_value IS 'What the candidate''s value is compared with, in the metric''s unit; NULL: a ratio without a baseline''s value.';
-COMMENT ON COLUMN model_mgr.canary_status.verdict IS 'Pass, fail, wait (too few samples) or inconclusive (nothing to compare with).';
+COMMENT ON COLUMN model_mgr.canary_status.verdict IS 'pass, fail, wait (too few samples) or inconclusive (nothing to compare with).';
 COMMENT ON COLUMN model_mgr.canary_status.samples IS 'Samples of the candidate behind the value.';
 COMMENT ON COLUMN model_mgr.canary_status.samples_needed IS 'Samples from which on the verdict counts.';
 COMMENT ON COLUMN model_mgr.canary_status.sample_ratio_p_value IS 'Always-valid p-value of outcomes arriving in the proportion of the shares; an alarm at 0.001 and below. 1 without requests.';

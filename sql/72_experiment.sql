@@ -163,12 +163,12 @@ COMMENT ON COLUMN model_mgr.ab_test.metric_directions IS 'Which way is better, b
 COMMENT ON COLUMN model_mgr.ab_test.routes_traffic IS 'Whether route() sends units to the arms.';
 COMMENT ON COLUMN model_mgr.ab_test.coverage IS 'Share of all units that take part, 0..1.';
 COMMENT ON COLUMN model_mgr.ab_test.guardrails IS 'Metrics that end it when one is surely broken.';
-COMMENT ON COLUMN model_mgr.ab_test.arms IS 'Further arms.';
+COMMENT ON COLUMN model_mgr.ab_test.arms IS 'Further arms: a list of objects with variant, version and share.';
 COMMENT ON COLUMN model_mgr.ab_test.exclusion_group IS 'Tests of one group share no unit.';
-COMMENT ON COLUMN model_mgr.ab_test.allocation IS 'Fixed or thompson.';
-COMMENT ON COLUMN model_mgr.ab_test.status IS 'Running, stopped (ended by other causes) or completed (by its own verdict).';
+COMMENT ON COLUMN model_mgr.ab_test.allocation IS 'fixed or thompson.';
+COMMENT ON COLUMN model_mgr.ab_test.status IS 'running, stopped (ended by other causes) or completed (by its own verdict).';
 COMMENT ON COLUMN model_mgr.ab_test.stop_reason IS 'Why it ended, in words and numbers; NULL while it runs.';
-COMMENT ON COLUMN model_mgr.ab_test.winning_variant IS 'Control, treatment or a further arm; NULL: none, or not yet.';
+COMMENT ON COLUMN model_mgr.ab_test.winning_variant IS 'control, treatment or a further arm; NULL: none, or not yet.';
 COMMENT ON COLUMN model_mgr.ab_test.planned_samples IS 'Outcomes of all arms together that the plan asks for.';
 COMMENT ON COLUMN model_mgr.ab_test.created_by IS 'Who began it.';
 COMMENT ON COLUMN model_mgr.ab_test.started_at IS 'When it began.';

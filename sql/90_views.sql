@@ -85,7 +85,7 @@ FROM model_mgr.audit_log l;
 COMMENT ON VIEW model_mgr.audit_list IS 'Who changed what, from where, with the numbers.';
 COMMENT ON COLUMN model_mgr.audit_list.audit_id IS 'Id of the entry.';
 COMMENT ON COLUMN model_mgr.audit_list.logged_at IS 'Real time of the change, whatever model_mgr.clock says.';
-COMMENT ON COLUMN model_mgr.audit_list.operation IS 'What was done.';
+COMMENT ON COLUMN model_mgr.audit_list.operation IS 'What was done: create, deploy, rollback, archive, ...; of log_operation() the application''s own word.';
 COMMENT ON COLUMN model_mgr.audit_list.model_name IS 'Model concerned; kept after the model is deleted.';
 COMMENT ON COLUMN model_mgr.audit_list.version IS 'Version concerned.';
 COMMENT ON COLUMN model_mgr.audit_list.user_name IS 'session_user: who had logged in; of log_operation() whom the application named.';

@@ -299,7 +299,7 @@ FROM pg_catalog.pg_attribute a CROSS JOIN (VALUES ('app'), ('operator'), ('admin
 WHERE a.attrelid = 'model_mgr.observation'::pg_catalog.regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> 'txn'
 GROUP BY kind.role_kind;
 COMMENT ON VIEW model_mgr.role_grant IS 'What setup_roles() grants: one row a kind of role, object and privilege.';
-COMMENT ON COLUMN model_mgr.role_grant.role_kind IS 'Reader, app, operator or admin.';
+COMMENT ON COLUMN model_mgr.role_grant.role_kind IS 'reader, app, operator or admin.';
 COMMENT ON COLUMN model_mgr.role_grant.object_kind IS 'Routine or relation.';
 COMMENT ON COLUMN model_mgr.role_grant.object_name IS 'Name in schema model_mgr; no function is overloaded.';
 COMMENT ON COLUMN model_mgr.role_grant.privilege IS 'As GRANT spells it.';
