@@ -155,11 +155,12 @@ UNION ALL
 SELECT h.*, 60 FROM model_mgr.rollup_metric_hour h WHERE h.bucket < (SELECT model_mgr.metric_minutes_since());
 COMMENT ON VIEW model_mgr.rollup_metric_series IS 'Custom metrics, as rollup_series.';
 
+-- Version by version, so that a filter on the model reaches the indexes, which begin with the version; one on the time alone costs a probe of each a version.
 CREATE VIEW model_mgr.metric_series AS
 SELECT s."time", v.model_name, v.version, s.metric_name, s.value, s.samples
-FROM (
-    SELECT t.bucket AS "time", t.version_id, k.metric_name, k.value, k.samples
-    FROM (SELECT g.bucket, g.version_id, pg_catalog.max(g.minutes) AS minutes,
+FROM model_mgr.model_version v CROSS JOIN LATERAL (
+    SELECT t.bucket AS "time", k.metric_name, k.value, k.samples
+    FROM (SELECT g.bucket, pg_catalog.max(g.minutes) AS minutes,
                  pg_catalog.sum(g.requests)::bigint AS requests, pg_catalog.sum(g.known)::bigint AS known,
                  pg_catalog.sum(g.successes)::float8 AS successes, pg_catalog.sum(g.errors)::float8 AS errors,
                  pg_catalog.sum(g.response_time_count)::bigint AS response_time_count, pg_catalog.sum(g.response_time_sum) AS response_time_sum,
@@ -178,7 +179,7 @@ FROM (
                        p.response_time_count, p.response_time_sum, p.confidence_count, p.confidence_sum, p.cost_count, p.cost_sum, p.input_tokens_count,
                        p.input_tokens_sum, p.output_tokens_count, p.output_tokens_sum, p.response_time
                 FROM (SELECT t.*, t.bucket < (SELECT model_mgr.metric_minutes_since()) AS old FROM model_mgr.rollup_tail t) p) g
-          GROUP BY g.bucket, g.version_id) t,
+          WHERE g.version_id = v.version_id GROUP BY g.bucket) t,
         LATERAL (VALUES
             ('success_rate', t.successes / nullif(t.known, 0), t.known),
             ('error_rate', t.errors / nullif(t.requests, 0), t.requests),
@@ -193,19 +194,19 @@ FROM (
             ('requests_per_minute', t.requests::float8 / t.minutes, t.requests)) k (metric_name, value, samples)
     WHERE k.samples > 0
     UNION ALL
-    SELECT g.bucket, g.version_id, g.metric_name, pg_catalog.sum(g.sum) / pg_catalog.sum(g.count)::float8, pg_catalog.sum(g.count)::bigint
+    SELECT g.bucket, g.metric_name, pg_catalog.sum(g.sum) / pg_catalog.sum(g.count)::float8, pg_catalog.sum(g.count)::bigint
     FROM (SELECT m.bucket, m.version_id, m.metric_name, m.sum, m.count FROM model_mgr.rollup_metric_series m
           UNION ALL
           SELECT CASE WHEN t.bucket < (SELECT model_mgr.metric_minutes_since())
                       THEN pg_catalog.date_bin('01:00:00'::interval, t.bucket, '2000-01-01 00:00:00+00') ELSE t.bucket END,
                  t.version_id, t.metric_name, t.sum, t.count
           FROM model_mgr.rollup_metric_tail_rows() t) g
-    GROUP BY g.bucket, g.version_id, g.metric_name
+    WHERE g.version_id = v.version_id GROUP BY g.bucket, g.metric_name
     UNION ALL
     -- what was reported, but where requests of that minute or hour told
-    SELECT r.sampled_at, r.version_id, r.metric_name, r.value, r.samples
+    SELECT r.sampled_at, r.metric_name, r.value, r.samples
     FROM model_mgr.metric_sample r
-    WHERE NOT EXISTS (
+    WHERE r.version_id = v.version_id AND NOT EXISTS (
         SELECT FROM (SELECT m.bucket, m.version_id, m.known, m.requests, m.response_time_count, m.confidence_count, m.cost_count, m.input_tokens_count, m.output_tokens_count
                      FROM model_mgr.rollup_minute m WHERE m.bucket = pg_catalog.date_bin('00:01:00'::interval, r.sampled_at - '00:00:00.000001'::interval, '2000-01-01 00:00:00+00')
                      UNION ALL
@@ -221,9 +222,9 @@ FROM (
         SELECT FROM model_mgr.rollup_metric_minute m
         WHERE m.version_id = r.version_id AND m.metric_name = r.metric_name
           AND m.bucket = pg_catalog.date_bin('00:01:00'::interval, r.sampled_at - '00:00:00.000001'::interval, '2000-01-01 00:00:00+00'))
-    ) s JOIN model_mgr.model_version v ON v.version_id = s.version_id;
+    ) s;
 COMMENT ON VIEW model_mgr.metric_series IS
-'Every metric of every version over time: by minute as far as minutes are kept (perf_monitor_retention_hours), by hour before, rows recorded this moment included. Only buckets with samples have a row. Filter by time.';
+'Every metric of every version over time: by minute as far as minutes are kept (perf_monitor_retention_hours), by hour before, rows recorded this moment included. Only buckets with samples have a row. Filter by model_name, version and time: these reach the indexes.';
 COMMENT ON COLUMN model_mgr.metric_series."time" IS 'Beginning of the minute or hour, which holds what came after it up to its end; of a reported value its own time.';
 COMMENT ON COLUMN model_mgr.metric_series.model_name IS 'Model.';
 COMMENT ON COLUMN model_mgr.metric_series.version IS 'Version.';

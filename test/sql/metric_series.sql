@@ -54,6 +54,10 @@ ANALYZE model_mgr.rollup_minute;
 SELECT ok(bool_or(p ~ 'Index Cond: .*bucket >= .*2026-01-10 11:30') AND NOT bool_or(p ~ 'Seq Scan on rollup_minute'), 'a filter on time reaches the index of the minutes')
 FROM pg_temp.plan($$time >= '2026-01-10 11:30:00+00'$$) p;
 
+SET enable_seqscan = off;
+SELECT is(count(*) FILTER (WHERE p ~ 'Index Cond: .*version_id = v.version_id.*bucket >= .*2026-01-10 11:30'), 4::bigint, 'a filter on the model reaches the indexes of minutes and hours, custom metrics'' too')
+FROM pg_temp.plan($$model_name = 'm' AND time >= '2026-01-10 11:30:00+00'$$) p;
+RESET enable_seqscan;
 -- The matrix: one cell a metric and version, the last 24 hours.
 SELECT is_empty($$SELECT metric_name FROM model_mgr.metric_matrix GROUP BY model_name, metric_name, version HAVING count(*) > 1$$, 'one cell a metric and version');
 SELECT is_empty($$SELECT * FROM model_mgr.metric_matrix m FULL JOIN (SELECT v.model_name, v.version, c.metric_name, c.value FROM model_mgr.model_version v, model_mgr.get_current_metrics(v.model_name, v.version, 1440) c) c
