@@ -60,7 +60,7 @@ COMMENT ON FUNCTION model_mgr.approve_model_version(text, text, text) IS
 CREATE FUNCTION model_mgr.grant_model(model_name text, role text, revoke boolean DEFAULT false) RETURNS void
 AS 'MODULE_PATHNAME', 'mm_grant_model' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION model_mgr.grant_model(text, text, boolean) IS
-'Confines a role and its members to the models granted: what acts on another one ends with 42501. It gives no right to call anything: that is EXECUTE, as setup_roles() grants it. revoke takes one grant back; with none left the role is confined no more. Superusers and the extension''s owner are never confined, nor is the tick, whoever runs it. Errors: 42704 unknown model or role, 22004.';
+'Confines a role and its members to the models granted: what acts on another one ends with 42501. It gives no right to call anything: that is EXECUTE, as setup_roles() grants it. revoke takes one grant back; with none left the role is confined no more. Superusers and the extension''s owner are never confined, nor is the tick, whoever runs it. Errors: 42501 a confined caller, 42704 unknown model or role, 22004.';
 
 CREATE VIEW model_mgr.approval_list AS
 SELECT v.model_name, v.version, v.status, coalesce(r.approvals, 0) AS approvals_required, r.from_role,

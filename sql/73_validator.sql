@@ -61,7 +61,7 @@ COMMENT ON FUNCTION model_mgr.validation_rule(text, text, text, text, boolean) I
 CREATE FUNCTION model_mgr.register_validator(name text, validator_func regprocedure) RETURNS void
 AS 'MODULE_PATHNAME', 'mm_register_validator' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION model_mgr.register_validator(text, regprocedure) IS
-'Makes a function of the caller''s own a validator of that name, in place of an earlier or a shipped one: f(update jsonb) RETURNS TABLE (passed boolean, message text, details jsonb), run by work() as the role that registers it. Registering again takes up a disabled one. Errors: 42883 wrong signature, 42501 not the caller''s own, or another role registered that name (its members and administrators may), 22004 NULL, 42602 and 42622 bad names.';
+'Makes a function of the caller''s own a validator of that name, in place of an earlier or a shipped one: f(update jsonb) RETURNS TABLE (passed boolean, message text, details jsonb), run by work() as the role that registers it. Registering again takes up a disabled one. Errors: 42883 wrong signature, 42501 not the caller''s own, or another role registered that name (its members and administrators may), or it is a shipped one and the caller confined (grant_model), 22004 NULL, 42602 and 42622 bad names.';
 
 CREATE FUNCTION model_mgr.unregister_validator(name text) RETURNS boolean
 AS 'MODULE_PATHNAME', 'mm_unregister_validator' LANGUAGE C VOLATILE PARALLEL UNSAFE;
@@ -72,7 +72,7 @@ CREATE FUNCTION model_mgr.set_security_policy(approved_models text[] DEFAULT NUL
     required_tag text DEFAULT NULL) RETURNS void
 AS 'MODULE_PATHNAME', 'mm_set_security_policy' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION model_mgr.set_security_policy(text[], float8, text) IS
-'What the shipped validator security_validation checks, all of it at once: configuration.model_name is one of approved_models, configuration.temperature is given and at most max_temperature (0 to 100), and the version carries required_tag. NULL: not checked. Errors: 22003 out of range, 22004 NULL in the list, 22023 more than one dimension, 42602 and 42622 bad names.';
+'What the shipped validator security_validation checks, all of it at once: configuration.model_name is one of approved_models, configuration.temperature is given and at most max_temperature (0 to 100), and the version carries required_tag. NULL: not checked. Errors: 42501 a caller confined by grant_model(), 22003 out of range, 22004 NULL in the list, 22023 more than one dimension, 42602 and 42622 bad names.';
 
 -- The shipped ones. Each is called with what any validator is given, and by people to try it.
 CREATE FUNCTION model_mgr.configuration_problem(configuration jsonb) RETURNS text

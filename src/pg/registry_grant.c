@@ -87,28 +87,52 @@ confined(Oid role, uint64 grants, const char *origin)
 	return any;
 }
 
-void
-registry_check_grant(const char *model_name)
+/* confined_caller: the role that is confined and without a grant of that model, be it the caller or the login;
+ * InvalidOid when neither is. NULL for the model: any grant confines. */
+static Oid
+confined_caller(const char *model_name)
 {
-	static query list = QUERY("SELECT g.role_name, g.role_oid::bigint, g.origin, pg_catalog.bool_or(g.model_name = $1)"
-							  " FROM model_mgr.model_grant g GROUP BY 1, 2, 3",
-							  TEXTOID);
+	static query list =
+		QUERY("SELECT g.role_name, g.role_oid::bigint, g.origin, coalesce(pg_catalog.bool_or(g.model_name = $1), false)"
+			  " FROM model_mgr.model_grant g GROUP BY 1, 2, 3",
+			  TEXTOID);
 	Oid asked[2] = {mm_caller(), GetSessionUserId()};
 	uint64 grants;
 	char *origin;
 
 	if (for_all)
-		return;
+		return InvalidOid;
 	grants = query_run(&list, text_arg(model_name));
 	if (grants == 0)
-		return;
+		return InvalidOid;
 	origin = user_code_origin();
 	for (int i = 0; i < lengthof(asked); i++)
 		if ((i == 0 || asked[i] != asked[0]) && confined(asked[i], grants, origin))
-			ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					errmsg("permission denied for model \"%s\"", model_name),
-					errdetail("Role %s is confined to other models.", GetUserNameFromId(asked[i], false)),
-					errhint("model_grant lists which; an administrator adds one with grant_model()."));
+			return asked[i];
+	return InvalidOid;
+}
+
+void
+registry_check_grant(const char *model_name)
+{
+	Oid role = confined_caller(model_name);
+
+	if (OidIsValid(role))
+		ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				errmsg("permission denied for model \"%s\"", model_name),
+				errdetail("Role %s is confined to other models.", GetUserNameFromId(role, false)),
+				errhint("model_grant lists which; an administrator adds one with grant_model()."));
+}
+
+void
+registry_check_unconfined(const char *what)
+{
+	Oid role = confined_caller(NULL);
+
+	if (OidIsValid(role))
+		ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for %s", what),
+				errdetail("Role %s is confined to some models, and this is for all.", GetUserNameFromId(role, false)),
+				errhint("Ask an administrator whom no grant_model() confines."));
 }
 
 MM_FUNCTION(mm_grant_model);
@@ -136,8 +160,9 @@ mm_grant_model(PG_FUNCTION_ARGS)
 	mm_check_name("role name", role_name);
 	role = get_role_oid(role_name, true);
 	scope = mm_enter();
+	/* Who is confined must not free himself, nor draw others' bounds. */
+	registry_check_unconfined("grant_model");
 	/* What is revoked may name a model or a role that is gone. */
-	registry_check_grant(model_name);
 	if (!revoke)
 	{
 		(void) registry_lock_model(model_name);

@@ -161,15 +161,20 @@ mm_validation_rule(PG_FUNCTION_ARGS)
 								PG_ARGISNULL(4) || PG_GETARG_BOOL(4)));
 }
 
-/* check_remover: 42501 where another role has registered that name: others' updates go by what its code says. */
+/* check_remover: 42501 where another role has registered that name, or the caller is confined to some models and the
+ * name is a shipped one's: others' updates go by what its code says. */
 static void
 check_remover(const char *name)
 {
 	static query find =
 		QUERY("SELECT v.role_name FROM model_mgr.validator v WHERE v.validator_name = $1 FOR UPDATE", TEXTOID);
+	static query shipped =
+		QUERY("SELECT FROM model_mgr.validator_list l WHERE l.validator_name = $1 AND l.shipped", TEXTOID);
 
 	if (query_run(&find, text_arg(name)) > 0)
 		user_code_check_remover(query_text(0, 0), psprintf("validator \"%s\"", name));
+	else if (query_run(&shipped, text_arg(name)) > 0)
+		registry_check_unconfined(psprintf("validator \"%s\"", name));
 }
 
 MM_FUNCTION(mm_register_validator);
@@ -259,6 +264,7 @@ mm_set_security_policy(PG_FUNCTION_ARGS)
 	if (tag)
 		mm_check_name("tag", tag);
 	scope = mm_enter();
+	registry_check_unconfined("set_security_policy");
 	query_run(&store, models, temperature, text_arg(tag), text_arg(mm_session_user_name()), time_arg(mm_now()));
 	audit_append("set_security_policy", NULL, NULL,
 				 json_build(json_object_pair("approved_models", query_jsonb(0, 0)),

@@ -4,7 +4,7 @@
 \i test/refused.psql
 SET search_path = model_mgr, public, tap;
 SET client_min_messages = warning;
-SELECT plan(65);
+SELECT plan(71);
 SELECT setup_roles('regress_grant_admin', 'regress_grant_operator', 'regress_grant_app', 'regress_grant_reader');
 CREATE ROLE regress_team;
 CREATE ROLE regress_ann LOGIN IN ROLE regress_grant_operator, regress_team;
@@ -67,6 +67,19 @@ SELECT tap.throws_ok($$SELECT model_mgr.set_model('yours', 'd')$$, '42501', NULL
 RESET ROLE;
 SELECT tap.is((SELECT count(*) FROM model_mgr.get_active_model('yours')), 1::bigint, 'looking is free');
 SELECT tap.lives_ok('SELECT * FROM model_mgr.tick()', 'so is ticking');
+-- Nor by what concerns all models: the bounds themselves, the validators that all updates go by, the policy.
+CREATE FUNCTION pg_temp.judge(update jsonb) RETURNS TABLE (passed boolean, message text, details jsonb) LANGUAGE sql AS $$SELECT true, '', '{}'::jsonb$$;
+SELECT tap.throws_ok($$SELECT model_mgr.register_validator('security_validation', 'pg_temp.judge(jsonb)')$$, '42501', 'permission denied for validator "security_validation"', 'a shipped validator is everybody''s');
+SELECT tap.throws_ok($$SELECT model_mgr.unregister_validator('security_validation')$$, '42501', NULL, 'to take away, too');
+RESET SESSION AUTHORIZATION;
+GRANT regress_grant_admin TO regress_ann;
+SET SESSION AUTHORIZATION regress_ann;
+SELECT tap.throws_ok($$SELECT model_mgr.grant_model('mine', 'regress_team', revoke => true)$$, '42501', 'permission denied for grant_model', 'a confined administrator does not free himself');
+SELECT tap.throws_ok($$SELECT model_mgr.grant_model('mine', 'regress_bob')$$, '42501', NULL, 'nor bind others');
+SELECT tap.throws_ok($$SELECT model_mgr.set_security_policy(max_temperature => 1)$$, '42501', 'permission denied for set_security_policy', 'nor set the policy of all');
+SELECT tap.throws_ok($$SELECT model_mgr.require_approvals('yours', 1)$$, '42501', NULL, 'nor open another model''s gate');
+RESET SESSION AUTHORIZATION;
+REVOKE regress_grant_admin FROM regress_ann;
 SET SESSION AUTHORIZATION regress_bob;
 SET ROLE regress_grant_operator;
 SELECT tap.throws_ok($$SELECT model_mgr.set_model('yours', 'd')$$, '42501', NULL, 'a membership that is not inherited confines, too');
