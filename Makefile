@@ -83,6 +83,15 @@ format: ## formats the C files in place
 results: ## takes results/ of the last test run as the expected output; read the diff
 	@scripts/results
 dist: ## the release as a zip file (of what is committed)
-	git archive --format=zip --prefix=model_mgr-$(EXTVERSION)/ -o model_mgr-$(EXTVERSION).zip HEAD
+	scripts/check_meta.py META.json
+	git archive --format=zip --prefix=model_mgr-$(EXTVERSION)/ -o $(DIST) HEAD
+deb: ## Debian packages of the servers supported here, into the directory above (dpkg-buildpackage)
+	pg_buildext updatecontrol && dpkg-buildpackage -us -uc -b
+test-package: ## the zip and the Debian package; the latter installed and demoed in a clean chroot (root or sudo)
+	@scripts/setup integrations && scripts/test-package
+test-versions: ## builds and tests on PostgreSQL 16, 17, 18, where they can be had, each in a chroot (root or sudo)
+	@scripts/test-versions
 
-.PHONY: help setup demo test test-integrations soak bench lint check-layers format results dist
+DIST       = model_mgr-$(EXTVERSION).zip
+
+.PHONY: deb test-package test-versions help setup demo test test-integrations soak bench lint check-layers format results dist

@@ -1,4 +1,4 @@
-"""driver.py: clients/python as the test drives it: a command a line on standard input, one line of answer."""
+"""driver.py: clients/python (request.py, outcomes.py) as the test drives it: a command a line on standard input, one line of answer."""
 import sys
 import outcomes
 from request import answer, truth
