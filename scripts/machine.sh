@@ -12,10 +12,18 @@ debian_mirror() {
 		die "the system's apt sources name no Debian mirror (after apt-get update); set DEBIAN_MIRROR"
 }
 
+# debian_sources: its lines of sources.list for a release, security and other updates too when the system has that release.
+debian_sources() {
+	echo "deb $(debian_mirror) $1 main"
+	# shellcheck disable=SC2016 # apt-get expands
+	apt-get indextargets --format '$(ORIGIN) deb $(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' | sed -n "s/^Debian \(deb [^ ]* $1-.*\)/\1/p"
+}
+
 # new_machine: Debian's minimum and some packages: new_machine SUITE [PACKAGE,...].
 new_machine() {
 	debootstrap --variant=minbase --include="ca-certificates${2:+,$2}" "$1" "$place" "$(debian_mirror)"
 	chmod 755 "$place"
+	debian_sources "$1" >"$place/etc/apt/sources.list"
 	mount -t proc proc "$place/proc"
 	cp /etc/resolv.conf /etc/hosts /etc/hostname "$place/etc/"
 	grep -qw "$(hostname)" "$place/etc/hosts" || printf '127.0.1.1 %s\n' "$(hostname)" >>"$place/etc/hosts"
@@ -24,7 +32,7 @@ new_machine() {
 	printf '#!/bin/sh\n[ "$1" = "%s" ] || exit 101\n' "${START_SERVICE:-none}" >"$place/usr/sbin/policy-rc.d"
 	chmod 755 "$place/usr/sbin/policy-rc.d"
 }
-in_machine() { env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive chroot "$place" "$@"; }
+in_machine() { env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive MAKEFLAGS=-j2 chroot "$place" "$@"; }
 install_in_machine() { in_machine apt-get update -q && in_machine apt-get install -q -y --no-install-recommends "$@"; }
 # copy_sources: the project as it stands, without what is built: copy_sources DIRECTORY.
 copy_sources() {
@@ -33,7 +41,7 @@ copy_sources() {
 }
 # end_machine: nothing of it stays.
 end_machine() {
-	umount "$place/proc" 2>/dev/null || true
+	umount -l "$place/proc" 2>/dev/null || true
 	rm -rf --one-file-system "$place"
 }
 
