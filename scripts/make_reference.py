@@ -67,7 +67,9 @@ relation AS (
     FROM pg_class c WHERE c.relnamespace = 'model_mgr'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'c')
       AND CASE WHEN c.relkind = 'v' THEN EXISTS (SELECT FROM topic t WHERE c.relname ~ t.pattern)
                ELSE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND col_description(c.oid, a.attnum) IS NULL)
-                    AND obj_description(c.oid, 'pg_class') IS NOT NULL AND NOT c.relispartition AND c.relname <> 'routing_signal' END)
+                    AND obj_description(c.oid, 'pg_class') IS NOT NULL AND NOT c.relispartition
+                    -- of the tables those that callers are shown; the others are the machinery's
+                    AND (c.relkind = 'c' OR c.relname = ANY ('{ab_test,ab_test_look,ab_test_result,alert,audit_log,deployment,event,metric,metric_sample,model,model_version,observation,schedule,update_run}')) END)
 SELECT json_build_object(
     'version', model_mgr.model_mgr_version(),
     'topics', (SELECT json_agg(json_build_object('n', n, 'topic', topic, 'description', description) ORDER BY n) FROM topic),

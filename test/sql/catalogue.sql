@@ -21,17 +21,6 @@ INSERT INTO exempt VALUES
     ('dump', 'routing_signal', 'empty for ever'),
     ('dump', 'observation', 'a partitioned table holds no rows itself; its partitions are dumped'),
     ('dump', 'metric_sample', 'a partitioned table holds no rows itself; its partitions are dumped'),
-    ('column comments', 'observation_pending', 'columns of observation'),
-    ('column comments', 'rollup_pending', 'columns of rollup_minute'),
-    ('column comments', 'rollup_tail', 'columns of rollup_minute'),
-    ('column comments', 'rollup_now', 'columns of rollup_minute'),
-    ('column comments', 'rollup_folded', 'columns of rollup_minute'),
-    ('column comments', 'rollup_history', 'columns of rollup_minute'),
-    ('column comments', 'rollup_series', 'columns of rollup_minute'),
-    ('column comments', 'rollup_metric_series', 'columns of rollup_metric_minute'),
-    ('column comments', 'rollup_metric_now', 'columns of rollup_metric_minute'),
-    ('column comments', 'rollup_metric_history', 'columns of rollup_metric_minute'),
-    ('column comments', 'rollup_watermark', 'columns of rollup_state'),
     ('parallel', 'route_version', 'backend-local cache'),
     ('parallel', 'route', 'backend-local cache'),
     ('parallel', 'should_route_to_treatment', 'backend-local cache'),
@@ -104,7 +93,7 @@ SELECT is_empty($$SELECT signature FROM routine WHERE obj_description(oid, 'pg_p
 SELECT is_empty($$SELECT relname FROM relation WHERE relkind IN ('r', 'p', 'v', 'm') AND obj_description(oid, 'pg_class') IS NULL$$,
     'every relation has a comment');
 SELECT is_empty($$SELECT relname, attname FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid
-    WHERE r.relkind = 'v' AND a.attnum > 0 AND r.relname NOT IN (SELECT object FROM exempt WHERE rule = 'column comments') AND col_description(r.oid, a.attnum) IS NULL$$, 'every column of a view has a comment');
+    WHERE r.relkind IN ('r', 'p', 'v', 'm') AND NOT r.relispartition AND a.attnum > 0 AND NOT a.attisdropped AND col_description(r.oid, a.attnum) IS NULL$$, 'every column of a relation has a comment');
 
 -- 5. Dumps: every table and sequence is marked, so that a restore brings it back; no foreign keys, since a parallel restore loads in any order.
 SELECT is_empty($$SELECT relname FROM relation WHERE relkind IN ('r', 'p', 'S') AND relname NOT IN (SELECT object FROM exempt WHERE rule = 'dump')
