@@ -126,6 +126,27 @@ quantiles_add(quantiles *q, const unsigned char *bytes, size_t length)
 	return unseen == 0;
 }
 
+void
+quantiles_merge(quantiles *q, const quantiles *other)
+{
+	if (other->n == 0)
+		return;
+	q->min = q->n == 0 || other->min < q->min ? other->min : q->min;
+	q->max = q->n == 0 || other->max > q->max ? other->max : q->max;
+	q->n += other->n;
+	q->zeros += other->zeros;
+	for (int32_t i = 0; i < other->room; i++)
+	{
+		int32_t index = other->first + i;
+
+		if (other->count[i] == 0)
+			continue;
+		if (index < q->first || index >= q->first + q->room)
+			make_room(q, index, index);
+		q->count[index - q->first] += other->count[i];
+	}
+}
+
 double
 quantiles_at(const quantiles *q, double p)
 {

@@ -28,6 +28,8 @@ typedef struct quantiles
 extern void quantiles_init(quantiles *q, sketch_memory memory, void *context);
 /* quantiles_add: a stored form more; false when it is damaged or holds negative values (q is then undefined). */
 extern bool quantiles_add(quantiles *q, const unsigned char *bytes, size_t length);
+/* quantiles_merge: what another one holds more. */
+extern void quantiles_merge(quantiles *q, const quantiles *other);
 /* quantiles_at: the value at rank ceil(p n), as summary_quantile of all merged; NaN when there is none. */
 extern double quantiles_at(const quantiles *q, double p);
 extern void quantiles_free(quantiles *q);

@@ -73,6 +73,9 @@ typedef struct metric_span
 extern metric_span metric_span_of(const metric_question *question);
 /* metric_read: what was observed of all that was asked for, rows not folded yet and own rows included. */
 extern metric_answer *metric_read(const metric_question *question);
+/* metric_read_loose: of all versions, what the whole buckets of a span do not hold: rows not folded yet, and those of
+ * the cuts; no versions are named. Under the active snapshot, at the level of rollup_plan_for_history(). */
+extern metric_answer *metric_read_loose(const metric_question *question, const metric_span *span);
 /* metric_read_reported: adds what was reported, of every metric. */
 extern void metric_read_reported(const metric_question *question, metric_answer *answer);
 /* metric_number: number of a custom or reported name; -2 when nothing of that name was found. */

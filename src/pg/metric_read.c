@@ -129,6 +129,11 @@ enum
 	"  UNION ALL SELECT p.version_id, p.metric_name FROM ROWS FROM (pg_catalog.unnest($14), pg_catalog.unnest($15)) p (version_id, metric_name))," \
 	LOOSE_ROWS("observation_pending") \
 	" AND o.recorded_at - '0 s'::pg_catalog.interval > $7 AND o.recorded_at - '0 s'::pg_catalog.interval <= $8"
+/* The pending rows alone. */
+#define PENDING_BEGIN \
+	"WITH" LOOSE_ROWS("observation_pending") \
+	" AND o.recorded_at - '0 s'::pg_catalog.interval > $7 AND o.recorded_at - '0 s'::pg_catalog.interval <= $8"
+#define PENDING_END ")" LOOSE
 #define OBSERVED_END ")" \
 	" SELECT r.version_id, " SLOT("r.bucket") ", NULL::pg_catalog.text," \
 	" pg_catalog.sum(r.requests)::bigint, pg_catalog.sum(r.known)::bigint, pg_catalog.sum(r.successes)::bigint, pg_catalog.sum(r.errors)::bigint," \
@@ -366,18 +371,28 @@ literal(TimestampTz at)
 					JsonEncodeDateTime(text, TimestampTzGetDatum(at), TIMESTAMPTZOID, &utc));
 }
 
-/* observed_text: the bound is put in a form that leaves partitions out, but is a dear one to look up in the index on
+/* from_text: the bound is put in a form that leaves partitions out, but is a dear one to look up in the index on
  * recorded_at: where statistics are missing the planner would rather use that than the one on txn, and read it all. */
 static char *
-observed_text(TimestampTz from)
+from_text(TimestampTz from)
 {
 	const char *at = literal(from);
 
 	if (from == DT_NOBEGIN)
-		return psprintf(OBSERVED_BEGIN OBSERVED_END);
-	return psprintf(OBSERVED_BEGIN
-					" AND (o.recorded_at >= %s OR o.recorded_at > %s OR o.recorded_at = %s)" OBSERVED_END,
-					at, at, at);
+		return "";
+	return psprintf(" AND (o.recorded_at >= %s OR o.recorded_at > %s OR o.recorded_at = %s)", at, at, at);
+}
+
+static char *
+observed_text(TimestampTz from)
+{
+	return psprintf(OBSERVED_BEGIN "%s" OBSERVED_END, from_text(from));
+}
+
+static char *
+pending_text(TimestampTz from)
+{
+	return psprintf(PENDING_BEGIN "%s" PENDING_END, from_text(from));
 }
 
 /* cut_text: of a day, and of its last moment, which is the next one's. */
@@ -420,8 +435,8 @@ named_from(TimestampTz from, TimestampTz until)
 
 /* The arguments that both statements begin with, up to $6. */
 #define WHAT                                                                                                           \
-	int64_array_arg(q->version_ids, q->versions), bool_arg(q->versions > FEW_VERSIONS), interval_arg(q->width),        \
-		bool_arg(q->quantiles), bool_arg(q->moments), bool_arg(custom)
+	int64_array_arg(q->version_ids, q->versions), bool_arg(q->versions == 0 || q->versions > FEW_VERSIONS),            \
+		interval_arg(q->width), bool_arg(q->quantiles), bool_arg(q->moments), bool_arg(custom)
 
 /* read_cut: rows of (from, to], which are of one minute or hour, one by one. */
 static void
@@ -438,22 +453,30 @@ read_cut(metric_answer *answer, const metric_question *q, TimestampTz from, Time
 				  false, q->moments ? METRIC_MEASURES : 0, q->quantiles);
 }
 
+static metric_answer *
+empty_answer(void)
+{
+	metric_answer *answer = palloc0(sizeof(metric_answer));
+	HASHCTL cells = {.keysize = sizeof(metric_key), .entrysize = sizeof(metric_cell), .hcxt = CurrentMemoryContext};
+	HASHCTL numbers = {
+		.keysize = METRIC_NAME_MAX + 1, .entrysize = METRIC_NAME_MAX + 1 + sizeof(int32), .hcxt = CurrentMemoryContext};
+
+	answer->cells = hash_create("metric cells", 64, &cells, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	answer->numbers = hash_create("metric names", 16, &numbers, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
+	return answer;
+}
+
 metric_answer *
 metric_read(const metric_question *q)
 {
 	static const query types = QUERY_OF_SNAPSHOT(NULL, LOOSE_TYPES, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
 												 TIMESTAMPTZOID, INT8ARRAYOID, TEXTARRAYOID);
 	static planned plans[PLANS_KEPT];
-	metric_answer *answer = palloc0(sizeof(metric_answer));
-	HASHCTL cells = {.keysize = sizeof(metric_key), .entrysize = sizeof(metric_cell), .hcxt = CurrentMemoryContext};
-	HASHCTL numbers = {
-		.keysize = METRIC_NAME_MAX + 1, .entrysize = METRIC_NAME_MAX + 1 + sizeof(int32), .hcxt = CurrentMemoryContext};
+	metric_answer *answer = empty_answer();
 	bool custom = q->every_custom || q->pairs > 0;
 	metric_span s;
 	int level;
 
-	answer->cells = hash_create("metric cells", 64, &cells, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	answer->numbers = hash_create("metric names", 16, &numbers, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 	if (q->versions == 0 || q->since >= q->until)
 		return answer;
 	level = rollup_plan_for_history();
@@ -470,6 +493,23 @@ metric_read(const metric_question *q)
 	read_cut(answer, q, s.last_cut_from, s.last_cut_to);
 	PopActiveSnapshot();
 	AtEOXact_GUC(true, level);
+	return answer;
+}
+
+metric_answer *
+metric_read_loose(const metric_question *q, const metric_span *s)
+{
+	static const query types = QUERY_OF_SNAPSHOT(NULL, LOOSE_TYPES);
+	static planned plans[PLANS_KEPT];
+	metric_answer *answer = empty_answer();
+	bool custom = q->every_custom;
+
+	take_rows(answer, q,
+			  query_run(planned_for(plans, named_from(s->pending_from, s->pending_to), pending_text, &types), WHAT,
+						time_arg(s->pending_from), time_arg(s->pending_to), int64_arg(q->deployment_id)),
+			  false, q->moments ? METRIC_MEASURES : 0, q->quantiles);
+	read_cut(answer, q, s->first_cut_from, s->first_cut_to);
+	read_cut(answer, q, s->last_cut_from, s->last_cut_to);
 	return answer;
 }
 
