@@ -246,6 +246,8 @@ WITH routine (routine_name, kinds) AS (VALUES
     ('backup_status', 'reader'),
     ('health_check', 'reader'),
     ('active_metrics', 'reader'),
+    -- 83_dashboard
+    ('recent_activity', 'reader'),
     ('get_model_health_dashboard', 'reader'),
     ('assert_healthy', 'reader'),
     -- 78_storage
