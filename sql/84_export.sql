@@ -276,7 +276,7 @@ CROSS JOIN (SELECT pg_catalog.format('/model_mgr/%s/%s',
                 -- percent-encoded, as a URI reference has it
                 (SELECT pg_catalog.string_agg(CASE WHEN c.letter COLLATE "C" ~ '^[A-Za-z0-9._~-]$' THEN c.letter
                             ELSE pg_catalog.regexp_replace(pg_catalog.upper(pg_catalog.encode(pg_catalog.convert_to(c.letter, 'UTF8'), 'hex')), '(..)', '%\1', 'g') END, '' ORDER BY c.n)
-                 FROM pg_catalog.string_to_table(pg_catalog.current_database()::text, NULL) WITH ORDINALITY c (letter, n))) AS source) s;
+                 FROM pg_catalog.string_to_table(pg_catalog.current_database()::text COLLATE "default", NULL) WITH ORDINALITY c (letter, n))) AS source) s;
 COMMENT ON VIEW model_mgr.cloudevents IS
 'The events of event_list in the terms of CloudEvents 1.0: flat, and as the JSON that is sent. To read on where one stopped without missing any, join events_since() by id = event_id::text. Filter by time, which is indexed.';
 COMMENT ON COLUMN model_mgr.cloudevents.specversion IS 'Version of the specification: 1.0.';
