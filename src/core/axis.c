@@ -125,27 +125,30 @@ put_tick(axis_time *tick, double time, bool major, double step, double *told)
 	*told = time;
 }
 
-/* months_of: ticks at the first of every so many months; 0: they are too many. */
+/* months_of: ticks at the first of every so many months (0: and in the middle of each); 0: they are too many. */
 static int
 months_of(double low, double high, int months, int most, int major_months, axis_time *ticks)
 {
 	html_calendar from = html_calendar_of(low);
 	int number = from.year * 12 + from.month - 1;
+	int stride = months > 0 ? months : 1;
 	double told = NAN;
 	int count = 0;
 
-	for (number -= number % months;; number += months)
-	{
-		double time = html_time_of(number / 12, number % 12 + 1, 1);
+	for (number -= number % stride;; number += stride)
+		for (int half = 0; half < (months == 0 ? 2 : 1); half++)
+		{
+			double time = html_time_of(number / 12, number % 12 + 1, half == 0 ? 1 : 15);
 
-		if (time < low)
-			continue;
-		if (time > high)
-			return count;
-		if (count == most)
-			return 0;
-		put_tick(&ticks[count++], time, number % major_months == 0, months * 30 * DAY, &told);
-	}
+			if (time < low)
+				continue;
+			if (time > high)
+				return count;
+			if (count == most)
+				return 0;
+			put_tick(&ticks[count++], time, half == 0 && number % major_months == 0,
+					 half == 0 ? stride * 30 * DAY : DAY, &told);
+		}
 }
 
 int
@@ -184,7 +187,8 @@ axis_times(double low, double high, int most, int majors, axis_time *ticks)
 
 		if (months_of(low, high, months[i], majors, months[i], trial) == 0)
 			continue;
-		/* Days of single months would not be apart by the same; so all are major, or every third month. */
+		if (months[i] == 1 && (count = months_of(low, high, 0, most, 1, ticks)) > 0)
+			return count;
 		for (size_t j = 0; j <= i; j++)
 			if (months[i] % months[j] == 0 && (count = months_of(low, high, months[j], most, months[i], ticks)) > 0)
 				return count;

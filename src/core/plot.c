@@ -132,13 +132,13 @@ put_grid(html *to, const frame *f)
 					down(f, f->y.tick[i]));
 }
 
-/* put_levels: labels of the axis of y, on their lines. */
+/* put_levels: labels of the axis of y: on their lines, where the style sheet does not move them in front. */
 static void
 put_levels(html *to, const frame *f)
 {
 	for (int i = 0; i < f->y.count; i++)
 	{
-		html_format(to, "<text class=\"tick\" y=\"%.1f\">", down(f, f->y.tick[i]) - 4);
+		html_format(to, "<text class=\"tick level\" y=\"%.1f\">", down(f, f->y.tick[i]) - 4);
 		plot_tick_label(to, f->y.tick[i], f->y.decimals, f->p->unit);
 		html_put(to, "</text>");
 	}
@@ -386,7 +386,7 @@ plot_lines(html *to, const plot *p)
 		html_put(to, "<p class=\"none\">Nothing was recorded in this time.</p>");
 		return;
 	}
-	f.y = axis_round(low, high, (int) fmax(3, (f.bottom - f.top) / 34 + 1), p->floor, p->ceiling);
+	f.y = axis_round(low, high, (int) fmax(3, fmin(6, (f.bottom - f.top) / 24 + 1)), p->floor, p->ceiling);
 	plot_begin(to, p->id, p->title, p->summary, p->height);
 	put_grid(to, &f);
 	html_format(to, "<line class=\"axis\" x2=\"100%%\" y1=\"%.1f\" y2=\"%.1f\"/>", f.bottom, f.bottom);

@@ -15,6 +15,8 @@
 /* Points of a line over time at most, and rows of a table. */
 #define REPORT_BUCKETS 100
 #define REPORT_ROWS 25
+/* Versions whose bands can be told apart where they lie over each other. */
+#define REPORT_BANDS 3
 
 typedef struct report
 {

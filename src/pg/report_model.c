@@ -109,9 +109,9 @@ put_verdict(report *r, const state *s, const totals *t)
 	bool bad = s->critical > 0 || s->rollbacks > 0;
 
 	html_format(to, "<p class=\"verdict%s\" id=\"verdict\">",
-				bad                              ? " bad"
-				: t->known > 0 && s->firing == 0 ? " good"
-												 : "");
+				bad                                           ? " bad"
+				: s->active && t->known > 0 && s->firing == 0 ? " good"
+															  : "");
 	if (s->active)
 	{
 		html_put(to, "Version ");
@@ -239,10 +239,12 @@ put_plots(report *r, const report_series *s, const plot_mark *marks, int mark_co
 		.marks = marks, .mark_count = mark_count, .floor = 0, .ceiling = NAN, .include = NAN, .height = 190};
 
 	report_heading(r, "success", "Success");
+	html_put(&r->page, "<p class=\"how\">Successes among outcomes whose success is known");
+	if (s->count <= REPORT_BANDS)
+		html_put(&r->page, ", with the 95&#160;% interval of each point (Wilson)");
 	html_put(
 		&r->page,
-		"<p class=\"how\">Successes among outcomes whose success is known, with the 95&#160;% interval of each point "
-		"(Wilson). A line breaks where nothing was recorded. Dotted upright lines are events, a solid one took something back; "
+		". A line breaks where nothing was recorded. Dotted upright lines are events, a solid one took something back; "
 		"the numbers are those of the table of <a href=\"#events\">events</a>.</p>");
 	p.id = "success-rate";
 	p.title = "Success rate";

@@ -62,8 +62,9 @@ report_series_read(report *r, const int64 *version_ids, const char *const *versi
 	out->others = active - out->count;
 	for (int i = 0; i < n; i++)
 		total += samples[i];
-	/* A hundred samples a point, if that leaves enough points: the fewer, the more a line shows nothing but chance. */
-	out->width = metric_bucket_width(r->since, r->until, Max(16, Min(REPORT_BUCKETS, total / 100)));
+	/* Some fifty samples a point, if that leaves enough points: the fewer, the more a line shows nothing but chance. */
+	out->width =
+		metric_bucket_width(r->since, r->until, Max(16, Min(REPORT_BUCKETS, total / (50 * Max(1, out->count)))));
 	question.width = out->width;
 	out->slots = metric_read(&question);
 	metric_read_reported(&question, out->slots);
@@ -243,7 +244,7 @@ report_draw(report *r, const report_series *s, const report_plot *p)
 			to->x = (report_seconds(Max(from, r->since)) + report_seconds(Min(from + s->width, r->until))) / 2;
 			to->y = at.value;
 			to->low = to->high = NAN;
-			if (p->band && at.samples > 0 && !at.reported)
+			if (p->band && s->count <= REPORT_BANDS && at.samples > 0 && !at.reported)
 				hypothesis_rate_interval(at.cell->tally.successes, at.cell->tally.known, 0.95, &to->low, &to->high);
 			any |= !isnan(at.value);
 			/* A version without traffic has no line, but where its traffic begins and ends. */

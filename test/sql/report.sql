@@ -43,7 +43,7 @@ CREATE FUNCTION pg_temp.not_the_trend(page text, table_id text, metric text, nam
     WITH c AS MATERIALIZED (SELECT * FROM pg_temp.cells(page, table_id)),
     line AS MATERIALIZED (SELECT c.line, max(c.cell) FILTER (WHERE c.place = 1) AS "time", array_agg(c.cell ORDER BY c.place) AS cells FROM c GROUP BY c.line)
     SELECT format('%s at %s: %s of %s, not %s of %s', v.version, t."time", l.cells[2 * v.n], l.cells[2 * v.n + 1], t.value, t.samples)
-    FROM unnest(versions) WITH ORDINALITY v (version, n), model_mgr.get_performance_trends(name, v.version, 24, 15) t
+    FROM unnest(versions) WITH ORDINALITY v (version, n), model_mgr.get_performance_trends(name, v.version, 24, 30) t
     JOIN line l ON l."time" = to_char(t."time", 'YYYY-MM-DD HH24:MI')
     WHERE t.metric_name = metric
       AND ((pg_temp.number_of(l.cells[2 * v.n]) IS NULL) <> (t.value IS NULL) OR pg_temp.number_of(l.cells[2 * v.n + 1]) <> t.samples
@@ -59,7 +59,7 @@ SELECT ok(:'page' ~ '1 deployment was rolled back', 'what was taken back');
 SELECT is_empty(format('SELECT pg_temp.not_the_trend(%L, %L, %L, %L, ''1.0'', ''1.1'', ''1.2'')', :'page', 'success-rate-table', 'success_rate', :'model'), 'success rates are the trend''s');
 SELECT is_empty(format('SELECT pg_temp.not_the_trend(%L, %L, %L, %L, ''1.0'', ''1.1'', ''1.2'')', :'page', 'p95-table', 'p95_response_time', :'model'), 'quantiles are');
 SELECT is_empty(format('SELECT pg_temp.not_the_trend(%L, %L, %L, %L, ''1.0'', ''1.1'', ''1.2'')', :'page', 'requests-table', 'requests_per_minute', :'model'), 'traffic is');
-SELECT cmp_ok((SELECT count(*) FROM pg_temp.cells(:'page', 'success-rate-table') WHERE place = 1), '>', 50::bigint, 'there are many');
+SELECT cmp_ok((SELECT count(*) FROM pg_temp.cells(:'page', 'success-rate-table') WHERE place = 1), '>', 30::bigint, 'there are many');
 SELECT is_empty(format($$SELECT v.version, c.place, c.cell, m.value FROM unnest('{1.0,1.1,1.2}'::text[]) WITH ORDINALITY v (version, n)
     JOIN pg_temp.cells(%L, 'versions-table') c ON c.line = v.n
     JOIN (VALUES (4, 'success_rate', 100), (7, 'error_rate', 100), (8, 'avg_response_time', 1), (9, 'p50_response_time', 1), (10, 'p95_response_time', 1), (11, 'p99_response_time', 1),
