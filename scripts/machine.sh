@@ -50,7 +50,12 @@ step() {
 	local name=$1 log
 	log=$(mktemp)
 	shift
-	if "$@" >"$log" 2>&1 </dev/null; then
+	# In a shell of its own, which ends at the first command that fails: in a condition bash would go on.
+	(
+		set -e
+		"$@"
+	) >"$log" 2>&1 </dev/null &
+	if wait $!; then
 		passed=$((passed + 1))
 		say "ok     $name ($SECONDS s)"
 	else
