@@ -34,7 +34,10 @@ report_end(report *r)
 const char *
 report_utf8(const char *text)
 {
-	return text ? pg_server_to_any(text, strlen(text), PG_UTF8) : "";
+	if (text == NULL)
+		return "";
+	/* Bytes of no known encoding are nothing to be converted; what is no UTF-8 is shown as such. */
+	return GetDatabaseEncoding() == PG_SQL_ASCII ? text : pg_server_to_any(text, strlen(text), PG_UTF8);
 }
 
 plot_unit

@@ -152,4 +152,14 @@ like(slurp_file("$dir/hostile_model.html"), qr/&lt;script&gt;/, 'a name that is 
 my ($dom) = chromium(1280, 900, 0, '--dump-dom', "file://$dir/hostile_model.html");
 unlike($dom, qr/<title>owned|<img/, 'and not run');
 
+# Letters of other encodings are the same letters on the page; bytes of none are shown as such.
+for my $case ([ latin => 'LATIN1', '\xe9', '&#233;' ], [ bytes => 'SQL_ASCII', '\xe9', '&#65533;' ], [ bytes_utf8 => 'SQL_ASCII', '\xc3\xa9', '&#233;' ])
+{
+	my ($db, $encoding, $letter, $shown) = @$case;
+	$node->safe_psql('postgres', "CREATE DATABASE $db ENCODING '$encoding' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
+	is($node->safe_psql($db, "SET client_encoding = '$encoding'; SET client_min_messages = warning; CREATE EXTENSION model_mgr;
+		SELECT FROM model_mgr.create_model_version(E'caf$letter', '1', model_mgr.model_configuration('p', 'm'));
+		SELECT substring(model_mgr.report(E'caf$letter') from '<h1>.*</h1>')") =~ s/^\n+//r, "<h1><bdi>caf$shown</bdi></h1>", "$encoding: $letter");
+}
+
 finish($node);
