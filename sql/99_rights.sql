@@ -248,6 +248,9 @@ WITH routine (routine_name, kinds) AS (VALUES
     ('active_metrics', 'reader'),
     -- 83_dashboard
     ('recent_activity', 'reader'),
+    ('chart_spark', 'reader'),
+    ('chart_bar', 'reader'),
+    ('chart_text', 'reader'),
     ('get_model_health_dashboard', 'reader'),
     ('assert_healthy', 'reader'),
     -- 78_storage

@@ -27,6 +27,7 @@ int guc_audit_retention_days;
 bool guc_backup_enabled = true;
 int guc_backup_interval_hours = 24;
 char *guc_backup_directory;
+int guc_chart_charset = CHART_CHARSET_AUTO;
 
 static char *guc_clock;
 static TimestampTz *fixed_time; /* NULL: the clock runs */
@@ -143,6 +144,11 @@ check_directory(char **newval, void **extra, GucSource source)
 void
 guc_define(void)
 {
+	static const struct config_enum_entry charsets[] = {{"auto", CHART_CHARSET_AUTO, false},
+														{"ascii", CHART_CHARSET_ASCII, false},
+														{"unicode", CHART_CHARSET_UNICODE, false},
+														{NULL, 0, false}};
+
 	DefineCustomStringVariable("model_mgr.clock", "Holds the extension's time still, for tests and simulations.",
 							   "Any timestamptz text; empty: the real clock.", &guc_clock, "", PGC_SUSET, 0,
 							   check_clock, assign_clock, NULL);
@@ -198,6 +204,9 @@ guc_define(void)
 							   "Directory that backups of the registry are written to; empty writes none.",
 							   "A relative path begins at the data directory.", &guc_backup_directory, "", PGC_SUSET, 0,
 							   check_directory, NULL, NULL);
+	DefineCustomEnumVariable("model_mgr.chart_charset", "Characters that dashboard draws with.",
+							 "auto: Unicode where server and client have UTF-8, else ASCII.", &guc_chart_charset,
+							 CHART_CHARSET_AUTO, charsets, PGC_USERSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("model_mgr");
 }
 

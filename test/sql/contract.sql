@@ -216,7 +216,7 @@ SELECT set_eq($$SELECT function_name, prokind::text, arguments FROM present WHER
     $$VALUES ('work', 'p', ''), ('maintain', 'p', ''), ('run', 'p', 'seconds float8'),
     ('wait_for_deployment', 'p', 'deployment_id bigint, timeout_seconds float8 = 600'), ('wait_for_update', 'p', 'update_id text, timeout_seconds float8 = 600')$$, 'procedures');
 SELECT set_eq($$SELECT name, setting, context FROM pg_settings WHERE name LIKE 'model\_mgr.%'$$,
-    $$VALUES ('model_mgr.ab_test_default_confidence', '0.95', 'user'), ('model_mgr.ab_test_default_power', '0.8', 'user'), ('model_mgr.ab_test_min_sample_size', '1000', 'user'),
+    $$VALUES ('model_mgr.chart_charset', 'auto', 'user'), ('model_mgr.ab_test_default_confidence', '0.95', 'user'), ('model_mgr.ab_test_default_power', '0.8', 'user'), ('model_mgr.ab_test_min_sample_size', '1000', 'user'),
     ('model_mgr.clock', '', 'superuser'), ('model_mgr.default_deployment_strategy', 'canary', 'user'),
     ('model_mgr.enforcement', 'on', 'superuser'), ('model_mgr.perf_monitor_anomaly_sensitivity', '2', 'user'), ('model_mgr.perf_monitor_interval_seconds', '60', 'user'),
     ('model_mgr.audit_retention_days', '0', 'superuser'), ('model_mgr.backup_enabled', 'on', 'user'), ('model_mgr.backup_interval_hours', '24', 'user'), ('model_mgr.backup_directory', '', 'superuser'), ('model_mgr.perf_monitor_retention_hours', '168', 'superuser'), ('model_mgr.notify', 'on', 'user'), ('model_mgr.event_type_prefix', '', 'user'), ('model_mgr.retention_days', '90', 'superuser'),

@@ -40,4 +40,28 @@ SELECT 'threshold', 'spam', '1', 'p95_response_time', x.severity, x.status, 'gre
 FROM (VALUES ('critical', 'firing'), ('critical', 'firing'), ('warning', 'firing'), ('info', 'firing'), ('critical', 'pending'), ('warning', 'resolved')) x (severity, status);
 SELECT is((SELECT concat_ws(' ', alerts_critical, alerts_warning) FROM model_mgr.model_overview WHERE model_name = 'spam'), '2 1', 'alerts that fire, by severity');
 SELECT is((SELECT count(*) FROM model_mgr.model_overview WHERE 1 <> 1), 0::bigint, 'nothing is asked for');
+
+-- dashboard: worst first, in at most 120 columns of ASCII or Unicode, whatever the names are.
+SELECT pg_temp.make_model(n, repeat('1.', 40)) FROM unnest(ARRAY[repeat('界', 40), repeat('e' || chr(769), 40), 'x' || chr(8238) || 'abc', 'o''clf "x"', '<script>', repeat('long ', 40)]) n;
+SELECT is((SELECT string_agg(state, ' ') FROM (SELECT DISTINCT ON (state) state, row_number() OVER () AS n FROM model_mgr.dashboard ORDER BY state, n) s), 'CRITICAL empty', 'states');
+SELECT is((SELECT state || ' ' || model || ' ' || version || ' ' || why FROM model_mgr.dashboard LIMIT 1), 'CRITICAL spam 1>2 p95 2.5 > 2', 'the worst first, and why');
+DELETE FROM model_mgr.alert WHERE severity = 'critical';
+SELECT is((SELECT state FROM model_mgr.dashboard LIMIT 1), 'warning', 'then warnings');
+DELETE FROM model_mgr.alert;
+SELECT is((SELECT state || ': ' || why FROM model_mgr.dashboard LIMIT 1), 'waiting: step 1: ' || (SELECT waiting_for FROM model_mgr.deployment_plan WHERE deployment_id = pg_temp.newest('spam')), 'then rollouts that wait');
+SELECT pg_temp.outcomes('spam', '1', 30, 20, 1e9);
+SET model_mgr.chart_charset = ascii;
+SELECT is((SELECT share || '|' || traffic || '|' || success || '|' || p95 FROM model_mgr.dashboard LIMIT 1), '#---  25%|_________@   0.5| 66.6%|' || (SELECT p95 FROM model_mgr.dashboard LIMIT 1), 'bar, spark and numbers');
+SELECT is(model_mgr.chart_text(repeat('界', 40), 17), repeat('界', 8) || '~', 'cut by width') WHERE getdatabaseencoding() = 'UTF8';
+SELECT is(model_mgr.chart_text('x' || chr(8238) || 'abc', 17), 'x?abc', 'no direction of writing is turned');
+SELECT is(model_mgr.chart_spark('{0,1,NULL,4,8}'), '_. =@', 'a spark'), is(model_mgr.chart_bar(0.001, 4) || model_mgr.chart_bar(0.999, 4) || model_mgr.chart_bar(1, 4), '#---###-####', 'bars');
+SELECT is_empty($$SELECT * FROM model_mgr.dashboard d WHERE octet_length(d::text) <> length(d::text) AND d.model !~ '[^ -~]'$$, 'nothing but names is beyond ASCII');
+SET model_mgr.chart_charset = unicode;
+SELECT is(model_mgr.chart_spark('{0,1,4,8}') || model_mgr.chart_bar(0.5, 2) || model_mgr.chart_text('abc', 2), '_▁▄██░a…', 'the same in Unicode');
+-- as psql prints it
+RESET model_mgr.chart_charset;
+\pset format aligned
+\pset tuples_only off
+\pset border 1
+SELECT * FROM model_mgr.dashboard;
 SELECT * FROM finish();

@@ -46,7 +46,7 @@ SELECT is((SELECT count(*) FROM help('no such thing')), 0::bigint, 'nothing foun
 SELECT is_empty($$SELECT topic FROM help_topics() t WHERE NOT EXISTS (SELECT FROM help(t.topic))$$, 'no topic is empty');
 -- Every function of the contract is under some topic: what is not is machinery, and named as such.
 SELECT is_empty($$SELECT p.proname FROM pg_proc p WHERE p.pronamespace = 'model_mgr'::regnamespace AND p.prorettype <> 'trigger'::regtype
-    AND 'internal'::regtype <> p.prorettype AND NOT 'internal'::regtype = ANY (p.proargtypes) AND p.proname !~ '^summary_|_(transition|final)$|^(test_|work_|rollup_|maintenance_|check_|is_|metric_|default_partition|partition_|evaluation_)'
+    AND 'internal'::regtype <> p.prorettype AND NOT 'internal'::regtype = ANY (p.proargtypes) AND p.proname !~ '^summary_|_(transition|final)$|^(test_|chart_|work_|rollup_|maintenance_|check_|is_|metric_|default_partition|partition_|evaluation_)'
     AND p.proname NOT IN ('version_order', 'clock_time', 'current_txn', 'own_txn', 'attribution', 'setting_value', 'scheduled_jobs', 'active_metrics', 'recent_activity', 'help_topics', 'add_numbers', 'configuration_problem')
     AND NOT EXISTS (SELECT FROM help_topics() t WHERE p.proname ~ t.pattern)$$, 'every function is under a topic');
 SELECT is_empty($$SELECT p.proname, count(*) FROM pg_proc p JOIN help_topics() t ON p.proname ~ t.pattern WHERE p.pronamespace = 'model_mgr'::regnamespace

@@ -35,9 +35,11 @@ compare(int summaries, int values, double spread, double zeros)
 	static unsigned char bytes[SUMMARY_SIZE_MAX];
 	summary merged;
 	quantiles q;
+	quantiles half; /* every other part comes by way of it */
 
 	summary_init(&merged, memory, NULL);
 	quantiles_init(&q, memory, NULL);
+	quantiles_init(&half, memory, NULL);
 	for (int i = 0; i < summaries; i++)
 	{
 		summary s;
@@ -47,10 +49,12 @@ compare(int summaries, int values, double spread, double zeros)
 		for (int j = 0; j < values; j++)
 			summary_add(&s, uniform() < zeros ? 0 : pow(10, spread * (uniform() - 0.5)));
 		length = summary_encode(&s, bytes);
-		CHECK(quantiles_add(&q, bytes, length), "part %d", i);
+		CHECK(quantiles_add(i % 2 ? &half : &q, bytes, length), "part %d", i);
 		CHECK(summary_merge(&merged, bytes, length), "part %d", i);
 		summary_free(&s);
 	}
+	quantiles_merge(&q, &half);
+	quantiles_free(&half);
 	{
 		size_t length = summary_encode(&merged, bytes);
 
