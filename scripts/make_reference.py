@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """make_reference.py [--check]: writes docs/reference.md from the comments of an extension that it creates in PGDATABASE.
 
-Public is what help() knows: its topics, in their order, make the chapters. A table is public when each of its columns
-has a comment. With --check nothing is written; the exit status says whether the file is current, and what differs is
+Public is what help() knows: its topics, in their order, make the chapters. A table or type is public when a public
+function returns its rows, or when the query below names it. With --check nothing is written; the exit status says whether the file is current, and what differs is
 shown. Error codes are the one list that stands here, since no catalogue has them: it is compared with the C sources.
 """
 import difflib
@@ -66,10 +66,10 @@ relation AS (
          FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns
     FROM pg_class c WHERE c.relnamespace = 'model_mgr'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'c')
       AND CASE WHEN c.relkind = 'v' THEN EXISTS (SELECT FROM topic t WHERE c.relname ~ t.pattern)
-               ELSE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND col_description(c.oid, a.attnum) IS NULL)
-                    AND obj_description(c.oid, 'pg_class') IS NOT NULL AND NOT c.relispartition
-                    -- of the tables those that callers are shown; the others are the machinery's
-                    AND (c.relkind = 'c' OR c.relname = ANY ('{ab_test,ab_test_look,ab_test_result,alert,audit_log,deployment,event,metric,metric_sample,model,model_version,observation,schedule,update_run}')) END)
+               WHEN c.relkind = 'c' THEN EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND col_description(c.oid, a.attnum) IS NOT NULL)
+                    AND EXISTS (SELECT FROM routine r WHERE r.result ~ ('\m' || c.relname || '$'))
+               ELSE c.relname = ANY ('{ab_test_look,audit_log,event,metric,model,observation}')
+                    OR EXISTS (SELECT FROM routine r WHERE r.result ~ ('\m' || c.relname || '$')) END)
 SELECT json_build_object(
     'version', model_mgr.model_mgr_version(),
     'topics', (SELECT json_agg(json_build_object('n', n, 'topic', topic, 'description', description) ORDER BY n) FROM topic),
