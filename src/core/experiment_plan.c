@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "core/distribution.h"
 #include "core/power.h"
@@ -61,12 +62,25 @@ experiment_planned(const experiment_design *design)
 /* Looks of the plan, and drifts between which the one with the power is interpolated. */
 #define LOOKS 100
 #define DRIFTS 13
+/* The first look that may find a test futile, and how many looks lie between those whose final boundary is solved. */
+#define FUTILE_FROM (LOOKS * 2 / 5)
+#define STRIDE (LOOKS / 5)
+#define STRETCHES ((LOOKS - FUTILE_FROM) / STRIDE + 1)
 /* The most that is added for what futility costs; a threshold that costs more is paid for with power. */
 #define FUTILITY_COSTS 1.1
 
+/* The looks of a plan: their boundaries, and what was left behind on the way. */
+typedef struct course
+{
+	double fraction[LOOKS];
+	double z[LOOKS];
+	double final[LOOKS]; /* the boundary at the whole information when the look after each one is the last */
+	sequential_state after[STRETCHES];
+} course;
+
 /* drift_for: the mean of Z at the whole information that has this power; INFINITY: more than twice `start`. */
 static double
-drift_for(const double *fraction, const double *z, const double *inner, double power, double start,
+drift_for(const course *c, const double *inner, const sequential_state *from, double power, double start,
 		  const sequential_caller *caller)
 {
 	double drift[DRIFTS];
@@ -74,7 +88,7 @@ drift_for(const double *fraction, const double *z, const double *inner, double p
 
 	for (int i = 0; i < DRIFTS; i++)
 		drift[i] = start * (1 + (double) i / (DRIFTS - 1));
-	sequential_power(fraction, z, inner, LOOKS, drift, DRIFTS, reached, caller);
+	sequential_power(c->fraction, c->z, inner, LOOKS, from, drift, DRIFTS, reached, caller);
 	for (int i = 1; i < DRIFTS; i++)
 		if (reached[i] >= power)
 		{
@@ -89,33 +103,38 @@ drift_for(const double *fraction, const double *z, const double *inner, double p
 }
 
 /*
- * final_boundaries: the boundary at the whole information when the look after each one is the last: between some looks
- * at which it is solved it changes little.
+ * run: all looks, a stretch after the other: up to the first that may find the test futile, then STRIDE each. The final
+ * boundary changes little from look to look: it is solved at the end of a stretch and interpolated in between.
  */
 static void
-final_boundaries(const double *fraction, const double *z, double level, sequential_spending spending, double *final,
-				 const sequential_caller *caller)
+run(course *c, double level, sequential_spending spending, const sequential_caller *caller)
 {
 	double last = 0;
 	int from = 0;
 
-	for (int looks = LOOKS * 2 / 5; looks <= LOOKS; looks += LOOKS / 5)
+	for (int k = 0; k < LOOKS; k++)
+		c->fraction[k] = (k + 1) / (double) LOOKS;
+	for (int i = 0; i < STRETCHES; i++)
 	{
-		double here = z[LOOKS - 1];
+		int looks = FUTILE_FROM + i * STRIDE;
+		double z[LOOKS + 1];
+		double here;
 
+		c->after[i] = sequential_continue(c->fraction, looks, looks, level / 2, spending, false,
+										  i > 0 ? &c->after[i - 1] : NULL, z, caller);
+		memcpy(c->z + from, z + from, sizeof(double) * (size_t) (looks - from));
+		here = z[looks - 1];
 		if (looks < LOOKS)
 		{
-			double some[LOOKS];
-			double solved[LOOKS];
+			double one_more[LOOKS];
 
-			for (int k = 0; k < looks; k++)
-				some[k] = fraction[k];
-			some[looks] = 1;
-			sequential_boundaries(some, looks + 1, 1 - level, spending, solved, caller);
-			here = solved[looks];
+			memcpy(one_more, c->fraction, sizeof(double) * (size_t) looks);
+			one_more[looks] = 1;
+			(void) sequential_continue(one_more, looks + 1, 0, level / 2, spending, false, &c->after[i], z, caller);
+			here = z[looks];
 		}
 		for (int k = from; k < looks; k++)
-			final[k] = from == 0 ? here : last + (here - last) * (k + 1 - from) / (looks - from);
+			c->final[k] = i == 0 ? here : last + (here - last) * (k + 1 - from) / (looks - from);
 		last = here;
 		from = looks;
 	}
@@ -128,9 +147,7 @@ experiment_inflation(const experiment_plan *plan, const sequential_caller *calle
 	double deviate = distribution_normal_quantile(plan->power);
 	double planned = -distribution_normal_quantile((1 - plan->confidence_level) / 2) + deviate;
 	double single = -distribution_normal_quantile(level / 2) + deviate;
-	double fraction[LOOKS];
-	double z[LOOKS];
-	double final[LOOKS];
+	course c;
 	double inner[LOOKS];
 	double drift;
 	double futile;
@@ -140,10 +157,8 @@ experiment_inflation(const experiment_plan *plan, const sequential_caller *calle
 		return 1;
 	if (!plan->early_stopping)
 		return (single / planned) * (single / planned);
-	for (int k = 0; k < LOOKS; k++)
-		fraction[k] = (k + 1) / (double) LOOKS;
-	sequential_boundaries(fraction, LOOKS, 1 - level, plan->spending, z, caller);
-	drift = drift_for(fraction, z, NULL, plan->power, single, caller);
+	run(&c, level, plan->spending, caller);
+	drift = drift_for(&c, NULL, &c.after[STRETCHES - 1], plan->power, single, caller);
 	if (!isfinite(drift))
 		drift = 2 * single;
 	if (plan->futility_threshold > 0)
@@ -152,14 +167,15 @@ experiment_inflation(const experiment_plan *plan, const sequential_caller *calle
 			plan->futility_threshold < 1 ? distribution_normal_quantile(plan->futility_threshold) : INFINITY;
 
 		/* conditional_power() below the threshold; the other direction, that it counts too, is left out: safe */
-		final_boundaries(fraction, z, level, plan->spending, final, caller);
 		for (int k = 0; k < LOOKS; k++)
-			inner[k] = fraction[k] < EXPERIMENT_FUTILITY_FROM - 1e-9
+			inner[k] = c.fraction[k] < EXPERIMENT_FUTILITY_FROM - 1e-9
 						   ? 0
-						   : sqrt(fraction[k]) * (final[k] + give_up * sqrt(1 - fraction[k]));
-		futile = drift_for(fraction, z, inner, plan->power, single, caller);
+						   : sqrt(c.fraction[k]) * (c.final[k] + give_up * sqrt(1 - c.fraction[k]));
+		futile = drift_for(&c, inner, &c.after[0], plan->power, single, caller);
 		drift = fmin(futile, drift * sqrt(FUTILITY_COSTS));
 	}
+	for (int i = 0; i < STRETCHES; i++)
+		caller->release(c.after[i].number);
 	return (drift / planned) * (drift / planned);
 }
 

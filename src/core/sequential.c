@@ -8,6 +8,10 @@
  * panels of WIDTH standard deviations of the shorter neighbouring step; the error is below 1e-9 (1e-4 is asked). A
  * boundary solves "crossing probability = what this look may spend" by Newton's method on logarithms: the start,
  * -Phi^-1(spend), is above the root and log P is concave in c, so the steps only go down.
+ *
+ * The nodes of a look depend on the step after it. What is kept of a look, so that later ones go on from there, is
+ * therefore the density of the look before it: whoever goes on gets the same numbers, to the last digit, as whoever
+ * begins anew.
  */
 #include "core/sequential.h"
 
@@ -26,6 +30,9 @@ static const double rule_weight[RULE / 2] = {0.29552422471475287017, 0.269266719
 #define WIDTH 3
 /* normal deviates beyond which a double holds nothing */
 #define FAR 38.5
+/* parts of a sum that are lost in its rounding, and their logarithm: those of all nodes together are */
+#define LOST 1e-19
+#define LOG_LOST (-44)
 
 double
 sequential_spent(double t, double side, sequential_spending spending)
@@ -41,24 +48,28 @@ sequential_spent(double t, double side, sequential_spending spending)
 typedef struct density
 {
 	int n;
+	double to; /* the region's end */
 	double *x;
 	double *weight; /* of the rule, times the density */
+	double most;    /* the largest of them */
 } density;
+
+/* density_panels: the number of panels between two scores. */
+static int
+density_panels(double from, double to, double sigma)
+{
+	return (int) fmax(1, ceil((to - from) / (WIDTH * sigma)));
+}
 
 /* density_nodes: nodes between two scores, their weights those of the rule alone. */
 static density
-density_nodes(double from, double to, double sigma, const sequential_caller *caller)
+density_nodes(double from, double to, int panels, const sequential_caller *caller)
 {
-	density d;
-	int panels = (int) ceil((to - from) / (WIDTH * sigma));
-	double half;
+	density d = {.n = panels * RULE, .to = to};
+	double half = (to - from) / panels / 2;
 
-	if (panels < 1)
-		panels = 1;
-	half = (to - from) / panels / 2;
-	d.n = panels * RULE;
-	d.x = caller->allocate(sizeof(double) * (size_t) d.n);
-	d.weight = caller->allocate(sizeof(double) * (size_t) d.n);
+	d.x = caller->allocate(sizeof(double) * 2 * (size_t) d.n);
+	d.weight = d.x + d.n;
 	for (int i = 0; i < d.n; i++)
 	{
 		int k = i % RULE;
@@ -73,59 +84,103 @@ density_nodes(double from, double to, double sigma, const sequential_caller *cal
 static void
 density_free(density d, const sequential_caller *caller)
 {
-	caller->release(d.x);
-	caller->release(d.weight);
+	if (d.n > 0)
+		caller->release(d.x);
 }
 
-/* crossing: probability that the next look, sigma away, is above b; and its derivative by b. */
+/* density_finish: after the weights. */
+static void
+density_finish(density *d)
+{
+	d->most = 0;
+	for (int i = 0; i < d->n; i++)
+		d->most = fmax(d->most, d->weight[i]);
+}
+
+/*
+ * mirrored: whether the node at -x, whose weight is that of x, counts beside it for what lies at y, sigma away: its
+ * part is exp(-2 x y / sigma^2) of the other's at most.
+ */
+static bool
+mirrored(double x, double y, double sigma)
+{
+	return -2 * x * y > LOG_LOST * sigma * sigma;
+}
+
+/*
+ * crossing: probability that the next look, sigma away, is above b; and its derivative by b. From the nearest node
+ * down, until all that is left is too little to be seen.
+ */
 static double
 crossing(density d, double b, double sigma, double *derivative)
 {
 	double p = 0;
 	double slope = 0;
 
-	for (int i = 0; i < d.n; i++)
+	for (int i = d.n - 1; i >= 0; i--)
 	{
 		double above = (d.x[i] - b) / sigma;
 		double below = (-d.x[i] - b) / sigma;
+		double height;
 
-		if (above > -FAR)
-		{
-			p += d.weight[i] * distribution_normal_cdf(above);
-			slope -= d.weight[i] * distribution_normal_density(above);
-		}
-		if (below > -FAR)
+		if (above <= -FAR)
+			break;
+		height = distribution_normal_density(above);
+		p += d.weight[i] * distribution_normal_cdf(above);
+		slope -= d.weight[i] * height;
+		if (below > -FAR && mirrored(d.x[i], b, sigma))
 		{
 			p += d.weight[i] * distribution_normal_cdf(below);
 			slope -= d.weight[i] * distribution_normal_density(below);
 		}
+		if (above < 0 && d.most * height < LOST * fmin(p, -slope))
+			break;
 	}
 	*derivative = slope / sigma;
 	return p;
 }
 
+/* kernel: what node i gives to the score y, and by *far whether those further off, whose mirrors are further still,
+ * give nothing that is seen. */
+static inline double
+kernel(density d, int i, double y, double sigma, double sum, bool *far)
+{
+	double near = (y - d.x[i]) / sigma;
+	double mirror = (y + d.x[i]) / sigma;
+	double height = fabs(near) < FAR ? exp(-near * near / 2) : 0;
+	double part = d.weight[i] * height;
+
+	*far = d.most * height < LOST * sum;
+	if (mirror < FAR && mirrored(d.x[i], y, sigma))
+		part += d.weight[i] * exp(-mirror * mirror / 2);
+	return part;
+}
+
 /* advance: gives the nodes of `next` their density, from that of the look before. */
 static void
-advance(density next, density d, double sigma, const sequential_caller *caller)
+advance(density *next, density d, double sigma, const sequential_caller *caller)
 {
-	for (int j = 0; j < next.n; j++)
+	int nearest = 0;
+
+	for (int j = 0; j < next->n; j++)
 	{
+		double y = next->x[j];
 		double sum = 0;
+		bool far = false;
 
-		for (int i = 0; i < d.n; i++)
-		{
-			double near = (next.x[j] - d.x[i]) / sigma;
-			double mirror = (next.x[j] + d.x[i]) / sigma;
-
-			if (fabs(near) < FAR)
-				sum += d.weight[i] * exp(-near * near / 2);
-			if (mirror < FAR)
-				sum += d.weight[i] * exp(-mirror * mirror / 2);
-		}
-		next.weight[j] *= sum / (2.50662827463100050242 * sigma);
+		while (nearest + 1 < d.n && d.x[nearest + 1] <= y)
+			nearest++;
+		/* Weights grow towards 0, if anything: only the distance tells that no more is to come. */
+		for (int i = nearest; i >= 0 && !far; i--)
+			sum += kernel(d, i, y, sigma, sum, &far);
+		far = false;
+		for (int i = nearest + 1; i < d.n && !far; i++)
+			sum += kernel(d, i, y, sigma, sum, &far);
+		next->weight[j] *= sum / (2.50662827463100050242 * sigma);
 		if (caller->breathe != NULL && j % 64 == 0)
 			caller->breathe();
 	}
+	density_finish(next);
 }
 
 /* solve: the z of a look at fraction t, sigma after the density d, that `spend` is crossed at. */
@@ -157,49 +212,175 @@ solve(density d, double t, double sigma, double spend)
 
 /* begin: gives the nodes of the first look their density. */
 static void
-begin(density next, double sigma)
+begin(density *next, double sigma)
 {
-	for (int i = 0; i < next.n; i++)
-		next.weight[i] *= distribution_normal_density(next.x[i] / sigma) / sigma;
+	for (int i = 0; i < next->n; i++)
+		next->weight[i] *= distribution_normal_density(next->x[i] / sigma) / sigma;
+	density_finish(next);
+}
+
+/* ---- what is kept of a look ---- */
+
+/* Numbers of a state; the weights of the density before the look follow. */
+enum
+{
+	STATE_LOOKS,
+	STATE_FRACTION, /* of the look, and of the one before it; 0: there was none */
+	STATE_FRACTION_BEFORE,
+	STATE_SPENT,  /* as it was told */
+	STATE_BEFORE, /* the largest that was told so far */
+	STATE_Z,
+	STATE_TO, /* end and panels of the density's nodes */
+	STATE_PANELS,
+	STATE_HEAD
+};
+
+/* Where a computation stands: look `k` is solved, or k is -1. */
+typedef struct position
+{
+	int k;
+	double z;
+	double before;
+	density d; /* of the look before */
+} position;
+
+/* state_looks: how many looks a state is of; 0 when it is none of these. */
+static int
+state_looks(const sequential_state *state, const double *fraction, int looks)
+{
+	const double *n = state != NULL ? state->number : NULL;
+	int k;
+
+	if (state == NULL || state->count < STATE_HEAD || !(n[STATE_LOOKS] >= 1 && n[STATE_LOOKS] <= looks))
+		return 0;
+	k = (int) n[STATE_LOOKS];
+	if (n[STATE_LOOKS] != k || n[STATE_FRACTION] != fraction[k - 1] ||
+		n[STATE_FRACTION_BEFORE] != (k > 1 ? fraction[k - 2] : 0) || !(n[STATE_Z] > 0) ||
+		!(n[STATE_BEFORE] >= 0 && n[STATE_BEFORE] <= 1))
+		return 0;
+	if (k == 1 ? state->count != STATE_HEAD
+			   : !(n[STATE_PANELS] >= 1 && n[STATE_TO] > 0 && n[STATE_TO] <= FAR &&
+				   n[STATE_PANELS] * RULE + STATE_HEAD == (double) state->count))
+		return 0;
+	for (size_t i = STATE_HEAD; i < state->count; i++)
+		if (!(n[i] >= 0 && n[i] < 1e6))
+			return 0;
+	return k;
+}
+
+/* resume: where a state stands; at the beginning when it is none of these looks. */
+static position
+resume(const sequential_state *state, const double *fraction, int looks, const sequential_caller *caller)
+{
+	position at = {.k = state_looks(state, fraction, looks) - 1};
+
+	if (at.k < 0)
+		return at;
+	at.z = state->number[STATE_Z];
+	at.before = state->number[STATE_BEFORE];
+	if (at.k > 0)
+	{
+		at.d = density_nodes(0, state->number[STATE_TO], (int) state->number[STATE_PANELS], caller);
+		memcpy(at.d.weight, state->number + STATE_HEAD, sizeof(double) * (size_t) at.d.n);
+		density_finish(&at.d);
+	}
+	return at;
+}
+
+/* keep: the state there. */
+static sequential_state
+keep(const position *at, const double *fraction, double spent, const sequential_caller *caller)
+{
+	sequential_state state = {.count = STATE_HEAD + (size_t) at->d.n};
+
+	state.number = caller->allocate(sizeof(double) * state.count);
+	state.number[STATE_LOOKS] = at->k + 1;
+	state.number[STATE_FRACTION] = fraction[at->k];
+	state.number[STATE_FRACTION_BEFORE] = at->k > 0 ? fraction[at->k - 1] : 0;
+	state.number[STATE_SPENT] = spent;
+	state.number[STATE_BEFORE] = at->before;
+	state.number[STATE_Z] = at->z;
+	state.number[STATE_TO] = at->d.to;
+	state.number[STATE_PANELS] = at->d.n / RULE;
+	if (at->d.n > 0)
+		memcpy(state.number + STATE_HEAD, at->d.weight, sizeof(double) * (size_t) at->d.n);
+	return state;
+}
+
+/* go_on: the boundary of the next look. */
+static void
+go_on(position *at, const double *fraction, double spent, const sequential_caller *caller)
+{
+	int k = ++at->k;
+	double t = fraction[k];
+	double sigma = k > 0 ? sqrt(t - fraction[k - 1]) : sqrt(t);
+	double spend = spent - at->before;
+
+	if (k > 0)
+	{
+		/* The density of the look before is known only now. */
+		double last = fraction[k - 1];
+		double step = k > 1 ? sqrt(last - fraction[k - 2]) : sqrt(last);
+		double to = fmin(at->z, FAR) * sqrt(last);
+		density next = density_nodes(0, to, density_panels(0, to, fmin(step, sigma)), caller);
+
+		if (k == 1)
+			begin(&next, step);
+		else
+			advance(&next, at->d, step, caller);
+		density_free(at->d, caller);
+		at->d = next;
+	}
+	if (!(spend >= 1e-300))
+		at->z = INFINITY;
+	else if (k == 0)
+		at->z = -distribution_normal_quantile(spend);
+	else
+		at->z = solve(at->d, t, sigma, spend);
+	if (spend > 0)
+		at->before = spent;
 }
 
 void
 sequential_solve(const double *fraction, const double *spent, int looks, double *z, const sequential_caller *caller)
 {
-	double before = 0;
-	density d = {0, NULL, NULL};
+	position at = {.k = -1};
 
-	for (int k = 0; k < looks; k++)
+	while (at.k + 1 < looks)
 	{
-		double t = fraction[k];
-		double sigma = k > 0 ? sqrt(t - fraction[k - 1]) : sqrt(t);
-		double total = spent[k]; /* z may lie in the same place */
-		double spend = total - before;
-
-		if (!(spend >= 1e-300))
-			z[k] = INFINITY;
-		else if (k == 0)
-			z[k] = -distribution_normal_quantile(spend);
-		else
-			z[k] = solve(d, t, sigma, spend);
-		if (spend > 0)
-			before = total;
-		if (k + 1 < looks)
-		{
-			double sigma_next = sqrt(fraction[k + 1] - t);
-			density next = density_nodes(0, fmin(z[k], FAR) * sqrt(t), fmin(sigma, sigma_next), caller);
-
-			if (k == 0)
-				begin(next, sigma);
-			else
-				advance(next, d, sigma, caller);
-			if (d.n > 0)
-				density_free(d, caller);
-			d = next;
-		}
+		go_on(&at, fraction, spent[at.k + 1], caller);
+		z[at.k] = at.z;
 	}
-	if (d.n > 0)
-		density_free(d, caller);
+	density_free(at.d, caller);
+}
+
+sequential_state
+sequential_continue(const double *fraction, int looks, int kept, double side, sequential_spending spending, bool all,
+					const sequential_state *from, double *z, const sequential_caller *caller)
+{
+	sequential_state left = {0};
+	position at = resume(from, fraction, looks, caller);
+#define SPENT(k) (all && (k) == looks - 1 ? side : sequential_spent(fraction[k], side, spending))
+
+	if (at.k >= 0 && SPENT(at.k) != from->number[STATE_SPENT])
+	{
+		density_free(at.d, caller);
+		at = (position){.k = -1};
+	}
+	for (int k = 0; k < at.k; k++)
+		z[k] = NAN;
+	for (;;)
+	{
+		if (at.k >= 0)
+			z[at.k] = at.z;
+		if (kept > 0 && at.k == kept - 1)
+			left = keep(&at, fraction, SPENT(at.k), caller);
+		if (at.k + 1 >= looks)
+			break;
+		go_on(&at, fraction, SPENT(at.k + 1), caller);
+	}
+	density_free(at.d, caller);
+	return left;
 }
 
 void
@@ -225,14 +406,15 @@ lost(density d, double t, double drift)
 }
 
 void
-sequential_power(const double *fraction, const double *z, const double *inner, int looks, const double *drift,
-				 int drifts, double *power, const sequential_caller *caller)
+sequential_power(const double *fraction, const double *z, const double *inner, int looks, const sequential_state *from,
+				 const double *drift, int drifts, double *power, const sequential_caller *caller)
 {
-	density d = {0, NULL, NULL};
+	position at = resume(from, fraction, looks, caller);
+	density d = at.d;
 
 	for (int i = 0; i < drifts; i++)
 		power[i] = 1;
-	for (int k = 0; k < looks; k++)
+	for (int k = at.k > 0 ? at.k : 0; k < looks; k++)
 	{
 		double t = fraction[k];
 		bool last = k + 1 == looks;
@@ -240,30 +422,28 @@ sequential_power(const double *fraction, const double *z, const double *inner, i
 		double panel = last ? sigma : fmin(sigma, sqrt(fraction[k + 1] - t));
 		double outside = fmin(z[k], FAR) * sqrt(t);
 		double inside = last ? outside : inner == NULL ? 0 : fmin(fmax(inner[k], 0) * sqrt(t), outside);
-		density next = density_nodes(inside, outside, panel, caller);
+		density next = density_nodes(inside, outside, density_panels(inside, outside, panel), caller);
 
 		if (k == 0)
-			begin(next, sigma);
+			begin(&next, sigma);
 		else
-			advance(next, d, sigma, caller);
+			advance(&next, d, sigma, caller);
 		if (inside > 0)
 		{
-			density stopped = density_nodes(0, inside, panel, caller);
+			density stopped = density_nodes(0, inside, density_panels(0, inside, panel), caller);
 
 			if (k == 0)
-				begin(stopped, sigma);
+				begin(&stopped, sigma);
 			else
-				advance(stopped, d, sigma, caller);
+				advance(&stopped, d, sigma, caller);
 			for (int i = 0; i < drifts; i++)
 				power[i] -= lost(stopped, t, drift[i]);
 			density_free(stopped, caller);
 		}
-		if (d.n > 0)
-			density_free(d, caller);
+		density_free(d, caller);
 		d = next;
 	}
-	if (d.n > 0)
-		density_free(d, caller);
+	density_free(d, caller);
 }
 
 /*
