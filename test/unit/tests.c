@@ -362,6 +362,118 @@ boundaries(void)
 	}
 }
 
+/* solve_afresh: the boundaries without any state. */
+static void
+solve_afresh(const double *fraction, int looks, double side, sequential_spending spending, double *z)
+{
+	for (int k = 0; k < looks; k++)
+		z[k] = sequential_spent(fraction[k], side, spending);
+	sequential_solve(fraction, z, looks, z, &caller);
+}
+
+/* goes_on: from a state of some of the looks, the boundaries are those of solving all of them, to the last digit. */
+static void
+goes_on(const double *fraction, int looks, double side, sequential_spending spending, const sequential_state *from,
+		int start, const double *afresh, const char *what)
+{
+	double z[64];
+	int differ = 0;
+
+	(void) sequential_continue(fraction, looks, 0, side, spending, false, from, z, &caller);
+	for (int k = 0; k < looks; k++)
+		differ += k < start ? !isnan(z[k]) : memcmp(&z[k], &afresh[k], sizeof(double)) != 0;
+	CHECK(differ == 0, "%s, from look %d: %d of %d boundaries differ", what, start + 1, differ, looks);
+}
+
+/* misfits: a state of other looks, of another level or size, or a damaged one, is as if there were none. */
+static void
+misfits(double *fraction, int looks, double side, sequential_spending spending, sequential_state state,
+		const double *afresh)
+{
+	size_t count = state.count;
+	size_t few[] = {0, 3, count - 1};
+	int of = (int) state.number[0];
+	double kept = fraction[of - 1];
+	double z[64];
+
+	for (int i = 0; i < 3; i++)
+	{
+		state.count = few[i];
+		goes_on(fraction, looks, side, spending, &state, 0, afresh, "some of its numbers");
+	}
+	state.count = count;
+	for (size_t i = 0; i < count; i++)
+	{
+		double number = state.number[i];
+
+		state.number[i] = i % 2 == 0 ? NAN : -1;
+		goes_on(fraction, looks, side, spending, &state, 0, afresh, "damaged");
+		state.number[i] = number;
+	}
+	solve_afresh(fraction, looks, side / 2, spending, z);
+	goes_on(fraction, looks, side / 2, spending, &state, 0, z, "another level");
+	fraction[of - 1] -= 0.001;
+	solve_afresh(fraction, looks, side, spending, z);
+	goes_on(fraction, looks, side, spending, &state, 0, z, "other looks");
+	fraction[of - 1] = kept;
+}
+
+/* continued: whatever looks a state is of. */
+static void
+continued(void)
+{
+	enum
+	{
+		LOOKS = 60
+	};
+	const double side = 0.025;
+	double fraction[LOOKS];
+	double afresh[LOOKS];
+	double z[LOOKS];
+
+	/* steps of very different lengths; the first ones have nothing to spend */
+	for (int k = 0; k < LOOKS; k++)
+		fraction[k] = k < 2 ? 1e-4 * (k + 1) : (k > 2 ? fraction[k - 1] : 0) + (k % 7 == 3 ? 0.06 : 0.006);
+	CHECK(fraction[LOOKS - 1] < 1, "%g", fraction[LOOKS - 1]);
+	for (int spending = SEQUENTIAL_OBRIEN_FLEMING; spending <= SEQUENTIAL_POCOCK; spending++)
+	{
+		sequential_state before = {0};
+
+		solve_afresh(fraction, LOOKS, side, (sequential_spending) spending, afresh);
+		CHECK(isinf(afresh[0]) == (spending == SEQUENTIAL_OBRIEN_FLEMING), "%g", afresh[0]);
+		for (int looks = 1; looks < LOOKS; looks++)
+		{
+			sequential_state after = sequential_continue(fraction, looks, looks, side, (sequential_spending) spending,
+														 false, looks > 1 ? &before : NULL, z, &caller);
+
+			CHECK(after.count > 0 && memcmp(&z[looks - 1], &afresh[looks - 1], sizeof(double)) == 0,
+				  "look %d: %.17g instead of %.17g", looks, z[looks - 1], afresh[looks - 1]);
+			goes_on(fraction, LOOKS, side, (sequential_spending) spending, &after, looks - 1, afresh, "the state");
+			if (looks == LOOKS / 2)
+			{
+				double last[2];
+				double spent[LOOKS];
+
+				/* the last look with all that is left */
+				for (int k = 0; k < looks; k++)
+					spent[k] = sequential_spent(fraction[k], side, (sequential_spending) spending);
+				spent[looks] = side;
+				sequential_solve(fraction, spent, looks + 1, z, &caller);
+				last[0] = z[looks];
+				(void) sequential_continue(fraction, looks + 1, 0, side, (sequential_spending) spending, true, &after,
+										   z, &caller);
+				last[1] = z[looks];
+				CHECK(memcmp(&last[0], &last[1], sizeof(double)) == 0, "%.17g instead of %.17g", last[1], last[0]);
+
+				misfits(fraction, LOOKS, side, (sequential_spending) spending, after, afresh);
+			}
+			free(before.number);
+			before = after;
+		}
+		free(before.number);
+	}
+}
+
 static void
 adjusted(void)
 {
@@ -392,6 +504,7 @@ main(void)
 	splits();
 	design();
 	boundaries();
+	continued();
 	adjusted();
 	return unit_done();
 }
