@@ -82,7 +82,7 @@ extern mm_outer mm_step_out(void);
 extern void mm_step_back(mm_outer outer);
 
 /*
- * mm_lock_model: the one advisory transaction lock that orders all writers of a model's state (deployment, routing,
+ * mm_lock_model: the one transaction lock that orders all writers of a model's state (deployment, routing,
  * judging). With wait false it says whether the lock was had.
  */
 extern bool mm_lock_model(int64 model_id, bool wait);

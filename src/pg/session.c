@@ -24,7 +24,7 @@
 #include "utils/resowner.h"
 #include "utils/syscache.h"
 
-#define MM_ADVISORY_KEY 0x6d6d6772 /* "mmgr" */
+#define MM_LOCK_KEY 0x6d6d6772 /* "mmgr" */
 
 /* The outermost scope in force, for audit rows: who called before rights were switched. */
 static Oid outer_user = InvalidOid;
@@ -201,9 +201,10 @@ mm_lock_model(int64 model_id, bool wait)
 {
 	LOCKTAG tag;
 
-	/* Class 2 of the advisory space is the two-key form; the extension's own number keeps clear of users' keys. */
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (MM_ADVISORY_KEY ^ (uint32) (model_id >> 32)), (uint32) model_id,
-						 2);
+	/* As an advisory lock, but of a type that no SQL function takes: any role that may connect can hold advisory locks,
+	 * and with them all deployments, rollbacks and ticks. The number keeps clear of other extensions' locks. */
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (MM_LOCK_KEY ^ (uint32) (model_id >> 32)), (uint32) model_id, 2);
+	tag.locktag_type = LOCKTAG_USERLOCK;
 	return LockAcquire(&tag, ExclusiveLock, false, !wait) != LOCKACQUIRE_NOT_AVAIL;
 }
 

@@ -70,7 +70,7 @@ $_->query('DISCARD ALL;') for @clients;
 agree('after DISCARD ALL');
 $clients[0]->query("SELECT model_mgr.rollback_model('spam', reason => 'through the pooler');");
 is(agree('after a rollback through the pooler'), '0', 'nobody is routed to the version taken back');
-is(join(' ', map { scalar $_->query("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory';") } @clients[ 0 .. 2 ]),
+is(join(' ', map { scalar $_->query("SELECT count(*) FROM pg_locks WHERE locktype IN ('advisory', 'userlock');") } @clients[ 0 .. 2 ]),
 	'0 0 0', 'no session lock stays on a server connection');
 $_->quit for @clients;
 $pooler->signal('INT');

@@ -100,7 +100,7 @@ my %stories = (
 	  "SELECT count(*) FROM model_mgr.routing r WHERE r.pin_hashes IS DISTINCT FROM (SELECT coalesce(array_agg(p.unit_hash ORDER BY p.unit_hash), '{}') FROM model_mgr.routing_pin p WHERE p.model_id = r.model_id AND p.last_revision IS NULL)",
 	'every change of a rollout is in the audit log' =>
 	  "SELECT count(*) FROM model_mgr.deployment d WHERE NOT EXISTS (SELECT FROM model_mgr.audit_log a WHERE a.model_name = d.model_name AND a.version = d.version)",
-	'no lock is left' => "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'");
+	'no lock is left' => "SELECT count(*) FROM pg_locks WHERE locktype IN ('advisory', 'userlock')");
 is($node->safe_psql('postgres', $stories{$_}), '0', $_) for sort keys %stories;
 cmp_ok($node->safe_psql('postgres', 'SELECT count(*) FROM model_mgr.deployment'), '>=', 20, 'there were rollouts enough');
 cmp_ok($node->safe_psql('postgres', 'SELECT count(DISTINCT status) FROM model_mgr.deployment'), '>=', 3, 'that ended in several ways');

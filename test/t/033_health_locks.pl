@@ -25,9 +25,19 @@ sub check
 # waits: until somebody has waited for a model's lock for longer than health_check() takes for usual.
 sub waits
 {
-	$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+	$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'userlock' AND NOT granted
 		AND waitstart < clock_timestamp() - interval '10.5 s'}) or die 'nobody waits';
 }
+
+# Locks that any role may take hold nothing up, whatever their keys are.
+my $stranger = $node->background_psql('postgres', extra_params => [ '-U', 'looks' ]);
+is($stranger->query(q{SELECT count(*) FROM (SELECT pg_advisory_lock_shared(a.key, n), pg_advisory_lock_shared(((a.key::bigint << 32) | (n::bigint & 4294967295)))
+	FROM generate_series(-10, 100) n, LATERAL (VALUES (1835886450 # (n >> 31))) a (key)) l}), 111, 'a stranger takes every advisory lock that could be meant');
+is( $node->psql('postgres', "SET lock_timeout = '1s'; SELECT model_mgr.set_alias('spam', 'stable_one', '1'); SELECT length(model_mgr.seal_audit());"
+		. " SELECT model_mgr.trigger_update('spam', '2', when_busy => 'fail'); SELECT task FROM model_mgr.tick(); SELECT model_mgr.cancel_update('upd-1', 'a test')"),
+	0, 'and keeps nobody from a model, the log, or an update');
+is($node->safe_psql('postgres', 'SELECT bool_and(sealed) FROM model_mgr.audit_list WHERE operation = \'set_alias\''), 't', 'nor the tick from sealing');
+$stranger->quit;
 
 my $alias = "SELECT model_mgr.set_alias('spam', 'champion', '1');";
 my $holder = $node->background_psql('postgres');
