@@ -26,11 +26,17 @@ my $catalogue = q{
 				ELSE pg_get_functiondef(p.oid) END || coalesce((SELECT string_agg(x::text, ' ' ORDER BY x::text) FROM unnest(p.proacl) x), ' default rights')
 			FROM pg_proc p JOIN member m ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid
 		UNION ALL SELECT 'column ' || r.oid::regclass || ' ' || row_number() OVER (PARTITION BY r.oid ORDER BY a.attnum) || ' ' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
-				|| ' ' || a.attnotnull || a.attidentity::text || ' ' || coalesce(pg_get_expr(f.adbin, f.adrelid), '') || ' -- ' || coalesce(col_description(r.oid, a.attnum), '')
+				|| ' ' || a.attnotnull || a.attidentity::text || a.attgenerated::text || a.attstorage::text || a.attcompression::text || a.attstattarget || coalesce(a.attacl::text, '') || ' ' || coalesce(pg_get_expr(f.adbin, f.adrelid), '') || ' -- ' || coalesce(col_description(r.oid, a.attnum), '')
 			FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped LEFT JOIN pg_attrdef f ON f.adrelid = r.oid AND f.adnum = a.attnum
-		UNION ALL SELECT 'relation ' || r.oid::regclass || ' ' || r.relkind::text || coalesce(r.reloptions::text, '') || coalesce(r.relacl::text, '') || CASE WHEN r.relkind = 'v' THEN pg_get_viewdef(r.oid) ELSE '' END FROM relation r
-		UNION ALL SELECT 'constraint ' || r.oid::regclass || ' ' || c.conname || ' ' || pg_get_constraintdef(c.oid) FROM relation r JOIN pg_constraint c ON c.conrelid = r.oid
-		UNION ALL SELECT 'index ' || pg_get_indexdef(i.indexrelid) FROM relation r JOIN pg_index i ON i.indrelid = r.oid
+		UNION ALL SELECT 'relation ' || r.oid::regclass || ' ' || r.relkind::text || coalesce(r.reloptions::text, '') || coalesce(r.relacl::text, '') || r.relpersistence::text || r.relreplident::text
+				|| r.relrowsecurity || r.relforcerowsecurity || CASE r.relkind WHEN 'p' THEN pg_get_partkeydef(r.oid) WHEN 'S' THEN (SELECT s::text FROM (SELECT seqtypid::regtype, seqstart, seqincrement,
+				seqmax, seqmin, seqcache, seqcycle, pg_get_serial_sequence(d.refobjid::regclass::text, a.attname) FROM pg_sequence LEFT JOIN pg_depend d ON d.objid = r.oid AND d.deptype IN ('a', 'i')
+				LEFT JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid WHERE seqrelid = r.oid) s) ELSE '' END || CASE WHEN r.relkind = 'v' THEN pg_get_viewdef(r.oid) ELSE '' END FROM relation r
+		UNION ALL SELECT 'constraint ' || r.oid::regclass || ' ' || c.conname || ' ' || pg_get_constraintdef(c.oid) || coalesce(obj_description(c.oid, 'pg_constraint'), '') FROM relation r JOIN pg_constraint c ON c.conrelid = r.oid
+		UNION ALL SELECT 'type ' || t.oid::regtype || ' ' || t.typtype::text || t.typnotnull || coalesce(t.typdefault, '') || coalesce(t.typacl::text, '') || ' ' || t.typbasetype::regtype || t.typalign::text
+				|| t.typstorage::text || coalesce((SELECT string_agg(pg_get_constraintdef(c.oid), ' ' ORDER BY c.conname) FROM pg_constraint c WHERE c.contypid = t.oid), '')
+			FROM pg_type t JOIN member m ON m.classid = 'pg_type'::regclass AND m.objid = t.oid
+		UNION ALL SELECT 'index ' || pg_get_indexdef(i.indexrelid) || i.indisclustered || i.indisreplident || ' -- ' || coalesce(obj_description(i.indexrelid, 'pg_class'), '') FROM relation r JOIN pg_index i ON i.indrelid = r.oid
 		UNION ALL SELECT 'trigger ' || pg_get_triggerdef(t.oid) || t.tgenabled::text || ' -- ' || coalesce(obj_description(t.oid, 'pg_trigger'), '') FROM relation r JOIN pg_trigger t ON t.tgrelid = r.oid AND NOT t.tgisinternal
 		UNION ALL SELECT 'dumped ' || x.c::regclass || ' ' || x.w FROM pg_extension e, unnest(e.extconfig, e.extcondition) x (c, w) WHERE e.extname = 'model_mgr'
 		UNION ALL SELECT 'version ' || extversion FROM pg_extension WHERE extname = 'model_mgr') c (line)
@@ -42,6 +48,48 @@ sub differing
 	my %is = map { $_ => 1 } split /\n/, $is;
 	my %wanted = map { $_ => 1 } split /\n/, $wanted;
 	is(join("\n", (map { "+ $_" } grep { !$wanted{$_} } sort keys %is), (map { "- $_" } grep { !$is{$_} } sort keys %wanted)), '', $name);
+}
+
+# called: every function that a database of a released version has, called in another or the same one, each in a transaction that is
+# undone: name => what it said, and whether it only reads. Procedures commit: they are called in the released version's own, where all of
+# them refuse; elsewhere they would change what is compared.
+sub called
+{
+	my ($node, $dbname, $released) = @_;
+	my @calls = split /\n/, $node->safe_psql($released, q{
+		SELECT p.proname || '|' || (p.provolatile <> 'v') || '|' || format('%s model_mgr.%I(%s);', CASE p.prokind WHEN 'p' THEN 'CALL' ELSE 'SELECT * FROM' END, p.proname, n.arguments)
+			|| '|' || format('%s model_mgr.%I(%s);', CASE p.prokind WHEN 'p' THEN 'CALL' ELSE 'SELECT * FROM' END, p.proname, n.nothing)
+		FROM pg_proc p, LATERAL (SELECT coalesce(string_agg(coalesce(CASE
+				WHEN a.name IN ('model_name', 'control_model', 'treatment_model') THEN quote_literal('spam') WHEN a.name LIKE '%version%' AND a.type = 'text'::regtype THEN quote_literal('2.0.0')
+				WHEN a.name = 'strategy' THEN quote_literal('canary') WHEN a.name = 'metric_name' THEN quote_literal('success_rate') WHEN a.name = 'operator' THEN quote_literal('<')
+				WHEN a.name = 'configuration' THEN quote_literal('{"provider": "test", "model_name": "m"}') WHEN a.name IN ('rollout', 'health_criteria', 'context', 'metrics', 'labels') THEN quote_literal('{}')
+				ELSE CASE a.type WHEN 'text'::regtype THEN quote_literal('unit 1') WHEN 'jsonb'::regtype THEN quote_literal('[]') WHEN 'float8'::regtype THEN '0.5' WHEN 'int4'::regtype THEN '1'
+					WHEN 'int8'::regtype THEN '1' WHEN 'bool'::regtype THEN 'true' WHEN 'text[]'::regtype THEN quote_literal('{1.0.0,2.0.0}') WHEN 'float8[]'::regtype THEN quote_literal('{1,2,3}')
+					WHEN 'timestamptz'::regtype THEN quote_literal('2026-03-01 00:05:00+00') WHEN 'regclass'::regtype THEN quote_literal('model_mgr.model') WHEN 'regprocedure'::regtype THEN quote_literal('now()')
+					WHEN 'interval'::regtype THEN quote_literal('1 hour') WHEN 'bytea'::regtype THEN quote_literal('x') END END, 'NULL') || '::' || a.type, ', ' ORDER BY a.n), '') AS arguments,
+				coalesce(string_agg('NULL::' || a.type, ', ' ORDER BY a.n), '') AS nothing
+			FROM (SELECT t::regtype AS type, n, coalesce(p.proargnames[n], '') AS name FROM unnest(p.proargtypes) WITH ORDINALITY u (t, n)) a) n
+		WHERE p.pronamespace = 'model_mgr'::regnamespace AND p.prokind IN ('f', 'p') AND p.prorettype <> ALL ('{trigger,event_trigger,internal}'::regtype[]) AND NOT 'internal'::regtype = ANY (p.proargtypes)
+			AND p.proname NOT IN ('run', 'wait_for_deployment', 'start', 'stop', 'setup_roles', 'current_txn') -- these wait or begin something; a transaction's number is each one's own
+		ORDER BY 1});
+	my $script = "\\set VERBOSITY sqlstate\nSET model_mgr.clock = '2026-03-01 00:06:00+00';\n";
+	for (@calls)
+	{
+		my ($name, $reads, @statements) = split /\|/;
+		for my $statement (@statements)
+		{
+			next if $statement =~ /^CALL/ && $dbname ne $released;
+			$script .= "\\echo <<$name>>\n" . ($statement =~ /^CALL/ ? "$statement\n" : "BEGIN;\n$statement\nROLLBACK;\n");
+		}
+	}
+	my $file = PostgreSQL::Test::Utils::tempdir() . '/calls.sql';
+	append_to_file($file, $script);
+	my $text = '';
+	IPC::Run::run([ 'psql', '-XAtq', '-f', $file, $node->connstr($dbname) ], '>', \$text, '2>&1');
+	$text =~ s/^psql:\S+\.sql:\d+: //mg;
+	my %said = map { my ($name, $reads) = split /\|/; $name => { reads => $reads eq 'true', text => '' } } @calls;
+	while ($text =~ /^<<(\w+)>>\n(.*?)(?=^<<|\z)/gms) { $said{$1}{text} .= $2; }
+	return \%said;
 }
 
 # The source of rows: what the released versions could do, done here.
@@ -90,11 +138,14 @@ for my $version (@released)
 	my ($out, $err) = ('', '');
 	$node->psql($db, 'SELECT * FROM model_mgr.tick()', stdout => \$out, stderr => \$err);
 	like($err, qr/ERROR:  model_mgr is of version \Q$version\E here, its library of version .*ALTER EXTENSION model_mgr UPDATE/s, "$version: what needs the new objects says so");
-	my $calls = $node->safe_psql($db, q{SELECT string_agg(format('%s model_mgr.%I(%s);', CASE prokind WHEN 'p' THEN 'CALL' ELSE 'SELECT' END, proname,
-			(SELECT string_agg('NULL::' || format_type(t, NULL), ', ' ORDER BY n) FROM unnest(proargtypes) WITH ORDINALITY a (t, n))), E'\n' ORDER BY proname)
-		FROM pg_proc WHERE pronamespace = 'model_mgr'::regnamespace AND prokind IN ('f', 'p') AND prorettype <> 'trigger'::regtype AND NOT 'internal'::regtype = ANY (proargtypes) AND prorettype <> 'internal'::regtype});
-	$node->psql($db, "\\set VERBOSITY sqlstate\n$calls", stdout => \$out, stderr => \$err, on_error_stop => 0);
-	unlike($err, qr/XX000|server closed|terminat/, "$version: each old function, called with nothing, answers or refuses cleanly");
+	# Every function that it had, called with nothing and with what fits its arguments' names and types; what only reads gives what it gives here.
+	my %said = map { $_ => called($node, $_, $db) } $db, 'postgres';
+	my @names = sort keys %{ $said{$db} };
+	cmp_ok(scalar @names, '>', 100, "$version: its functions were called");
+	is_deeply([ grep { $said{$db}{$_}{text} =~ /XX\d\d\d|server closed|terminat/ } @names ], [], "$version: each answers or refuses cleanly");
+	is_deeply([ grep { $said{$db}{$_}{text} =~ /ERROR:  (?!55000)/ && $said{postgres}{$_}{text} !~ /ERROR/ } @names ], [], "$version: refused is what needs the new objects, by name");
+	my @differ = grep { $said{$db}{$_}{reads} && $said{$db}{$_}{text} !~ /ERROR/ && $said{$db}{$_}{text} ne $said{postgres}{$_}{text} } @names;
+	is_deeply(\@differ, [], "$version: what reads gives right answers") or diag map { "$_\n$said{$db}{$_}{text}$said{postgres}{$_}{text}" } @differ;
 	is($contents->($db), $before, "$version: and has changed nothing");
 
 	my $session = $node->background_psql($db);
