@@ -37,7 +37,7 @@ ERRORS = [
     ("42710", "DUPLICATE_OBJECT", "the name exists with other content"),
     ("42809", "WRONG_OBJECT_TYPE", "a metric source that is no table or view"),
     ("42883", "UNDEFINED_FUNCTION", "a callback or validator of another signature"),
-    ("42939", "RESERVED_NAME", "a reserved name: latest, stable, previous, a leading @"),
+    ("42939", "RESERVED_NAME", "a reserved name: latest, stable, previous, a leading @; a file name as maintain() gives"),
     ("42P01", "UNDEFINED_TABLE", "a metric source that is not here"),
     ("53400", "CONFIGURATION_LIMIT_EXCEEDED", "update_max_concurrent is reached and the caller would not wait"),
     ("54000", "PROGRAM_LIMIT_EXCEEDED", "too much: 1,000 pins or 100 segments a model, JSON above 256 MB"),

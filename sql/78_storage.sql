@@ -61,7 +61,7 @@ COMMENT ON FUNCTION model_mgr.import_registry(jsonb) IS
 CREATE FUNCTION model_mgr.backup_registry(file_name text) RETURNS text
 AS 'MODULE_PATHNAME', 'mm_backup_registry' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION model_mgr.backup_registry(text) IS
-'Writes export_registry() to a file of the server, whole or not at all, readable by the server''s user alone, and returns its path. The name is one below model_mgr.backup_directory; an absolute path needs pg_write_server_files. A file of that name is replaced. Errors: 55000 no backup_directory, 22023 ".." or a directory, 42501 absolute path, 22004, 42602, 42622 bad names, those of the file system, 25006 on a standby.';
+'Writes export_registry() to a file of the server, whole or not at all, readable by the server''s user alone, and returns its path. The name is one below model_mgr.backup_directory; an absolute path needs pg_write_server_files. A file of that name is replaced. Errors: 55000 no backup_directory, 22023 ".." or a directory, 42939 a name of the form that maintain() gives to its backups, 42501 absolute path, 22004, 42602, 42622 bad names, those of the file system, 25006 on a standby.';
 
 CREATE FUNCTION model_mgr.redis_mirror(key_prefix text DEFAULT 'models:') RETURNS text
 AS 'MODULE_PATHNAME', 'mm_redis_mirror' LANGUAGE C STABLE PARALLEL RESTRICTED;

@@ -7,13 +7,12 @@
 #include "commands/trigger.h"
 #include "miscadmin.h"
 #include "tcop/utility.h"
-#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
-#include "utils/numeric.h"
 #include "utils/rel.h"
 
 #include "pg/audit_chain.h"
 #include "pg/configuration.h"
+#include "pg/json_tree.h"
 #include "pg/query.h"
 #include "pg/registry.h"
 #include "pg/txn.h"
@@ -23,35 +22,14 @@ MM_FUNCTION(mm_audit_guard);
 /* Of the text of an entry's details, which sealing and exporting make in one piece. */
 #define MAX_DETAILS (256 * 1024 * 1024)
 
-/* check_size: 54000 for details whose text may be longer, so that no entry stops the sealer. Small values can have long
- * texts: 1e100000 is stored in a few bytes, and a control character becomes six. */
+/* check_size: 54000 for details whose text may be longer, so that no entry stops the sealer. */
 static void
 check_size(const Jsonb *details)
 {
-	JsonbIterator *iterator = JsonbIteratorInit((JsonbContainer *) &details->root);
-	JsonbIteratorToken token;
-	JsonbValue value;
-	int64 size = 0;
-
-	while ((token = JsonbIteratorNext(&iterator, &value, false)) != WJB_DONE)
-	{
-		size += 8;
-		if (token != WJB_KEY && token != WJB_VALUE && token != WJB_ELEM)
-			continue;
-		if (value.type == jbvString)
-			size += 6 * (int64) value.val.string.len;
-		else if (value.type == jbvNumeric)
-		{
-			char *text = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value.val.numeric)));
-
-			size += strlen(text);
-			pfree(text);
-		}
-		if (size > MAX_DETAILS)
-			ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("details are too large for the audit log"),
-					errdetail("Their text may have more than %d MB.", MAX_DETAILS / (1024 * 1024)),
-					errhint("Store the document elsewhere and log its digest."));
-	}
+	if (json_text_exceeds(details, MAX_DETAILS))
+		ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("details are too large for the audit log"),
+				errdetail("Their text may have more than %d MB.", MAX_DETAILS / (1024 * 1024)),
+				errhint("Store the document elsewhere and log its digest."));
 }
 
 int64

@@ -96,3 +96,44 @@ json_member(const json_value *object, const char *key)
 			return &object->items[i];
 	return NULL;
 }
+
+/* escaped: the bytes of a string in JSON, without its quotes. */
+static int64
+escaped(const char *text, int length)
+{
+	int64 size = length;
+
+	for (int i = 0; i < length; i++)
+		if (text[i] == '"' || text[i] == '\\')
+			size += 1;
+		else if ((unsigned char) text[i] < ' ')
+			size += strlen("\\u0000") - 1;
+	return size;
+}
+
+bool
+json_text_exceeds(const Jsonb *value, int64 bytes)
+{
+	JsonbIterator *iterator = JsonbIteratorInit((JsonbContainer *) &value->root);
+	JsonbIteratorToken token;
+	JsonbValue part;
+	int64 size = 0;
+
+	while (size <= bytes && (token = JsonbIteratorNext(&iterator, &part, false)) != WJB_DONE)
+	{
+		/* Brackets, or quotes and what stands between members; the words true, false and null. */
+		size += 8;
+		if (token != WJB_KEY && token != WJB_VALUE && token != WJB_ELEM)
+			continue;
+		if (part.type == jbvString)
+			size += escaped(part.val.string.val, part.val.string.len);
+		else if (part.type == jbvNumeric)
+		{
+			char *text = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(part.val.numeric)));
+
+			size += strlen(text);
+			pfree(text);
+		}
+	}
+	return size > bytes;
+}

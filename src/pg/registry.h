@@ -44,7 +44,7 @@ typedef struct registry_declaration
 	const char *uri;
 	const char *digest;
 	const char *created_by;    /* NULL: session_user */
-	const char *creator_login; /* NULL: who acts */
+	const char *creator_login; /* NULL: not known (before versions noted it) */
 	const Jsonb *configuration;
 	const Jsonb *labels;
 	Datum tags; /* text[], checked */

@@ -193,17 +193,21 @@ in_directory(const char *name)
 	return psprintf("%s/%s", guc_backup_directory, name);
 }
 
-/* remove_oldest: own files beyond the number kept, and what crashes left of unfinished ones. */
+/* remove_oldest: own files beyond the number kept, and what crashes left of unfinished ones. Files of the future, of a
+ * clock that was held there, neither count nor go: they would push out those of today. */
 static int64
-remove_oldest(void)
+remove_oldest(TimestampTz now)
 {
 	char *prefix = own_prefix();
 	DIR *directory;
 	struct dirent *entry;
+	TimestampTz made;
 	int64 removed = 0;
 	int count;
 	char **names = own_files(&count);
 
+	while (count > 0 && own_time(prefix, names[count - 1], &made) && made > now)
+		count--;
 	for (int i = 0; i < count - BACKUPS_KEPT; i++, removed++)
 		durable_unlink(in_directory(names[i]), WARNING);
 	directory = AllocateDir(guc_backup_directory);
@@ -238,10 +242,12 @@ backup_due(void)
 int64
 backup_run(void)
 {
+	TimestampTz now = mm_now();
+
 	if (!backup_due())
 		return 0;
-	(void) write_registry(in_directory(own_name(mm_now())));
-	return 1 + remove_oldest();
+	(void) write_registry(in_directory(own_name(now)));
+	return 1 + remove_oldest(now);
 }
 
 /* leads_up: a part of it is "..". */
@@ -257,7 +263,26 @@ leads_up(const char *path)
 	return false;
 }
 
-/* check_file_name: 22023 for one that leads elsewhere. */
+/* is_rotated: the name is one that maintain() gives, in whichever database. */
+static bool
+is_rotated(const char *name)
+{
+	static const char form[] = "-00000000T000000Z.json";
+	const char *base = last_dir_separator(name) ? last_dir_separator(name) + 1 : name;
+	size_t length = strlen(base);
+	const char *tail;
+
+	if (length <= strlen("model_mgr-") + strlen(form) || strncmp(base, "model_mgr-", strlen("model_mgr-")) != 0)
+		return false;
+	tail = base + length - strlen(form);
+	for (size_t i = 0; i < strlen(form); i++)
+		if (form[i] == '0' ? !isdigit((unsigned char) tail[i]) : tail[i] != form[i])
+			return false;
+	return true;
+}
+
+/* check_file_name: 22023 for one that leads elsewhere, 42939 for one of maintain()'s: who may write files must not
+ * take the place of another database's backups, nor push this one's out of the rotation. */
 static void
 check_file_name(const char *name)
 {
@@ -266,6 +291,10 @@ check_file_name(const char *name)
 		ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("bad file name \"%s\"", name),
 				errdetail("A file name has no part \"..\" and does not end with \"/\"."),
 				errhint("Pass a name below model_mgr.backup_directory, such as 'registry.json'."));
+	if (is_rotated(name))
+		ereport(ERROR, errcode(ERRCODE_RESERVED_NAME), errmsg("file name \"%s\" is reserved", name),
+				errdetail("Backups of maintain() are named so, and the oldest of them are removed."),
+				errhint("Choose another name, such as 'registry.json'."));
 	if (is_absolute_path(name) && !has_privs_of_role(GetUserId(), ROLE_PG_WRITE_SERVER_FILES))
 		ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied to write \"%s\"", name),
 				errdetail("Only members of pg_write_server_files may write outside of model_mgr.backup_directory."),

@@ -11,10 +11,13 @@
 #include "miscadmin.h"
 
 #include "pg/audit.h"
+#include "pg/deployment.h"
 #include "pg/deployment_store.h"
 #include "pg/query.h"
 #include "pg/registry_document.h"
 #include "pg/routing.h"
+#include "pg/update.h"
+#include "pg/validator.h"
 
 #define MAX_SALT 255
 
@@ -36,7 +39,8 @@ typedef struct import
 static const char *const statuses[] = {"pending",     "ready",  "active",   "inactive",
 									   "rolled_back", "failed", "archived", NULL};
 
-/* check_once: 22023 for a model, or a version of one, that is in the document twice. */
+/* check_once: 22023 for a model, or a version, segment or approval of one, that is in the document twice: the second
+ * would silently take the first one's place. */
 static void
 check_once(const Jsonb *document)
 {
@@ -46,7 +50,16 @@ check_once(const Jsonb *document)
 		" SELECT pg_catalog.format('version \"%s\" of model \"%s\"', v.v ->> 'version', m.m ->> 'model_name')"
 		" FROM pg_catalog.jsonb_array_elements($1 -> 'models') WITH ORDINALITY m (m, n),"
 		" pg_catalog.jsonb_array_elements(CASE pg_catalog.jsonb_typeof(m.m -> 'versions') WHEN 'array' THEN m.m -> 'versions' END) v (v)"
-		" GROUP BY m.n, m.m ->> 'model_name', v.v ->> 'version' HAVING pg_catalog.count(*) > 1 LIMIT 1",
+		" GROUP BY m.n, m.m ->> 'model_name', v.v ->> 'version' HAVING pg_catalog.count(*) > 1 UNION ALL"
+		" SELECT pg_catalog.format('segment \"%s\" of model \"%s\"', s.s ->> 'segment', m.m ->> 'model_name')"
+		" FROM pg_catalog.jsonb_array_elements($1 -> 'models') WITH ORDINALITY m (m, n),"
+		" pg_catalog.jsonb_array_elements(CASE pg_catalog.jsonb_typeof(m.m -> 'segments') WHEN 'array' THEN m.m -> 'segments' END) s (s)"
+		" GROUP BY m.n, m.m ->> 'model_name', s.s ->> 'segment' HAVING pg_catalog.count(*) > 1 UNION ALL"
+		" SELECT pg_catalog.format('approval of version \"%s\" of model \"%s\" by %s', v.v ->> 'version', m.m ->> 'model_name', a.a ->> 'user_name')"
+		" FROM pg_catalog.jsonb_array_elements($1 -> 'models') WITH ORDINALITY m (m, n),"
+		" pg_catalog.jsonb_array_elements(CASE pg_catalog.jsonb_typeof(m.m -> 'versions') WHEN 'array' THEN m.m -> 'versions' END) v (v),"
+		" pg_catalog.jsonb_array_elements(CASE pg_catalog.jsonb_typeof(v.v -> 'approvals') WHEN 'array' THEN v.v -> 'approvals' END) a (a)"
+		" GROUP BY m.n, m.m ->> 'model_name', v.v ->> 'version', a.a ->> 'user_name' HAVING pg_catalog.count(*) > 1 LIMIT 1",
 		JSONBOID);
 
 	if (query_run(&twice, jsonb_arg(document)) > 0)
@@ -182,7 +195,10 @@ import_version(import *in, const Jsonb *version, const char *place)
 	in->created += is_new;
 	import_approvals(in, version, d.version, version_id, place);
 	registry_version_by_id(version_id, &found);
-	if ((is_new || !in->served) && !active && strcmp(found.status, status) != 0)
+	/* Being deployed makes a version active; only an archived one would not be. */
+	if (active && !in->served && strcmp(found.status, "archived") == 0)
+		registry_restore_status(version_id, "ready", NULL);
+	else if ((is_new || !in->served) && !active && strcmp(found.status, status) != 0)
 		registry_restore_status(version_id, status, document_text(version, "status_reason", DOCUMENT_OPTIONAL, place));
 }
 
@@ -246,23 +262,21 @@ import_schedules(const import *in)
 {
 	static const char *const keys[] = {"target_version",   "cron_expression",  "timezone", "deployment_strategy",
 									   "validation_rules", "allow_prerelease", NULL};
-	static query set = QUERY("SELECT model_mgr.schedule_update($1, $2, $3, $4, $5, $6, $7)", TEXTOID, TEXTOID, TEXTOID,
-							 TEXTOID, JSONBOID, BOOLOID, TEXTOID);
 	Jsonb *list = document_list(in->document, "schedules", DOCUMENT_OPTIONAL, in->place);
 	Jsonb *one;
 
 	for (int i = 0; (one = document_item(list, i)) != NULL; i++)
 	{
 		const char *here = psprintf("%s.schedules[%d]", in->place, i);
+		update_wish w = {.model_name = in->model_name, .by = mm_session_user_name()};
 
 		document_keys(one, keys, here);
-		query_run(&set, text_arg(in->model_name),
-				  text_arg(document_text(one, "target_version", DOCUMENT_REQUIRED, here)),
-				  text_arg(document_text(one, "cron_expression", DOCUMENT_REQUIRED, here)),
-				  text_arg(document_text(one, "deployment_strategy", DOCUMENT_REQUIRED, here)),
-				  jsonb_arg(document_list(one, "validation_rules", DOCUMENT_OPTIONAL, here)),
-				  bool_arg(document_boolean(one, "allow_prerelease", here)),
-				  text_arg(document_text(one, "timezone", DOCUMENT_REQUIRED, here)));
+		w.target_version = document_text(one, "target_version", DOCUMENT_REQUIRED, here);
+		w.strategy = deployment_strategy(document_text(one, "deployment_strategy", DOCUMENT_REQUIRED, here));
+		w.rules = validator_rules(document_list(one, "validation_rules", DOCUMENT_OPTIONAL, here));
+		w.allow_prerelease = document_boolean(one, "allow_prerelease", here);
+		schedule_import(&w, document_text(one, "cron_expression", DOCUMENT_REQUIRED, here),
+						document_text(one, "timezone", DOCUMENT_REQUIRED, here));
 	}
 }
 

@@ -175,7 +175,8 @@ registry_declare(const registry_declaration *d, int64 *version_id)
 					   json_text_pair("artifact_digest", d->digest), json_text_pair("created_by", created_by));
 
 		*version_id = query_int64(0, 0);
-		registry_approval_created(*version_id, d->creator_login ? d->creator_login : registry_acting());
+		if (d->creator_login)
+			registry_approval_created(*version_id, d->creator_login);
 		audit_append("create", d->model_name, d->version, details);
 		(void) event_append("version.created", d->model_name, d->version, 0, details);
 		return true;
@@ -210,6 +211,7 @@ mm_create_model_version(PG_FUNCTION_ARGS)
 	registry_declaration_check(&d);
 
 	scope = mm_enter();
+	d.creator_login = registry_acting();
 	(void) registry_declare(&d, &version_id);
 	row = registry_version_row(version_id);
 	mm_leave(scope);

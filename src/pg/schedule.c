@@ -152,6 +152,39 @@ insert(int64 model_id, const update_wish *w, const char *expression, const char 
 	return id;
 }
 
+/* add: the schedule, new or the one that is the same; its id. Under the model's lock. */
+static char *
+add(int64 model_id, const update_wish *w, const char *expression, const char *zone)
+{
+	/* The name as the server writes it: one zone, one spelling. */
+	const char *known_zone = pg_get_timezone_name(find_zone(zone));
+	TimestampTz next = next_run(expression, known_zone, mm_now());
+	char *id;
+
+	validator_require(w->rules);
+	id = same(model_id, w, expression, known_zone);
+	return id ? id : insert(model_id, w, expression, known_zone, next);
+}
+
+void
+schedule_import(const update_wish *w, const char *expression, const char *zone)
+{
+	bool latest = strcmp(w->target_version, "latest") == 0;
+	registry_version found;
+	int64 model_id;
+
+	mm_check_name("target_version", w->target_version);
+	model_id = registry_lock_model(w->model_name);
+	if (!latest && (!registry_find_version(w->model_name, w->target_version, true, &found) ||
+					strcmp(found.status, "archived") == 0))
+		ereport(NOTICE,
+				errmsg("a schedule of model \"%s\" targets \"%s\", which cannot be deployed", w->model_name,
+					   w->target_version),
+				errdetail("There is no such version or alias, or it is archived; its updates would fail."),
+				errhint("Make the version or alias, or take the schedule off with unschedule_update()."));
+	(void) add(model_id, w, expression, zone);
+}
+
 MM_FUNCTION(mm_schedule_update);
 
 /* mm_schedule_update(...): the schedule_id, new or that of the same schedule. */
@@ -166,24 +199,18 @@ mm_schedule_update(PG_FUNCTION_ARGS)
 					 .allow_prerelease = !PG_ARGISNULL(5) && PG_GETARG_BOOL(5)};
 	char *expression = mm_text_arg(fcinfo, 2, "cron_expression", true);
 	char *zone = mm_text_arg(fcinfo, 6, "timezone", false);
-	TimestampTz next;
 	int64 model_id;
-	char *id;
 	Datum result;
 	mm_scope scope;
 
-	/* The name as the server writes it: one zone, one spelling. */
-	zone = pstrdup(pg_get_timezone_name(find_zone(zone ? zone : "UTC")));
-	next = next_run(expression, zone, mm_now());
+	if (zone == NULL)
+		zone = "UTC";
+	(void) next_run(expression, zone, mm_now());
 	scope = mm_enter();
 	model_id = registry_lock_model(w.model_name);
 	deployment_fresh(model_id);
 	update_check_target(w.model_name, w.target_version);
-	validator_require(w.rules);
-	id = same(model_id, &w, expression, zone);
-	if (id == NULL)
-		id = insert(model_id, &w, expression, zone, next);
-	result = query_result_text(id);
+	result = query_result_text(add(model_id, &w, expression, zone));
 	mm_leave(scope);
 	PG_RETURN_DATUM(result);
 }

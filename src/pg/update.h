@@ -58,6 +58,10 @@ extern void update_follow(int64 deployment_id, const char *status, const char *r
 /* update_advance_all: asks for the updates whose schedules are due, then takes each model's first open one on as far as
  * it goes; begins nothing after `deadline`. Returns what changed, adds to *failed. Called by tick(). */
 extern int64 update_advance_all(TimestampTz deadline, int64 *failed);
+/* schedule_import: a schedule of a document, as schedule_update() makes it, but for the target: an exported schedule
+ * may name an alias that was deleted, or a version that was archived, after it was made. That is a NOTICE here. */
+extern void schedule_import(const update_wish *wish, const char *expression, const char *zone);
+
 /* schedule_run_due: the part of it for schedules. */
 extern int64 schedule_run_due(TimestampTz deadline, int64 *failed);
 

@@ -5,11 +5,18 @@
  */
 #include "pg/validator.h"
 
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 
 #include "pg/audit.h"
+#include "pg/json_tree.h"
 #include "pg/query.h"
 #include "pg/user_code.h"
+
+/* Of the text of a validator's details; of the beginning that is kept of longer ones; and of texts that are made. */
+#define MAX_DETAILS (64 * 1024)
+#define DETAILS_BEGINNING 1000
+#define MAX_TEXT (256 * 1024 * 1024)
 
 void
 validator_ask(const char *update_id, int64 deployment_id, const Jsonb *rules, TimestampTz due)
@@ -85,7 +92,7 @@ static void
 note(const judging *j)
 {
 	static query set = QUERY(
-		"UPDATE model_mgr.validation_result r SET passed = $2, message = $3, details = $4, seconds = $5, finished_at = $6,"
+		"UPDATE model_mgr.validation_result r SET passed = $2, message = pg_catalog.left($3, 2000), details = $4, seconds = $5, finished_at = $6,"
 		" started_by = NULL WHERE r.result_id = $1",
 		INT8OID, BOOLOID, TEXTOID, JSONBOID, FLOAT8OID, TIMESTAMPTZOID);
 
@@ -193,11 +200,28 @@ find(judging *j)
 	return lost;
 }
 
+/* kept: details as they are stored, shown and audited with the update. They are user code's, of any size: of what is
+ * longer the beginning is kept, with a note. */
+static Jsonb *
+kept(Jsonb *details)
+{
+	static const char *const note = "the text of these details is longer than the 64 kB that are kept";
+	char *text;
+
+	if (details == NULL || !json_text_exceeds(details, MAX_DETAILS))
+		return details;
+	if (json_text_exceeds(details, MAX_TEXT))
+		return json_build(json_text_pair("cut", note), json_text_pair("beginning", NULL));
+	text = JsonbToCString(NULL, &details->root, VARSIZE_ANY_EXHDR(details));
+	text[pg_mbcliplen(text, strlen(text), DETAILS_BEGINNING)] = '\0';
+	return json_build(json_text_pair("cut", note), json_text_pair("beginning", text));
+}
+
 /* read_answer: {"passed", "message", "details"} of a row; no row has not passed. */
 static void
 read_answer(judging *j, const Jsonb *answer)
 {
-	static query read = QUERY("SELECT ($1 -> 'passed')::bool, pg_catalog.left($1 ->> 'message', 2000), $1 -> 'details'"
+	static query read = QUERY("SELECT ($1 -> 'passed')::bool, $1 ->> 'message', $1 -> 'details'"
 							  " WHERE pg_catalog.jsonb_typeof($1 -> 'passed') = 'boolean'",
 							  JSONBOID);
 
@@ -208,7 +232,7 @@ read_answer(judging *j, const Jsonb *answer)
 	}
 	j->passed = query_bool(0, 0);
 	j->message = query_text(0, 1);
-	j->details = query_jsonb(0, 2);
+	j->details = kept(query_jsonb(0, 2));
 }
 
 /* call_shipped: by name, one of those that validator_list shows. */

@@ -159,6 +159,47 @@ SELECT pg_temp.bad('22003', 'approvals', '{models,0,approvals,approvals}', '1000
 SELECT pg_temp.bad('22023', 'created', '{models,0,versions,0,approvals}', '[{"user_name": "mary", "note": "", "approved_at": "2026-03-01T12:00:00.000000Z"}]');
 SELECT is(export_registry(), '{"format": 1, "models": []}', 'never half: nothing is left of any of them');
 
+SELECT pg_temp.bad('22023', 'segment "b" of model .* twice', '{models,0,segments,1,segment}', '"b"');
+SELECT pg_temp.bad('22023', 'approval of version "nightly" of model .* by mary.* twice', '{models,0,versions,2,approvals}',
+    '[{"user_name": "mary", "note": "", "approved_at": "2026-03-01T12:00:00.000000Z"}, {"user_name": "mary", "note": "no", "approved_at": "2026-03-02T12:00:00.000000Z"}]');
+SELECT is(export_registry(), '{"format": 1, "models": []}', 'nor of these');
+
+-- Who created a version is not known of those that were made before it was noted; who imports it has not created it.
+CREATE TEMP TABLE unknown AS SELECT jsonb_set(document, '{models,0,versions,0,creator_login}', 'null') AS document FROM kept;
+SELECT is(import_registry(document), 9::bigint, 'a creator who is not known') FROM unknown;
+SELECT is(export_registry(), (SELECT document FROM unknown), 'is not known afterwards');
+SELECT is_empty($$SELECT c.user_name FROM version_creator c JOIN model_version v USING (version_id) WHERE v.version = '1.0'$$, 'and is nobody');
+
+-- What a schedule is for may have gone since: the registry comes back with it, and who imports it is told.
+DROP EXTENSION model_mgr CASCADE;
+CREATE EXTENSION model_mgr;
+SELECT count(*) FROM unnest(ARRAY['1', '2', '3']) v, create_model_version('moved on', v, '{"provider": "test", "model_name": "m"}');
+SELECT status FROM deploy_model_version('moved on', '1');
+SELECT set_alias('moved on', 'next', '2');
+SELECT schedule_update('moved on', '@next', '@daily'), schedule_update('moved on', '2', '@daily'), schedule_update('moved on', '3', '@daily'), schedule_update('moved on', 'latest', '@daily');
+SELECT delete_alias('moved on', 'next');
+SELECT status FROM archive_model_version('moved on', '2');
+SELECT delete_model_version('moved on', '3');
+CREATE TEMP TABLE gone AS SELECT export_registry() AS document;
+DROP EXTENSION model_mgr CASCADE;
+CREATE EXTENSION model_mgr;
+SET client_min_messages = notice;
+SELECT is(import_registry(document), 2::bigint, 'schedules of an alias, a version and an archived one') FROM gone;
+SET client_min_messages = warning;
+SELECT is(export_registry(), (SELECT document FROM gone), 'are as they were');
+SELECT is(import_registry(document), 0::bigint, 'and again nothing happens') FROM gone;
+SELECT pg_temp.refused('42704', 'next', $$SELECT schedule_update('moved on', '@next', '@hourly')$$);
+SELECT pg_temp.refused('42602', 'target_version', $$SELECT import_registry(jsonb_set(document, '{models,0,schedules,0,target_version}', '"a\u0007"')) FROM gone$$);
+SELECT pg_temp.refused('22023', 'strategy', $$SELECT import_registry(jsonb_set(document, '{models,0,schedules,0,deployment_strategy}', '"at once"')) FROM gone$$);
+
+-- What is active there may be archived here, where the model has never served.
+DROP EXTENSION model_mgr CASCADE;
+CREATE EXTENSION model_mgr;
+SELECT count(*) FROM create_model_version('moved on', '1', '{"provider": "test", "model_name": "m"}');
+SELECT status FROM archive_model_version('moved on', '1');
+SELECT is(import_registry(document), 1::bigint, 'an active version that is archived here') FROM gone;
+SELECT is(route_version('moved on', 'u') || ' ' || (SELECT status FROM get_model_version('moved on', '1')), '1 active', 'serves');
+
 -- Rights.
 SELECT ok(NOT EXISTS (SELECT FROM role_grant WHERE object_name = 'import_registry' AND role_kind <> 'admin'), 'admins import');
 DROP ROLE regress_model_mgr_board, regress_model_mgr_mary;

@@ -86,6 +86,32 @@ SELECT is(o.seen, c.outcome, c.rules ->> 0) FROM one c JOIN outcome o USING (n) 
 SELECT is((SELECT string_agg(DISTINCT status, ' ') FROM outcome WHERE seen ~ '^failed'), 'inactive', 'a refused update leaves its version as it was');
 SELECT is((SELECT count(*) FROM model_mgr.event WHERE type = 'update.failed'), 5::bigint, 'each refusal is an event');
 
+-- Of any size: kept are 64 kB of details, of longer ones the beginning, in whole characters; of a message 2000 characters, of an error 1000.
+SET ROLE regress_model_mgr_ann;
+CREATE FUNCTION regress_validator.talks(jsonb) RETURNS TABLE (passed boolean, message text, details jsonb) LANGUAGE sql AS $$
+    SELECT true, repeat('☃', 2001), jsonb_build_object('t', repeat('x', 64 * 1024 - 100)) $$;
+CREATE FUNCTION regress_validator.rambles(jsonb) RETURNS TABLE (passed boolean, message text, details jsonb) LANGUAGE sql AS $$
+    SELECT true, '', jsonb_build_object('t', repeat('☃', 22000)) $$;
+CREATE FUNCTION regress_validator.escapes(jsonb) RETURNS TABLE (passed boolean, message text, details jsonb) LANGUAGE sql AS $$
+    SELECT true, '', jsonb_build_object('t', repeat(E'\x01', 11000)) $$;
+CREATE FUNCTION regress_validator.swells(jsonb) RETURNS TABLE (passed boolean, message text, details jsonb) LANGUAGE sql AS $$
+    SELECT true, '', jsonb_build_object('n', jsonb_agg(1e131000)) FROM generate_series(1, 2100) $$;
+CREATE FUNCTION regress_validator.cries(jsonb) RETURNS TABLE (passed boolean, message text, details jsonb) LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '%', repeat('a', 5000);
+END $$;
+SELECT model_mgr.register_validator(f, ('regress_validator.' || f || '(jsonb)')::regprocedure) FROM unnest('{talks,rambles,escapes,swells,cries}'::text[]) f \g /dev/null
+RESET ROLE;
+SELECT model_mgr.trigger_update('m', '2.0', validation_rules => (SELECT jsonb_agg(pg_temp.rule(f) -> 0 ORDER BY o) FROM unnest('{talks,rambles,escapes,swells,cries}'::text[]) WITH ORDINALITY t (f, o))) AS id \gset
+SELECT model_mgr.tick() \g /dev/null
+CALL model_mgr.work();
+SELECT model_mgr.tick() \g /dev/null
+SELECT results_eq(format($$SELECT r ->> 'name', length(r ->> 'message'), octet_length(r ->> 'details') / 1000, r #>> '{details,cut}', length(r #>> '{details,beginning}')
+    FROM model_mgr.get_update_status(%L) u, jsonb_array_elements(u.validation_results) WITH ORDINALITY e (r, o) ORDER BY o$$, :'id'),
+    $$VALUES ('talks', 2000, 65, NULL, NULL), ('rambles', 0, 1, 'the text of these details is longer than the 64 kB that are kept', 338),
+        ('escapes', 0, 1, 'the text of these details is longer than the 64 kB that are kept', 1000), ('swells', 0, 0, 'the text of these details is longer than the 64 kB that are kept', NULL),
+        ('cries', 1000, NULL, NULL, NULL)$$, 'what validators say at length is cut');
+
 -- Whose, and of what shape.
 CREATE FUNCTION regress_validator.not_anns(jsonb) RETURNS TABLE (passed boolean, message text, details jsonb) LANGUAGE sql AS $$ SELECT true, '', '{}'::jsonb $$;
 SET ROLE regress_model_mgr_ann;

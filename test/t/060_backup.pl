@@ -63,17 +63,24 @@ push @others, 'model_mgr-postgres-20260302T140000Z.json.4711.tmp.mine';
 is(maintain($_, 13), '', "day $_") for 3 .. 11;
 is_deeply(files(), [ sort @others, map { sprintf 'model_mgr-postgres-202603%02dT130000Z.json', $_ } 5 .. 11 ], 'the last seven are kept, and everybody else\'s');
 
+# A clock that was held in the future has left its backups; those of now are made, and are the last seven, all the same.
+my @future = map { "model_mgr-postgres-2027010${_}T000000Z.json" } 1 .. 7;
+append_to_file("$dir/$_", 'of the future') for @future;
+is(maintain(12, 13), '', 'day 12');
+is_deeply(files(), [ sort @others, @future, map { sprintf 'model_mgr-postgres-202603%02dT130000Z.json', $_ } 6 .. 12 ], 'the future pushes nothing out');
+unlink map { "$dir/$_" } @future;
+
 # A backup that cannot be written leaves nothing half, is told, and stops nothing else.
 my $kept = files();
 $node->safe_psql('postgres', "ALTER DATABASE postgres SET model_mgr.backup_directory = '$dir/gone'");
-like(maintain(12, 13), qr/WARNING:  maintain: "backup" was left for the next time\n.*could not create file.*No such file/, 'no directory');
+like(maintain(13, 13), qr/WARNING:  maintain: "backup" was left for the next time\n.*could not create file.*No such file/, 'no directory');
 like(health(), qr/^false backup_directory "\Q$dir\E\/gone" cannot be written to: No such file or directory/, 'health_check() says so');
 $node->safe_psql('postgres', "ALTER DATABASE postgres SET model_mgr.backup_directory = '$dir/registry.json'");
-like(maintain(12, 13), qr/"backup" was left/, 'a file');
+like(maintain(13, 13), qr/"backup" was left/, 'a file');
 like(health(), qr/^false .*it is no directory/, 'and so');
 $node->safe_psql('postgres', "ALTER DATABASE postgres SET model_mgr.backup_directory = '$dir'");
 chmod 0500, $dir;
-like(maintain(12, 13), qr/"backup" was left.*\n.*Permission denied/, 'one that the server may not write to');
+like(maintain(13, 13), qr/"backup" was left.*\n.*Permission denied/, 'one that the server may not write to');
 like(health(), qr/^false .*Permission denied/, 'and so');
 chmod 0700, $dir;
 is_deeply(files(), $kept, 'nothing is left of them');
@@ -84,7 +91,7 @@ $node->safe_psql('postgres-2026 x/y', "CREATE EXTENSION model_mgr");
 $node->safe_psql('postgres', qq{ALTER DATABASE "postgres-2026 x/y" SET model_mgr.backup_directory = '$dir'});
 $node->psql('postgres-2026 x/y', "SET model_mgr.clock = '2026-03-12 13:00+00'; CALL model_mgr.maintain()");
 is_deeply(files(), [ sort @$kept, 'model_mgr-postgres%2D2026%20x%2Fy-20260312T130000Z.json' ], 'each writes its own');
-is(maintain(12, 13), '', 'and keeps');
+is(maintain(13, 13), '', 'and keeps');
 is(scalar(grep { /^model_mgr-postgres-\d+T\d+Z\.json$/ } @{ files() }), 7, 'its own');
 
 # By hand: where one may.
@@ -94,6 +101,7 @@ is($node->safe_psql('postgres', "SELECT model_mgr.backup_registry('by hand ''1''
 is($node->safe_psql('postgres', "SELECT pg_read_file('$dir/by hand ''1''.json')::jsonb = model_mgr.export_registry()"), 't', 'whole');
 $node->safe_psql('postgres', "SELECT model_mgr.setup_roles(); CREATE ROLE olga LOGIN IN ROLE model_mgr_operator; CREATE ROLE rita LOGIN IN ROLE model_mgr_reader");
 is($node->safe_psql('postgres', "SET SESSION AUTHORIZATION olga; SELECT model_mgr.backup_registry('olga.json')"), "$dir/olga.json", 'an operator');
+like($node->safe_psql('postgres', "SET SESSION AUTHORIZATION olga; SELECT model_mgr.backup_registry('$_')"), qr/\Q$_\E$/, "$_ is nobody's") for 'model_mgr-20260313T140000Z.json', 'my-model_mgr-x-20260313T140000Z.json', 'm.json';
 for my $case (
 	[ 'olga', "'$dir/absolute.json'", '42501', 'an absolute path' ],
 	[ 'olga', "'../up.json'", '22023', 'one that leads up' ],
@@ -104,6 +112,8 @@ for my $case (
 	[ 'olga', 'NULL', '22004', 'NULL' ],
 	[ 'olga', "E'a\\nb'", '42602', 'a control character' ],
 	[ 'olga', "repeat('a', 256)", '42622', 'too long' ],
+	[ 'olga', "'model_mgr-postgres-20260313T140000Z.json'", '42939', 'a name as maintain() gives' ],
+	[ 'postgres', "'$dir/model_mgr-other%20db-20990101T000000Z.json'", '42939', 'anywhere, of any database, for anybody' ],
 	[ 'olga', "'nowhere/x.json'", '58P01', 'a directory that is not there' ],
 	[ 'rita', "'rita.json'", '42501', 'a reader' ])
 {
