@@ -43,20 +43,21 @@ sub mirror
 	return `psql -XAt -f "$dir/mirror.sql" "$connstr" | redis-cli -p $port --pipe 2>&1`;
 }
 sub redis { my (@command) = @_; my $answer = ''; IPC::Run::run([ 'redis-cli', '-p', $port, '--raw', @command ], '>', \$answer); chomp $answer; return $answer; }
-# agree: how many of n units the client and the database send to another version, of how many versions.
+# agree: of n units, the client and the database send each to the same version; to how many versions.
 sub agree
 {
 	my ($model, $what, $versions, $n) = @_;
 	$n //= 10000;
-	my $units = join '', map { "unit $_ é\n" } 1 .. $n - 3;
-	$units .= "\nx\n\x{f0}\x{9f}\x{92}\x{a5}\n";    # none, the shortest, four bytes
+	# None, the shortest, four bytes, bytes that end lines elsewhere, spaces at both ends.
+	my @units = ('', 'x', "\x{f0}\x{9f}\x{92}\x{a5}", "a\rb", "\r", "a\x0b\x0c\x{c2}\x{85}b", "a\x{e2}\x{80}\x{a8}b", ' a ');
+	my $units = join '', map { "$_\n" } @units, map { $_ % 10 ? "unit $_ é" : "unit $_\r" } 1 .. $n - @units;
 	my $routed = '';
 	IPC::Run::run([ "$clients/route.py", $model ], '<', \$units, '>', \$routed) or fail("$what: the client fails");
 	unlink "$dir/units";
 	append_to_file("$dir/units", $units);
 	unlink "$dir/model";
 	append_to_file("$dir/model", $model);
-	my $here = $node->safe_psql('postgres', "SELECT coalesce(model_mgr.route_version(pg_read_file('$dir/model'), u), '') FROM string_to_table(rtrim(pg_read_file('$dir/units'), E'\\n'), E'\\n') WITH ORDINALITY t (u, n) ORDER BY n");
+	my $here = $node->safe_psql('postgres', "SELECT coalesce(model_mgr.route_version(pg_read_file('$dir/model'), u), '') FROM string_to_table(left(pg_read_file('$dir/units'), -1), E'\\n') WITH ORDINALITY t (u, n) ORDER BY n");
 	my @here = split /\n/, $here, -1;
 	my @there = split /\n/, $routed, -1;
 	pop @there;
@@ -93,6 +94,29 @@ $node->safe_psql('postgres', at(1, serving('tested', 'a', 'b', 'c') . q{
 mirror();
 agree('tested', 'a test with three arms', 3);
 
+# Each strategy, as far as a unit's version is its own: the units of a sticky salt, all or none, half by a test, step by step.
+$node->safe_psql('postgres', at(2, serving('sticky', '1', '2') . serving('blue', '1', '2') . serving('ab', '1', '2') . serving('steps', '1', '2') . q{
+	SELECT status FROM model_mgr.deploy_model_version('sticky', '2', 'canary', rollout => '{"steps": [25, 100], "salt": "sticky"}');
+	SELECT status FROM model_mgr.deploy_model_version('blue', '2', 'blue_green', rollout => '{"min_requests": 1000}');
+	SELECT status FROM model_mgr.deploy_model_version('ab', '2', 'a_b_test');
+	SELECT status FROM model_mgr.deploy_model_version('steps', '2', 'canary', rollout => '{"steps": [10, 40, 100]}');}));
+mirror();
+agree('sticky', 'a sticky salt', 2);
+agree('blue', 'blue-green, before the switch', 1);
+agree('ab', 'an A/B test', 2);
+my ($few, $more) = map {
+	agree('steps', "step $_", 2);
+	my $candidate = redis('HGET', 'models:routing', 'steps') =~ /"below": (\d+)/ ? $1 : 0;
+	$node->safe_psql('postgres', at(3, "SELECT model_mgr.promote_deployment(model_mgr.open_deployment('steps'))"));
+	mirror();
+	$candidate;
+} 1, 2;
+$node->safe_psql('postgres', at(3, "SELECT model_mgr.promote_deployment(model_mgr.open_deployment('blue'))"));
+mirror();
+is("$few $more", '1000 4000', 'the steps were mirrored');
+agree('steps', 'after the last step', 1);
+agree('blue', 'blue-green, after the switch', 1);
+
 # Replaced whole: other keys stay, models that are gone go.
 redis('SET', 'models:mine', 'stays');
 $node->safe_psql('postgres', at(2, "SELECT model_mgr.delete_model('idle')"));
@@ -100,7 +124,7 @@ like(mirror(), qr/errors: 0/, 'again');
 is(redis('HEXISTS', 'models:registry', 'idle'), 0, 'a model that is gone is gone');
 is(redis('GET', 'models:mine'), 'stays', 'what is not of the mirror stays');
 like(mirror('staging/"ä":'), qr/errors: 0/, 'under another prefix');
-is(redis('HLEN', 'staging/"ä":registry'), 4, 'it is there');
+is(redis('HLEN', 'staging/"ä":registry'), 8, 'it is there');
 
 # And back.
 my $there = new_node('there', conf => "model_mgr.enforcement = off\n");
@@ -108,7 +132,7 @@ my $there = new_node('there', conf => "model_mgr.enforcement = off\n");
 	local $ENV{REDISCLI} = "-p $port";
 	my $home = getcwd();
 	chdir "$clients/../.." or die;
-	is($there->safe_psql('postgres', $back), 10, 'imported from Redis');
+	is($there->safe_psql('postgres', $back), 18, 'imported from Redis');
 	chdir $home or die;
 }
 is($there->safe_psql('postgres', 'SELECT model_mgr.export_registry()'), $node->safe_psql('postgres', 'SELECT model_mgr.export_registry()'), 'the same registry');
