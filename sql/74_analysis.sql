@@ -58,7 +58,8 @@ CREATE TABLE model_mgr.ab_test_progress (
     significant integer[],              -- comparisons beyond their boundary then: metric * arms + arm, both from 0
     boundary_p_value float8,
     conditional_power float8,
-    mismatch_at timestamptz
+    mismatch_at timestamptz,
+    boundaries float8[]                 -- where their computation stands; without it, or with another's, it begins anew
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE model_mgr.ab_test_progress IS 'What the looks at a test leave behind for those after them: what they spent, and what stands.';
 COMMENT ON COLUMN model_mgr.ab_test_progress.mismatch_at IS 'When it was told that the arms do not get their shares.';

@@ -345,6 +345,7 @@ COMMENT ON COLUMN model_mgr.ab_test_progress.metric IS 'Metric that decided, fro
 COMMENT ON COLUMN model_mgr.ab_test_progress.significant IS 'Comparisons beyond their boundary then: metric * arms + arm, both from 0.';
 COMMENT ON COLUMN model_mgr.ab_test_progress.boundary_p_value IS 'The boundary then.';
 COMMENT ON COLUMN model_mgr.ab_test_progress.conditional_power IS 'Conditional power then.';
+COMMENT ON COLUMN model_mgr.ab_test_progress.boundaries IS 'Where the boundaries'' computation stands, so that the next look need not begin anew; may be lost without harm.';
 COMMENT ON COLUMN model_mgr.update_plan.update_no IS 'Order of the queue; update_id is upd-<update_no>.';
 COMMENT ON COLUMN model_mgr.update_plan.update_id IS 'The update.';
 COMMENT ON COLUMN model_mgr.update_plan.model_id IS 'The model.';

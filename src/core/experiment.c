@@ -67,6 +67,23 @@ worth(const look *l, int metric, int arm)
 	return l->plan->metric[metric].direction < 0 ? -difference : difference;
 }
 
+/* go_on: the boundaries of this look and of those after it, from where the look before has left them. */
+static void
+go_on(look *l, double level, int n)
+{
+	bool end = l->result->end;
+	sequential_state *kept = &l->result->kept;
+	sequential_state before = experiment_kept_find(kept, level);
+	sequential_state left = sequential_continue(l->fraction, n, end ? 0 : l->looks, level / 2, l->plan->spending,
+												end || n > l->looks, &before, l->z, l->caller);
+	sequential_state next = experiment_kept_with(kept, level, &left, l->caller);
+
+	if (left.count > 0)
+		l->caller->release(left.number);
+	l->caller->release(kept->number);
+	*kept = next;
+}
+
 /*
  * boundary: the z of this look for one comparison at this two-sided level; *final is that of a look at the whole
  * information with none in between, when asked for.
@@ -74,17 +91,21 @@ worth(const look *l, int metric, int arm)
 static double
 boundary(look *l, double level, double *final)
 {
-	int n = l->looks;
+	bool end = l->result->end;
+	int n = l->looks + (final != NULL && !end);
 
 	if (!l->plan->early_stopping)
 		return -distribution_normal_quantile(level / 2);
-	for (int k = 0; k < n; k++)
-		l->spent[k] = sequential_spent(l->fraction[k], level / 2, l->plan->spending);
-	if (l->result->end)
-		l->spent[n - 1] = level / 2;
-	else if (final != NULL)
-		l->spent[n++] = level / 2;
-	(l->past->solve != NULL ? l->past->solve : sequential_solve)(l->fraction, l->spent, n, l->z, l->caller);
+	if (l->past->solve != NULL)
+	{
+		for (int k = 0; k < n; k++)
+			l->spent[k] = sequential_spent(l->fraction[k], level / 2, l->plan->spending);
+		if (end || n > l->looks)
+			l->spent[n - 1] = level / 2;
+		l->past->solve(l->fraction, l->spent, n, l->z, l->caller);
+	}
+	else
+		go_on(l, level, n);
 	if (final != NULL)
 		*final = l->z[n - 1];
 	return l->z[l->looks - 1];
@@ -304,7 +325,14 @@ take_look(look *l)
 		last = l->fraction[l->looks++] = fmax(t, last + NEAREST);
 	}
 	l->fraction[l->looks] = fmax(1, last + NEAREST);
+	/* Its own, so that every comparison may put its part in the place of the one before. */
+	l->result->kept = experiment_kept_with(&l->past->kept, NAN, &(sequential_state){0}, l->caller);
 	judge(l);
+	if (l->result->kept.count == 0 || l->result->end)
+	{
+		l->caller->release(l->result->kept.number);
+		l->result->kept = (sequential_state){0};
+	}
 	l->caller->release(l->fraction);
 }
 

@@ -62,6 +62,11 @@ extern int experiment_secondaries(const experiment_plan *plan);
 extern double experiment_level(const experiment_plan *plan, experiment_role role);
 /* experiment_guard: the first guardrail that is surely broken, in the order of metrics and arms. */
 extern experiment_guardrail_result experiment_guard(const experiment_plan *plan, const experiment_data *data);
+/* experiment_kept_find: what is kept for a level, within that memory; empty when nothing is. */
+extern sequential_state experiment_kept_find(const sequential_state *kept, double level);
+/* experiment_kept_with: a new list, with this state for a level. */
+extern sequential_state experiment_kept_with(const sequential_state *kept, double level, const sequential_state *state,
+											 const sequential_caller *caller);
 /* experiment_anytime_arm: an arm as the always-valid interval takes it; n = 0 when too little is known. */
 extern hypothesis_arm experiment_anytime_arm(const experiment_plan *plan, const experiment_data *data, int metric,
 											 int arm);

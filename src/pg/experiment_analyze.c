@@ -142,6 +142,14 @@ take_past(uint64 row, test_analysis *a)
 			a->significant_count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
 		}
 	}
+	value = query_datum(row, 14, &isnull);
+	if (!isnull)
+	{
+		array = DatumGetArrayTypePCopy(value);
+		if (!ARR_HASNULL(array))
+			a->past.kept = (sequential_state){.count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)),
+											  .number = (double *) ARR_DATA_PTR(array)};
+	}
 	a->boundary_p_value = query_float8(row, 5);
 	a->conditional_power = query_float8(row, 6);
 	a->stored = !query_isnull(row, 8);
@@ -160,7 +168,7 @@ read_past(test_analysis *a, int n)
 	static query read = QUERY(
 		"SELECT t.test_no, coalesce(p.information, '{}'), p.status, p.winner, p.metric, p.boundary_p_value,"
 		" p.conditional_power, p.mismatch_at, r.status, r.recommendation, r.samples_control, r.samples_treatment,"
-		" r.information_fraction, p.significant FROM model_mgr.ab_test_plan t"
+		" r.information_fraction, p.significant, p.boundaries FROM model_mgr.ab_test_plan t"
 		" LEFT JOIN model_mgr.ab_test_progress p ON p.test_no = t.test_no"
 		" LEFT JOIN model_mgr.ab_test_result r ON r.test_id = t.test_id WHERE t.test_no = ANY ($1) ORDER BY t.test_no",
 		INT8ARRAYOID);

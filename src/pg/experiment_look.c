@@ -79,16 +79,31 @@ significant_arg(const test_analysis *a)
 	return datum_arg(PointerGetDatum(construct_array(found, n, INT4OID, 4, true, TYPALIGN_INT)), false);
 }
 
+/* kept_arg: what the next look goes on from. */
+static query_arg
+kept_arg(const sequential_state *kept)
+{
+	Datum *number = palloc(sizeof(Datum) * (kept->count + 1));
+
+	if (kept->count == 0)
+		return null_arg();
+	for (size_t i = 0; i < kept->count; i++)
+		number[i] = Float8GetDatum(kept->number[i]);
+	return datum_arg(PointerGetDatum(construct_array(number, (int) kept->count, FLOAT8OID, sizeof(float8),
+													 FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)),
+					 false);
+}
+
 void
 analysis_record(test_analysis *a, bool end)
 {
 	/* The list of looks first: above READ COMMITTED whoever comes second fails here, as one should. */
 	static query progress = QUERY(
 		"INSERT INTO model_mgr.ab_test_progress AS p (test_no, information, status, winner, metric, boundary_p_value,"
-		" conditional_power, significant) VALUES ($1, ARRAY[$2], $3, $4, $5, $6, $7, $8)"
+		" conditional_power, significant, boundaries) VALUES ($1, ARRAY[$2], $3, $4, $5, $6, $7, $8, $9)"
 		" ON CONFLICT (test_no) DO UPDATE SET information = p.information || $2, status = $3, winner = $4, metric = $5,"
-		" boundary_p_value = $6, conditional_power = $7, significant = $8",
-		INT8OID, FLOAT8OID, TEXTOID, INT4OID, INT4OID, FLOAT8OID, FLOAT8OID, INT4ARRAYOID);
+		" boundary_p_value = $6, conditional_power = $7, significant = $8, boundaries = $9",
+		INT8OID, FLOAT8OID, TEXTOID, INT4OID, INT4OID, FLOAT8OID, FLOAT8OID, INT4ARRAYOID, FLOAT8ARRAYOID);
 	experiment_result *r = &a->result;
 	Jsonb *evidence = analysis_evidence(a, NULL);
 
@@ -102,7 +117,7 @@ analysis_record(test_analysis *a, bool end)
 				  text_arg(standing ? experiment_status_name(r->decision.status) : NULL),
 				  standing ? int32_arg(r->decision.winner) : null_arg(),
 				  standing ? int32_arg(r->decision.metric) : null_arg(), number_arg(r->boundary_p_value),
-				  number_arg(r->conditional_power), standing ? significant_arg(a) : null_arg());
+				  number_arg(r->conditional_power), standing ? significant_arg(a) : null_arg(), kept_arg(&r->kept));
 	}
 	write_look(a, end ? "end" : "look", evidence);
 }

@@ -119,4 +119,23 @@ SELECT is(concat_ws(' ', r.status, r.winning_variant, r.deciding_metric), 'stopp
 SELECT is(array_agg(metric_name || ' ' || significant), '{"success_rate false","response_time true","confidence_score true"}', 'both crossed, beside the running test') FROM model_mgr.get_test_metrics('both');
 SELECT pg_temp.tick_tests();
 SELECT is(array_agg(metric_name || ' ' || significant), '{"success_rate false","response_time true","confidence_score true"}', 'and after its end') FROM model_mgr.get_test_metrics('both');
+
+-- A look goes on from what the one before it left; its boundaries are those of solving all looks, whatever is stored there.
+SELECT pg_temp.make_test('steps', 'minimum_detectable_effect => 0.05, min_sample_size_per_variant => 100, futility_threshold => 0, secondary_metrics => ''{}''');
+CREATE FUNCTION pg_temp.step() RETURNS text LANGUAGE sql BEGIN ATOMIC
+    SELECT sum(pg_temp.results('steps', v, 100, 50)) FROM unnest('{control,treatment}'::text[]) v;
+    SELECT pg_temp.look('steps');
+END;
+SELECT pg_temp.step() FROM generate_series(1, 4);
+SELECT ok(cardinality(boundaries) > 10, 'something is left') FROM model_mgr.ab_test_progress p JOIN model_mgr.ab_test_plan USING (test_no) WHERE test_id = 'steps';
+UPDATE model_mgr.ab_test_progress p SET boundaries = '{1,NULL}' FROM model_mgr.ab_test_plan t WHERE t.test_no = p.test_no AND test_id = 'steps';
+SELECT pg_temp.step();
+UPDATE model_mgr.ab_test_progress p SET boundaries = NULL FROM model_mgr.ab_test_plan t WHERE t.test_no = p.test_no AND test_id = 'steps';
+SELECT pg_temp.step();
+UPDATE model_mgr.ab_test_progress p SET boundaries = array_fill(0.5::float8, ARRAY[30]) || boundaries FROM model_mgr.ab_test_plan t WHERE t.test_no = p.test_no AND test_id = 'steps';
+SELECT pg_temp.step() FROM generate_series(1, 2);
+WITH looks AS (SELECT array_agg(information_fraction ORDER BY look) AS information, array_agg((evidence ->> 'boundary_z')::float8 ORDER BY look) AS z,
+        bool_and(model_mgr.replay_test_evidence(evidence) = evidence ->> 'decision') AS replayed FROM model_mgr.ab_test_look JOIN model_mgr.ab_test_plan USING (test_no) WHERE test_id = 'steps')
+SELECT is(z, model_mgr.sequential_boundary(information), 'boundaries, to the last digit'), ok(cardinality(z) = 8 AND replayed, 'of eight looks, all replayed') FROM looks;
+SELECT model_mgr.stop_test('steps');
 SELECT * FROM finish();

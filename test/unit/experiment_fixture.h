@@ -13,6 +13,7 @@
 #define MAX_ARMS 6
 #define MAX_METRICS 8
 #define MAX_LOOKS 220
+#define MAX_KEPT 8192
 
 static const sequential_caller caller = {malloc, free, NULL};
 
@@ -29,6 +30,7 @@ typedef struct fixture
 	experiment_estimate estimates[MAX_METRICS * MAX_ARMS];
 	double information[MAX_LOOKS];
 	experiment_decision standing;
+	double kept[MAX_KEPT];
 } fixture;
 
 /* fixture_init: equal shares, a rate as the primary and means as secondaries, nothing recorded. */
@@ -104,6 +106,10 @@ fixture_look(fixture *f, bool end)
 	r = experiment_look(&f->plan, &f->data, &f->past, f->estimates, &caller);
 	if (r.look)
 	{
+		f->past.kept = (sequential_state){r.kept.count <= MAX_KEPT ? r.kept.count : 0, f->kept};
+		if (f->past.kept.count > 0)
+			memcpy(f->kept, r.kept.number, sizeof(double) * r.kept.count);
+		free(r.kept.number);
 		f->information[f->past.looks++] = r.information;
 		if (r.decision.status != EXPERIMENT_RUNNING)
 		{
