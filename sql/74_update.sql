@@ -114,7 +114,7 @@ AS 'MODULE_PATHNAME', 'mm_trigger_update' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION model_mgr.trigger_update(text, text, text, text, text, text[], jsonb, text, text) IS
 'Asks for an update of a model to a version, @alias or latest, and returns its update_id; the next tick begins it when it is the model''s turn, a place is free (update_max_concurrent) and no other rollout of the model is below 100 %.
 trigger: manual, scheduled, performance, ab_test or api. deployment_strategy: as in deploy_model_version (NULL: model_mgr.default_deployment_strategy). triggered_by: NULL is session_user. validation_rules: a list of validation_rule(), judged by work() before it is deployed. when_busy: wait, or fail when it could not begin at the next tick.
-Asking again for what is open, or with the same idempotency_key, gives that update back. Errors: 42704 unknown model, version, alias or validator, 55000 archived version, 53400 busy, 22023 bad word or rule, 22P02 malformed rules, 22004 NULL.';
+Asking again for what is open, or with the same idempotency_key, gives that update back. Errors: 42704 unknown model, version, alias or validator, 55000 archived version, 53400 busy, 22023 bad word or rule, 22P02 malformed rules, 54000 more than 100 rules or 1 MB of them, 22004 NULL.';
 
 CREATE FUNCTION model_mgr.cancel_update(update_id text, reason text DEFAULT '') RETURNS boolean
 AS 'MODULE_PATHNAME', 'mm_cancel_update' LANGUAGE C VOLATILE PARALLEL UNSAFE;

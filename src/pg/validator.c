@@ -11,11 +11,15 @@
 
 #include "pg/audit.h"
 #include "pg/deployment_key.h"
+#include "pg/json_tree.h"
 #include "pg/query.h"
 #include "pg/registry.h"
 #include "pg/user_code.h"
 
 #define MAX_RULES 100
+/* Each verdict repeats its rule, and they must fit into an entry of the audit log: an update that cannot end keeps its
+ * place. */
+#define MAX_RULES_TEXT (1024 * 1024)
 #define RESULT "record(passed boolean, message text, details jsonb)"
 
 static const char *const rule_keys[] = {"name", "description", "validator_function", "severity", "required"};
@@ -107,6 +111,7 @@ validator_rules(const Jsonb *rules)
 	JsonbIterator *iterator;
 	JsonbIteratorToken token;
 	JsonbValue element;
+	Jsonb *checked;
 
 	(void) pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
 	if (rules)
@@ -127,7 +132,12 @@ validator_rules(const Jsonb *rules)
 				(void) pushJsonbValue(&state, WJB_ELEM, &rule);
 			}
 	}
-	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
+	checked = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
+	if (json_text_exceeds(checked, MAX_RULES_TEXT))
+		ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("validation rules are too large"),
+				errdetail("Their text may have more than %d kB.", MAX_RULES_TEXT / 1024),
+				errhint("Say in a description what the rule is for, and keep the rest elsewhere."));
+	return checked;
 }
 
 void

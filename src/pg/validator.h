@@ -10,7 +10,7 @@
 
 /*
  * validator_rules: the value of validation_rules checked, each rule with every key: 22P02 no list of objects, 22023
- * unknown or missing key or severity, 54000 too many. NULL pointer: an empty list. Touches no table.
+ * unknown or missing key or severity, 54000 too many or too long. NULL pointer: an empty list. Touches no table.
  */
 extern Jsonb *validator_rules(const Jsonb *rules);
 /* validator_require: 42704 for a rule whose validator is neither registered nor shipped. */

@@ -175,6 +175,7 @@ SELECT pg_temp.refused('22023', 'unknown severity "fatal"', $$SELECT model_mgr.v
 SELECT pg_temp.refused('22P02', 'true or false', $$SELECT model_mgr.trigger_update('m', '1.1', validation_rules => '[{"name": "a", "validator_function": "f", "required": "yes"}]')$$);
 SELECT pg_temp.refused('42704', 'validator "no such" does not exist', $$SELECT model_mgr.trigger_update('m', '1.1', validation_rules => jsonb_build_array(model_mgr.validation_rule('a', NULL, 'no such')))$$);
 SELECT pg_temp.refused('54000', '101; at most 100', $$SELECT model_mgr.trigger_update('m', '1.1', validation_rules => (SELECT jsonb_agg(model_mgr.validation_rule('a', NULL, 'security_validation')) FROM generate_series(1, 101)))$$);
+SELECT pg_temp.refused('54000', 'more than 1024 kB', $$SELECT model_mgr.trigger_update('m', '1.1', validation_rules => jsonb_build_array(model_mgr.validation_rule('a', repeat('x', 1100000), 'security_validation')))$$);
 SELECT pg_temp.refused('22004', 'update_id', $$SELECT * FROM model_mgr.get_update_status(NULL)$$);
 SELECT pg_temp.refused('22004', 'update_id', $$SELECT model_mgr.cancel_update(NULL)$$);
 SELECT pg_temp.refused('42704', 'update "upd-99" does not exist', $$SELECT model_mgr.assert_update_succeeded('upd-99')$$);
