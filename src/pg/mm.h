@@ -114,7 +114,7 @@ extern void mm_check_name(const char *what, const char *name);
 /* mm_check_float: 22003 unless finite and low <= value <= high. */
 extern void mm_check_float(const char *name, double value, double low, double high);
 /* mm_window_args: two times, since and until; NULL: the 24 hours up to now, or up to the until that is given. 22003
- * when one is infinite, 22023 when they are the wrong way round. */
+ * when one is infinite or they lie too far apart (146,000 years), 22023 when they are the wrong way round. */
 extern void mm_window_args(FunctionCallInfo fcinfo, int since_argno, int until_argno, TimestampTz *since,
 						   TimestampTz *until);
 /* mm_refuse_user_code: 42501 in a security-restricted operation: what registered code or a maintenance command runs

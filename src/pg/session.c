@@ -13,6 +13,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
+#include "common/int.h"
 #include "executor/spi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -326,8 +327,15 @@ time_of(FunctionCallInfo fcinfo, int argno, const char *name, TimestampTz otherw
 void
 mm_window_args(FunctionCallInfo fcinfo, int since_argno, int until_argno, TimestampTz *since, TimestampTz *until)
 {
+	int64 length;
+
 	*until = time_of(fcinfo, until_argno, "until", mm_now());
 	*since = time_of(fcinfo, since_argno, "since", *until - USECS_PER_DAY);
+	/* Callers cut the time into slots, which begin up to a slot's width before it and end as much behind. */
+	if (!IS_VALID_TIMESTAMP(*since) || pg_sub_s64_overflow(*until, *since, &length) || length > PG_INT64_MAX / 2)
+		ereport(ERROR, errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("\"since\" is out of range"),
+				errdetail("It lies too far before %s.", pstrdup(timestamptz_to_str(*until))),
+				errhint("Give a time within what is kept, or NULL."));
 	if (*since > *until)
 		ereport(
 			ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"since\" is after \"until\""),

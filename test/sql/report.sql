@@ -14,6 +14,9 @@ SELECT pg_temp.refused('22004', 'model_name', 'SELECT model_mgr.report(NULL)');
 SELECT pg_temp.refused('22023', 'since', $$SELECT model_mgr.report('idle', '2026-01-02', '2026-01-01')$$);
 SELECT pg_temp.refused('22003', 'infinity', $$SELECT model_mgr.report('idle', '-infinity')$$);
 SELECT pg_temp.refused('22003', 'infinity', $$SELECT model_mgr.report('idle', until => 'infinity')$$);
+SELECT pg_temp.refused('22003', 'too far', $$SELECT model_mgr.report('idle', '4713-01-01 BC', '294276-12-31')$$);
+SELECT pg_temp.refused('22003', 'too far', $$SELECT model_mgr.report('idle', until => '4714-11-24 BC')$$);
+SELECT ok(model_mgr.report('idle', '4713-01-01 BC', '100000-12-31') IS NOT NULL, 'all of history and then some');
 
 \i test/report.psql
 
