@@ -13,7 +13,8 @@ variant_of(const test_analysis *a, int arm)
 	return a->e->arms[arm].variant;
 }
 
-/* comparison: "success_rate 0.95 of 1000 outcomes against 0.93 of 1000 in control, difference 0.02 (0.001 to 0.039)".
+/* comparison: "success_rate 0.95 over 1000 outcomes against 0.93 over 1000 in control, difference 0.02 (0.001 to
+ * 0.039)".
  */
 static char *
 comparison(const test_analysis *a, int metric, int arm)
@@ -22,7 +23,7 @@ comparison(const test_analysis *a, int metric, int arm)
 	char *interval =
 		isfinite(s->ci_low) && isfinite(s->ci_high) ? psprintf(" (%.4g to %.4g)", s->ci_low, s->ci_high) : pstrdup("");
 
-	return psprintf("%s %.4g of %lld outcomes%s against %.4g of %lld in control, difference %.4g%s",
+	return psprintf("%s %.4g over %lld outcomes%s against %.4g over %lld in control, difference %.4g%s",
 					a->e->metrics[metric].name, s->mean_variant, (long long) s->samples_variant,
 					a->e->arm_count > 2 ? psprintf(" in %s", variant_of(a, arm)) : "", s->mean_control,
 					(long long) s->samples_control, s->difference, interval);

@@ -12,7 +12,7 @@ SELECT pg_temp.results('stopped', 'control', 500, 250), pg_temp.results('stopped
 SELECT is(model_mgr.stop_test('stopped', 'budget is gone'), true, 'stopped');
 SELECT is(model_mgr.stop_test('stopped', 'again'), false, 'once');
 SELECT is(pg_temp.stands('stopped') || ' ' || stop_reason || ' ' || stopped_at, 'stopped inconclusive - budget is gone 2026-01-01 00:00:00+00', 'with its reason') FROM model_mgr.ab_test WHERE test_id = 'stopped';
-SELECT matches(recommendation, '^keep control: budget is gone; inconclusive: success_rate 0.54 of 500 outcomes against 0.5 of 500 in control, difference 0.04', 'and says what to do') FROM model_mgr.get_test_results('stopped');
+SELECT matches(recommendation, '^keep control: budget is gone; inconclusive: success_rate 0.54 over 500 outcomes against 0.5 over 500 in control, difference 0.04', 'and says what to do') FROM model_mgr.get_test_results('stopped');
 SELECT is(array_agg(operation ORDER BY audit_id), '{create_test,stop_test}', 'audit') FROM model_mgr.audit_log WHERE details ->> 'test_id' = 'stopped';
 SELECT is(concat_ws(' ', type, model_name, version, data ->> 'status', data ->> 'stop_reason', data ->> 'samples_treatment'), 'test.stopped m 2 stopped budget is gone 500', 'event') FROM model_mgr.event WHERE type = 'test.stopped';
 -- With one that has, the winner is kept.

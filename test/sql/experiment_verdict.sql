@@ -26,7 +26,7 @@ FROM model_mgr.get_test_results('looks');
 SELECT pg_temp.results('looks', 'control', 200, 90), pg_temp.results('looks', 'treatment', 200, 116);
 SELECT is(concat_ws(' ', r.status, r.winning_variant, r.statistical_significance, r.p_value < 0.05, r.p_value < r.boundary_p_value), 'running f t f', 'no winner before the boundary') FROM model_mgr.analyze_test('looks') r;
 SELECT is(round(p_value::numeric, 12), round(((model_mgr.two_proportion_z_test(140, 300, 166, 300)).p_value)::numeric, 12), 'its p-value is the z-test''s') FROM model_mgr.get_test_results('looks');
-SELECT matches(recommendation, '^keep it running until 2026-01-08 00:00:00 UTC at the latest: [0-9]+ % of the information is there, success_rate 0.5533 of 300 outcomes against 0.4667 of 300 in control, difference 0.08667', 'and so it says')
+SELECT matches(recommendation, '^keep it running until 2026-01-08 00:00:00 UTC at the latest: [0-9]+ % of the information is there, success_rate 0.5533 over 300 outcomes against 0.4667 over 300 in control, difference 0.08667', 'and so it says')
 FROM model_mgr.get_test_results('looks');
 -- One that crosses it is one, and stays one, whatever comes.
 SELECT pg_temp.results('looks', 'control', 300, 120), pg_temp.results('looks', 'treatment', 300, 210);
@@ -49,7 +49,7 @@ SELECT is(recommendation, 'keep it running until 2026-01-08 00:00:00 UTC at the 
 SELECT pg_temp.make_test('worse', 'min_sample_size_per_variant => 100');
 SELECT pg_temp.results('worse', 'control', 1000, 900), pg_temp.results('worse', 'treatment', 1000, 700);
 SELECT is(pg_temp.look('worse'), 'stopped_early control 1000 1000', 'control wins');
-SELECT matches(recommendation, '^keep control: control wins: success_rate 0.7 of 1000', 'and so it says') FROM model_mgr.get_test_results('worse');
+SELECT matches(recommendation, '^keep control: control wins: success_rate 0.7 over 1000', 'and so it says') FROM model_mgr.get_test_results('worse');
 
 -- A secondary metric decides only when the primary is not worse by more than the effect.
 SELECT pg_temp.make_test('faster', 'min_sample_size_per_variant => 100');

@@ -39,7 +39,7 @@ CREATE TEMP TABLE results AS SELECT * FROM model_mgr.analyze_test('classifier_ac
 SELECT is(concat_ws(' ', status, winning_variant, statistical_significance, practical_significance, deciding_metric, samples_control, samples_treatment),
     'stopped_early treatment t t response_time 1000 1000', 'the treatment wins by a secondary metric') FROM results;
 SELECT is(round(effect_size::numeric, 6) || ' ' || p_value || ' ' || round(relative_lift::numeric, 6), '-0.200000 0 -0.200000', 'which is surely faster') FROM results;
-SELECT matches(recommendation, '^use treatment: treatment wins: response_time 0.8 of 1000 outcomes against 1 of 1000 in control', 'and so it says') FROM results;
+SELECT matches(recommendation, '^use treatment: treatment wins: response_time 0.8 over 1000 outcomes against 1 over 1000 in control', 'and so it says') FROM results;
 SELECT is(row(a.*)::text, row(r.*)::text, 'analysed twice: the same') FROM model_mgr.analyze_test('classifier_accuracy_test') a, results r;
 SELECT is(row(a.*)::text, row(r.*)::text, 'stored') FROM model_mgr.get_test_results('classifier_accuracy_test') a, results r;
 SELECT is(status || ' ' || verdict, 'running stopped_early', 'analyzing ends nothing') FROM model_mgr.get_test_status('classifier_accuracy_test');
