@@ -137,5 +137,17 @@ SELECT pg_temp.step() FROM generate_series(1, 2);
 WITH looks AS (SELECT array_agg(information_fraction ORDER BY look) AS information, array_agg((evidence ->> 'boundary_z')::float8 ORDER BY look) AS z,
         bool_and(model_mgr.replay_test_evidence(evidence) = evidence ->> 'decision') AS replayed FROM model_mgr.ab_test_look JOIN model_mgr.ab_test_plan USING (test_no) WHERE test_id = 'steps')
 SELECT is(z, model_mgr.sequential_boundary(information), 'boundaries, to the last digit'), ok(cardinality(z) = 8 AND replayed, 'of eight looks, all replayed') FROM looks;
-SELECT model_mgr.stop_test('steps');
+
+-- A test that cannot be read is named, and harms no other.
+SELECT pg_temp.results('steps', 'treatment', 100, 100), pg_temp.results('steps', 'control', 100, 0);
+SELECT pg_temp.make_test('damaged');
+INSERT INTO model_mgr.ab_test_progress (test_no, information, status) SELECT test_no, '{0.1}', 'nonsense' FROM model_mgr.ab_test_plan WHERE test_id = 'damaged';
+SET client_min_messages = warning;
+SELECT is(pg_temp.tick_tests(), 1::bigint, 'the other one has its look');
+RESET client_min_messages;
+SELECT is(pg_temp.stands('steps'), 'completed stopped_early treatment', 'and its verdict');
+SELECT is(t.status, 'running', 'the damaged one is left alone') FROM model_mgr.ab_test t WHERE test_id = 'damaged';
+DELETE FROM model_mgr.ab_test_progress p USING model_mgr.ab_test_plan t WHERE t.test_no = p.test_no AND t.test_id = 'damaged';
+SELECT is(pg_temp.tick_tests(), 0::bigint, 'until it is repaired');
+SELECT model_mgr.stop_test('damaged');
 SELECT * FROM finish();
