@@ -72,7 +72,7 @@ CREATE FUNCTION model_mgr.log_operation(operation text, model_name text DEFAULT 
     user_name text DEFAULT NULL, details jsonb DEFAULT '{}') RETURNS bigint
 AS 'MODULE_PATHNAME', 'mm_log_operation' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION model_mgr.log_operation(text, text, text, text, jsonb) IS
-'Appends an entry of the application''s own to the audit log and returns its audit_id. Model and version are words, known or not; user_name (NULL: session_user) is whom the application acts for; caller, session, address and transaction are filled in. Errors: 22004 no operation, 42602 or 42622 bad name, 22P02 details no object, 54000 details whose text may exceed 256 MB.';
+'Appends an entry of the application''s own to the audit log and returns its audit_id. Model and version are words, known or not; user_name (NULL: session_user) is whom the application acts for; caller, session, address and transaction are filled in. Errors: 22004 no operation, 42602 or 42622 bad name, 42939 operation prune_audit, 22P02 details no object, 54000 details whose text may exceed 256 MB.';
 
 CREATE FUNCTION model_mgr.seal_audit() RETURNS text
 AS 'MODULE_PATHNAME', 'mm_seal_audit' LANGUAGE C VOLATILE PARALLEL UNSAFE;

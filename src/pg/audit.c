@@ -77,6 +77,11 @@ mm_log_operation(PG_FUNCTION_ARGS)
 		if (given[i])
 			mm_check_name(names[i], given[i]);
 	}
+	/* verify_audit_log() takes such an entry for the reason why the beginning of the chain is gone. */
+	if (strcmp(given[0], "prune_audit") == 0)
+		ereport(ERROR, errcode(ERRCODE_RESERVED_NAME), errmsg("operation \"prune_audit\" is reserved"),
+				errdetail("Entries of it say where prune_audit() has left the chain's first seal."),
+				errhint("Call the operation otherwise."));
 	if (details)
 		json_require_object("details", details);
 	PreventCommandIfReadOnly("log_operation()");

@@ -66,6 +66,7 @@ SELECT count(log_operation(o, m, v, u, d)) FROM (VALUES
     ('größe', 'o''clf "x"', '日本', 'naïve', '{"ü": "☃", "n": 1e100, "z": -0.00, "nested": {"b": [1, 2.0, {"c": null}]}}'),
     ('long', repeat('é', 127), 'v', 'u', jsonb_build_object('t', repeat('long ', 100000)))) x (o, m, v, u, d)
 WHERE v <> '';
+SELECT pg_temp.refused('42939', 'prune_audit', $$SELECT log_operation('prune_audit', details => '{"checkpoint": 3}')$$);
 SELECT pg_temp.refused('42602', 'version', $$SELECT log_operation('x', version => '')$$);
 
 -- Sealing.
