@@ -75,6 +75,13 @@ read_rollout(int64 deployment_id, rollout *d)
 	return true;
 }
 
+/* is_shadow: whether it serves nobody, and sees copies. */
+static bool
+is_shadow(const rollout *d)
+{
+	return strcmp(d->strategy, "shadow") == 0;
+}
+
 /* taken_back: whether it ended without its version. */
 static bool
 taken_back(const rollout *d)
@@ -94,8 +101,7 @@ put_verdict(report *r, const rollout *d)
 													  : "");
 	report_name(to, d->version);
 	if (strcmp(d->status, "completed") == 0)
-		html_put(to, strcmp(d->strategy, "shadow") == 0 ? " has been watched as a shadow to the end"
-														: " was rolled out completely");
+		html_put(to, is_shadow(d) ? " has been watched as a shadow to the end" : " was rolled out completely");
 	else if (strcmp(d->status, "rolled_back") == 0)
 		html_put(to, " was rolled back");
 	else if (strcmp(d->status, "aborted") == 0)
@@ -108,9 +114,7 @@ put_verdict(report *r, const rollout *d)
 	{
 		html_put(to, " gets ");
 		html_percent(to, d->traffic_percentage / 100);
-		html_format(to,
-					strcmp(d->strategy, "shadow") == 0 ? " of the traffic as a shadow (%s)" : " of the traffic (%s)",
-					d->status);
+		html_format(to, is_shadow(d) ? " of the traffic as a shadow (%s)" : " of the traffic (%s)", d->status);
 	}
 	if (d->baseline_version)
 	{
@@ -266,6 +270,7 @@ static void
 put_plots(report *r, const rollout *d, const report_series *s, const plot_mark *marks, int mark_count,
 		  const plot_series *planned)
 {
+	bool shadow = is_shadow(d);
 	const plot_limit success = {d->min_success_rate, psprintf("limit: at least %g %%", d->min_success_rate * 100)};
 	const plot_limit errors = {d->max_error_rate, psprintf("limit: at most %g %%", d->max_error_rate * 100)};
 	const plot_limit seconds = {d->max_response_time, psprintf("limit: at most %g s", d->max_response_time)};
@@ -278,16 +283,20 @@ put_plots(report *r, const rollout *d, const report_series *s, const plot_mark *
 					 .limit_count = 1};
 
 	report_heading(r, "traffic", "Traffic");
-	html_put(
+	html_format(
 		&r->page,
-		"<p class=\"how\">The share that was planned, and that of the requests that were recorded. Upright lines are numbered as in the "
-		"<a href=\"#diary\">diary</a>; a solid one took the version back.</p>");
+		"<p class=\"how\">%s Upright lines are numbered as in the <a href=\"#diary\">diary</a>; a solid one took the version back.</p>",
+		shadow
+			? "The share of the requests that were recorded. A shadow sees copies of what the baseline serves: when it sees them all, "
+			  "each of the two has half of the recorded requests."
+			: "The share that was planned, and that of the requests that were recorded.");
 	p.id = "share";
 	p.title = "Share of the requests";
 	p.metric_name = "share";
 	p.limit_count = 0;
 	p.more = planned;
-	p.more_count = 1;
+	/* A shadow's share is of copies, not of what is recorded. */
+	p.more_count = shadow ? 0 : 1;
 	report_draw(r, s, &p);
 	p.more_count = 0;
 	p.limit_count = 1;

@@ -132,6 +132,8 @@ SELECT pg_temp.make_model('s', '1', '2', '3', '4', '5', '6') \g /dev/null
 SELECT model_mgr.deploy_model_version('s', '1') \g /dev/null
 SELECT is(pg_temp.self_contained(model_mgr.report_deployment((model_mgr.deploy_model_version('s', v, strategy, supersede => true, health_criteria => '{"p95_response_time": {"max_ratio": 2}}')).deployment_id)), '', strategy)
 FROM (VALUES ('2', 'replace'), ('3', 'blue_green'), ('4', 'shadow'), ('5', 'a_b_test')) x (v, strategy);
+SELECT results_eq($$SELECT d.strategy, r.page ~ '>planned<', r.page ~ 'A shadow sees copies' FROM model_mgr.deployment d, model_mgr.report_deployment(d.deployment_id) r (page)
+    WHERE d.model_name = 's' AND d.strategy IN ('a_b_test', 'shadow') ORDER BY 1$$, $$VALUES ('a_b_test', true, false), ('shadow', false, true)$$, 'a shadow has no planned share of the recorded requests');
 SELECT model_mgr.abort_deployment(model_mgr.open_deployment('s')) \g /dev/null
 SELECT is(pg_temp.self_contained(model_mgr.report_deployment((model_mgr.deploy_model_version('s', '6', rollout => jsonb_build_object('steps', (SELECT jsonb_agg(i) FROM generate_series(1, 100) i)))).deployment_id)), '', 'a hundred steps');
 SELECT model_mgr.abort_deployment(model_mgr.open_deployment('s')) \g /dev/null
