@@ -12,7 +12,7 @@ SCRIPT     = model_mgr--$(EXTVERSION).sql
 RELEASED   = $(lastword $(shell ls sql/released | sed -n 's/^model_mgr--\([0-9.]*\)\.sql$$/\1/p' | sort -V))
 UPGRADE    = model_mgr--$(RELEASED)--$(EXTVERSION).sql
 DATA_built = $(SCRIPT) $(UPGRADE)
-DATA       = $(wildcard sql/released/model_mgr--*.sql) scripts/model_mgr_environment.psql
+DATA       = $(wildcard sql/released/model_mgr--*.sql) scripts/model_mgr_environment.psql dashboards/model_mgr.psqlrc
 
 TESTS         = $(sort $(wildcard test/sql/*.sql))
 REGRESS       = $(patsubst test/sql/%.sql,%,$(TESTS))

@@ -161,8 +161,14 @@ COMMENT ON VIEW model_mgr.ab_test_list IS 'A/B tests, how they stand, and what t
 CREATE VIEW model_mgr.ab_test_status AS
 SELECT t.test_id, t.name, t.status, a.verdict, a.variant, a.model_name, a.version, a.share, a.metric_name, a.samples, a.mean,
        a.difference, a.relative_lift, a.ci_low, a.ci_high, a.anytime_ci_low, a.anytime_ci_high, a.p_value, a.boundary_p_value,
-       a.information_fraction, a.sample_ratio_p_value, a.conditional_power, t.winning_variant, a.recommendation, t.started_at, t.ends_at, t.stopped_at
-FROM model_mgr.ab_test t JOIN model_mgr.test_arms(NULL) a ON a.test_id = t.test_id;
+       a.information_fraction, a.sample_ratio_p_value, a.conditional_power, t.winning_variant, a.recommendation, t.started_at, t.ends_at, t.stopped_at,
+       coalesce(model_mgr.chart_interval(a.anytime_ci_low, a.difference, a.anytime_ci_high, pg_catalog.min(e.low) OVER test, pg_catalog.max(e.high) OVER test, 25),
+                CASE WHEN a.variant = 'control' AND pg_catalog.min(e.low) OVER test < pg_catalog.max(e.high) OVER test THEN pg_catalog.rpad(model_mgr.chart_text(pg_catalog.round((pg_catalog.min(e.low) OVER test)::numeric, 4)::float8::text, 12), 12)
+                    || pg_catalog.lpad(model_mgr.chart_text(pg_catalog.round((pg_catalog.max(e.high) OVER test)::numeric, 4)::float8::text, 12), 13) END) AS drawn
+FROM model_mgr.ab_test t JOIN model_mgr.test_arms(NULL) a ON a.test_id = t.test_id
+CROSS JOIN LATERAL (SELECT least(CASE WHEN a.anytime_ci_low > '-Infinity'::float8 THEN a.anytime_ci_low END, a.difference, 0.0) AS low,
+                           greatest(CASE WHEN a.anytime_ci_high < 'Infinity'::float8 THEN a.anytime_ci_high END, a.difference, 0.0) AS high) e
+WINDOW test AS (PARTITION BY t.test_id, t.status);
 COMMENT ON VIEW model_mgr.ab_test_status IS 'A/B tests for dashboards: a row a test and arm, its primary metric with the ends of its intervals.';
 COMMENT ON COLUMN model_mgr.ab_test_list.test_id IS 'For get_test_status() and so on.';
 COMMENT ON COLUMN model_mgr.ab_test_list.name IS 'What it is called.';
@@ -229,6 +235,7 @@ COMMENT ON COLUMN model_mgr.ab_test_status.recommendation IS 'What to do and why
 COMMENT ON COLUMN model_mgr.ab_test_status.started_at IS 'When it began.';
 COMMENT ON COLUMN model_mgr.ab_test_status.ends_at IS 'When it ends at the latest.';
 COMMENT ON COLUMN model_mgr.ab_test_status.stopped_at IS 'When it ended; NULL while it runs.';
+COMMENT ON COLUMN model_mgr.ab_test_status.drawn IS 'For people: the anytime interval and the difference on an axis of 25 columns that all arms of the test share, zero marked; of control the ends of that axis. NULL: no interval yet.';
 
 CREATE FUNCTION model_mgr.get_test_status(test_id text) RETURNS SETOF model_mgr.ab_test_list
 LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 1

@@ -80,18 +80,6 @@ COMMENT ON COLUMN model_mgr.model_overview.alerts_warning IS 'Warnings that fire
 COMMENT ON COLUMN model_mgr.model_overview.open_tests IS 'A/B tests that run with this model as control or treatment.';
 COMMENT ON COLUMN model_mgr.model_overview.next_event IS 'What the clockwork will do next by itself, with its time in UTC; NULL: nothing.';
 
-CREATE FUNCTION model_mgr.chart_spark("values" float8[]) RETURNS text
-AS 'MODULE_PATHNAME', 'mm_chart_spark' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION model_mgr.chart_spark(float8[]) IS 'A column a value, as high as it is beside the highest; 0 is an underscore, NULL a blank. In the characters of model_mgr.chart_charset.';
-
-CREATE FUNCTION model_mgr.chart_bar(fraction float8, width integer) RETURNS text
-AS 'MODULE_PATHNAME', 'mm_chart_bar' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION model_mgr.chart_bar(float8, integer) IS 'A bar of width columns (1 to 1000), filled up to a fraction 0 to 1. Errors: 22003.';
-
-CREATE FUNCTION model_mgr.chart_text(value text, width integer) RETURNS text
-AS 'MODULE_PATHNAME', 'mm_chart_text' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION model_mgr.chart_text(text, integer) IS 'The text in at most width columns of a terminal (1 to 1000), with a mark where it is cut; what would move the cursor or turn the direction of writing is a question mark. Errors: 22003.';
-
 CREATE VIEW model_mgr.dashboard AS
 SELECT w.state, model_mgr.chart_text(g.model_name, 17) AS model,
        model_mgr.chart_text(coalesce(g.active_version, '-') || coalesce('>' || g.candidate_version, ''), 13) AS version,

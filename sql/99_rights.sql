@@ -251,6 +251,9 @@ WITH routine (routine_name, kinds) AS (VALUES
     ('chart_spark', 'reader'),
     ('chart_bar', 'reader'),
     ('chart_text', 'reader'),
+    ('chart_interval', 'reader'),
+    ('chart_track', 'reader'),
+    ('chart_lines', 'reader'),
     ('get_model_health_dashboard', 'reader'),
     ('assert_healthy', 'reader'),
     -- 78_storage

@@ -87,10 +87,22 @@ chart_width(const char *text, size_t length)
 	return width;
 }
 
+/* put: a mark in one of the alphabets; its bytes. */
+static size_t
+put(char *out, const char *const marks[2], bool unicode)
+{
+	const char *mark = marks[unicode];
+	size_t bytes = strlen(mark);
+
+	memcpy(out, mark, bytes);
+	return bytes;
+}
+
 size_t
 chart_fit(char *out, const char *text, size_t length, int width, bool unicode)
 {
 	const unsigned char *at = (const unsigned char *) text;
+	static const char *const cut_mark[2] = {"~", "\xe2\x80\xa6"};
 	bool cut = chart_width(text, length) > width;
 	int room = cut ? width - 1 : width;
 	size_t written = 0;
@@ -112,14 +124,7 @@ chart_fit(char *out, const char *text, size_t length, int width, bool unicode)
 		}
 		i += bytes;
 	}
-	if (cut)
-	{
-		const char *mark = unicode ? "\xe2\x80\xa6" : "~";
-
-		memcpy(out + written, mark, strlen(mark));
-		written += strlen(mark);
-	}
-	return written;
+	return cut ? written + put(out + written, cut_mark, unicode) : written;
 }
 
 size_t
@@ -153,6 +158,9 @@ chart_spark(char *out, const double *values, int n, bool unicode)
 	return written;
 }
 
+static const char *const full[2] = {"#", "\xe2\x96\x88"};
+static const char *const empty[2] = {"-", "\xe2\x96\x91"};
+
 size_t
 chart_bar(char *out, double fraction, int width, bool unicode)
 {
@@ -164,11 +172,80 @@ chart_bar(char *out, double fraction, int width, bool unicode)
 	if (fraction < 1 && filled == width && width > 1)
 		filled = width - 1;
 	for (int i = 0; i < width; i++)
-	{
-		const char *mark = i < filled ? (unicode ? "\xe2\x96\x88" : "#") : (unicode ? "\xe2\x96\x91" : "-");
+		written += put(out + written, i < filled ? full : empty, unicode);
+	return written;
+}
 
-		memcpy(out + written, mark, strlen(mark));
-		written += strlen(mark);
+/* column_of: where a value lies on an axis of so many columns; -1 before it, `width` behind it. */
+static int
+column_of(double value, double axis_low, double axis_high, int width)
+{
+	double at;
+
+	if (value < axis_low)
+		return -1;
+	if (value > axis_high)
+		return width;
+	/* halves, lest the length of the axis overflows */
+	at = (value / 2 - axis_low / 2) / (axis_high / 2 - axis_low / 2);
+	return (int) floor(at * (width - 1) + 0.5);
+}
+
+size_t
+chart_interval(char *out, double low, double estimate, double high, double axis_low, double axis_high, int width,
+			   bool unicode)
+{
+	static const char *const blank[2] = {" ", " "};
+	static const char *const line[2] = {"-", "\xe2\x94\x80"};
+	static const char *const zero_mark[2] = {"|", "\xe2\x94\x82"};
+	static const char *const zero_within[2] = {"+", "\xe2\x94\xbc"};
+	static const char *const first_mark[2] = {"[", "\xe2\x94\x9c"};
+	static const char *const last_mark[2] = {"]", "\xe2\x94\xa4"};
+	static const char *const before[2] = {"<", "\xe2\x97\x82"};
+	static const char *const behind[2] = {">", "\xe2\x96\xb8"};
+	static const char *const estimate_mark[2] = {"o", "\xe2\x97\x8f"};
+	bool axis = isfinite(axis_low) && isfinite(axis_high) && axis_low < axis_high;
+	bool drawn = axis && !isnan(low) && !isnan(high) && low <= high;
+	int first = drawn ? column_of(low, axis_low, axis_high, width) : width;
+	int last = drawn ? column_of(high, axis_low, axis_high, width) : -1;
+	int middle = drawn && !isnan(estimate) ? column_of(estimate, axis_low, axis_high, width) : -1;
+	int zero = axis ? column_of(0, axis_low, axis_high, width) : -1;
+	size_t written = 0;
+
+	for (int i = 0; i < width; i++)
+	{
+		/* An interval that lies beyond the axis altogether is the arrow at that edge. */
+		bool to_left = drawn && first < 0 && i == 0;
+		bool to_right = drawn && last >= width && i == width - 1;
+		bool within_it = drawn && i > first && i < last;
+
+		written += put(out + written,
+					   to_left               ? before
+					   : to_right            ? behind
+					   : i == middle         ? estimate_mark
+					   : drawn && i == first ? first_mark
+					   : drawn && i == last  ? last_mark
+					   : i == zero           ? (within_it ? zero_within : zero_mark)
+					   : within_it           ? line
+											 : blank,
+					   unicode);
 	}
 	return written;
+}
+
+size_t
+chart_track(char *out, int step, int steps, bool unicode)
+{
+	static const char *const open[2] = {"[", "\xe2\x96\x95"};
+	static const char *const close[2] = {"]", "\xe2\x96\x8f"};
+	static const char *const now[2] = {">", "\xe2\x96\x93"};
+	static const char *const to_come[2] = {".", "\xe2\x96\x91"};
+	int shown = steps < CHART_TRACK ? steps : CHART_TRACK;
+	/* the column of the present step: only the last step is in the last, and what is done is never all before it */
+	int at = step < 1 ? -1 : step > steps ? shown : (int) ((int64_t) (step - 1) * shown / steps);
+	size_t written = put(out, open, unicode);
+
+	for (int i = 0; i < shown; i++)
+		written += put(out + written, i < at ? full : i == at ? now : to_come, unicode);
+	return written + put(out + written, close, unicode);
 }

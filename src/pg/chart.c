@@ -1,6 +1,6 @@
 /*
- * chart.c: the drawings of core/chart.h as SQL functions, for dashboard, in the alphabet that model_mgr.chart_charset
- * asks for, where server and client can show it.
+ * chart.c: the drawings of core/chart.h as SQL functions, for dashboard and ab_test_status, in the alphabet that
+ * model_mgr.chart_charset asks for, where server and client can show it.
  */
 #include "pg/mm.h"
 
@@ -65,6 +65,32 @@ mm_chart_bar(PG_FUNCTION_ARGS)
 	char *out = palloc(CHART_COLUMN * width);
 
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(out, (int) chart_bar(out, PG_GETARG_FLOAT8(0), width, unicode())));
+}
+
+MM_FUNCTION(mm_chart_interval);
+
+/* mm_chart_interval(low, estimate, high, axis_low, axis_high, width) */
+Datum
+mm_chart_interval(PG_FUNCTION_ARGS)
+{
+	int32 width = width_arg(fcinfo, 5);
+	char *out = palloc(CHART_COLUMN * width);
+	size_t length = chart_interval(out, PG_GETARG_FLOAT8(0), PG_GETARG_FLOAT8(1), PG_GETARG_FLOAT8(2),
+								   PG_GETARG_FLOAT8(3), PG_GETARG_FLOAT8(4), width, unicode());
+
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(out, (int) length));
+}
+
+MM_FUNCTION(mm_chart_track);
+
+/* mm_chart_track(step, steps) */
+Datum
+mm_chart_track(PG_FUNCTION_ARGS)
+{
+	char out[CHART_COLUMN * CHART_TRACK_COLUMNS];
+	size_t length = chart_track(out, PG_GETARG_INT32(0), PG_GETARG_INT32(1), unicode());
+
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(out, (int) length));
 }
 
 MM_FUNCTION(mm_chart_text);

@@ -55,6 +55,13 @@ SELECT is((SELECT share || '|' || traffic || '|' || success || '|' || p95 FROM m
 SELECT is(model_mgr.chart_text(repeat('界', 40), 17), repeat('界', 8) || '~', 'cut by width') WHERE getdatabaseencoding() = 'UTF8';
 SELECT is(model_mgr.chart_text('x' || chr(8238) || 'abc', 17), 'x?abc', 'no direction of writing is turned');
 SELECT is(model_mgr.chart_spark('{0,1,NULL,4,8}'), '_. =@', 'a spark'), is(model_mgr.chart_bar(0.001, 4) || model_mgr.chart_bar(0.999, 4) || model_mgr.chart_bar(1, 4), '#---###-####', 'bars');
+SELECT is(model_mgr.chart_interval(-3, 1, 4, -5, 5, 11) || model_mgr.chart_interval(2, 3, 'Infinity', -5, 5, 11), '  [--+o--]      | [o->', 'intervals on one axis'), is(model_mgr.chart_track(2, 5) || model_mgr.chart_track(0, 2), '[#>...][..]', 'tracks');
+SELECT is(model_mgr.chart_lines('  a sentence of words, and a verylongword', 10), E'a sentence\nof words,\nand a\nverylongwo\nrd', 'lines'), is(model_mgr.chart_lines(' ', 10), NULL, 'no line');
+SELECT is(pg_temp.code(s), '22003', s) FROM unnest('{"SELECT model_mgr.chart_interval(0, 1, 2, 0, 2, 0)","SELECT model_mgr.chart_bar(0, 1001)","SELECT model_mgr.chart_text(''a'', 0)"}'::text[]) s;
+-- ab_test_status: the arms of a test on one axis, and its ends.
+SELECT is(string_agg(coalesce(drawn, '-'), ',' ORDER BY variant), '-,-', 'no interval without results') FROM model_mgr.ab_test_status;
+SELECT count(model_mgr.record_result('t', a, success => i <= CASE a WHEN 'control' THEN 100 ELSE 160 END)) FROM unnest('{control,treatment}'::text[]) a, generate_series(1, 200) i;
+SELECT variant, round(anytime_ci_low::numeric, 6) AS low, difference, round(anytime_ci_high::numeric, 6) AS high, drawn FROM model_mgr.ab_test_status ORDER BY 1;
 SELECT is_empty($$SELECT * FROM model_mgr.dashboard d WHERE octet_length(d::text) <> length(d::text) AND d.model !~ '[^ -~]'$$, 'nothing but names is beyond ASCII');
 SET model_mgr.chart_charset = unicode;
 SELECT is(model_mgr.chart_spark('{0,1,4,8}') || model_mgr.chart_bar(0.5, 2) || model_mgr.chart_text('abc', 2), '_▁▄██░a…', 'the same in Unicode');
