@@ -107,22 +107,39 @@ quantiles_add(quantiles *q, const unsigned char *bytes, size_t length)
 		return false;
 	for (bool first = true; left > 0; left--, first = false)
 	{
-		at = next_number(at, head.end, &step);
-		if (at == NULL || step > 4 * (uint64_t) (SKETCH_INDEX_MAX - SKETCH_INDEX_MIN))
-			return false;
-		if (first)
-			index = step & 1 ? -(int64_t) (step / 2) - 1 : (int64_t) (step / 2);
+		/* Nearly all are a byte each; a step is positive, so the last index is the greatest and is looked at below. */
+		if (!first && head.end - at >= 2 && ((at[0] | at[1]) & 0x80) == 0)
+		{
+			index += (int64_t) at[0] + 1;
+			count = at[1];
+			at += 2;
+		}
 		else
-			index += (int64_t) step + 1;
-		at = next_number(at, head.end, &count);
-		if (at == NULL || count == 0 || count > (uint64_t) unseen || index < SKETCH_INDEX_MIN ||
-			index > SKETCH_INDEX_MAX)
+		{
+			at = next_number(at, head.end, &step);
+			if (at == NULL || step > 4 * (uint64_t) (SKETCH_INDEX_MAX - SKETCH_INDEX_MIN))
+				return false;
+			if (first)
+				index = step & 1 ? -(int64_t) (step / 2) - 1 : (int64_t) (step / 2);
+			else
+				index += (int64_t) step + 1;
+			at = next_number(at, head.end, &count);
+			if (at == NULL || index < SKETCH_INDEX_MIN)
+				return false;
+		}
+		if (count == 0 || count > (uint64_t) unseen)
 			return false;
 		unseen -= (int64_t) count;
 		if (index < q->first || index >= (int64_t) q->first + q->room)
+		{
+			if (index > SKETCH_INDEX_MAX)
+				return false;
 			make_room(q, (int32_t) index, (int32_t) index);
+		}
 		q->count[index - q->first] += (int64_t) count;
 	}
+	if (index > SKETCH_INDEX_MAX)
+		return false;
 	return unseen == 0;
 }
 

@@ -186,6 +186,8 @@ read_folded(recent *r, const char *table, const char *index, TimestampTz from, T
 	ScanKeyData keys[2];
 	SysScanDesc scan;
 	HeapTuple tuple;
+	TimestampTz bucket = DT_NOBEGIN;
+	int slot = 0;
 
 	if (from >= to)
 		return;
@@ -202,8 +204,12 @@ read_folded(recent *r, const char *table, const char *index, TimestampTz from, T
 		CHECK_FOR_INTERRUPTS();
 		if (model == NULL)
 			continue;
-		model->slots[slot_of(r, int64_of(tuple, ROLLUP_BUCKET, columns))] +=
-			(double) int64_of(tuple, ROLLUP_REQUESTS, columns);
+		if (bucket != int64_of(tuple, ROLLUP_BUCKET, columns))
+		{
+			bucket = int64_of(tuple, ROLLUP_BUCKET, columns);
+			slot = slot_of(r, bucket);
+		}
+		model->slots[slot] += (double) int64_of(tuple, ROLLUP_REQUESTS, columns);
 		model->requests += int64_of(tuple, ROLLUP_REQUESTS, columns);
 		model->known += int64_of(tuple, ROLLUP_KNOWN, columns);
 		model->successes += int64_of(tuple, ROLLUP_SUCCESSES, columns);
