@@ -5,6 +5,7 @@ use warnings;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use CPAN::Meta::YAML;
 use Cwd;
 use File::Basename;
 use ModelMgr;
@@ -36,6 +37,24 @@ sub run_step
 	return $? >> 8;
 }
 is_deeply([ sort keys %{ $services{$_} } ], [ 'deploy', 'gate', 'register' ], "$_ has all steps") for sort keys %services;
+# They are YAML, in which these are the commands: by the parser that Perl has, and by a stricter one where it is installed.
+my $github = CPAN::Meta::YAML->read("$top/ci/github-actions.yml")->[0];
+my $gitlab = CPAN::Meta::YAML->read("$top/ci/gitlab-ci.yml")->[0];
+my @run = map { $_->{run} // () } @{ $github->{jobs}{release}{steps} };
+for my $step ('register', 'deploy', 'gate')
+{
+	is(scalar(grep { $_ eq $services{github}{$step} } @run), 1, "github: $step is a step");
+	is_deeply($gitlab->{$step}{script}, [ $services{gitlab}{$step} ], "gitlab: $step is a job");
+}
+SKIP:
+{
+	skip 'python3-yaml is not installed', 2 if system('python3 -c "import yaml" 2>/dev/null');
+	for my $file ('github-actions.yml', 'gitlab-ci.yml')
+	{
+		my $read = system('python3', '-c', 'import sys, yaml; sys.exit(not isinstance(yaml.safe_load(open(sys.argv[1], encoding="utf-8")), dict))', "$top/ci/$file");
+		is($read, 0, "$file is read by python3-yaml");
+	}
+}
 symlink "$top/ci", "$dir/ci" or die;
 # configure: what the repository of the model holds.
 sub configure { unlink "$dir/model.json"; append_to_file("$dir/model.json", $_[0]); }
