@@ -14,12 +14,12 @@ MM_FUNCTION(mm_whoami);
 Datum
 mm_whoami(PG_FUNCTION_ARGS)
 {
-	/* What a role may is told by one function of each kind. */
+	/* What a role may is told by one function of each kind; readers may ask where route_version() would send. */
 	static query rows = {
 		.sql =
 			"WITH me AS (SELECT $1 AS login, $2 AS caller),"
 			" may AS (SELECT pg_catalog.has_function_privilege(me.caller, 'model_mgr.get_active_model(text)', 'EXECUTE') AS looks,"
-			"  pg_catalog.has_function_privilege(me.caller, 'model_mgr.route_version(text,text)', 'EXECUTE') AS routes,"
+			"  pg_catalog.has_function_privilege(me.caller, 'model_mgr.route(text,text,jsonb)', 'EXECUTE') AS routes,"
 			"  pg_catalog.has_function_privilege(me.caller, 'model_mgr.rollback_model(text,text,text)', 'EXECUTE') AS deploys,"
 			"  pg_catalog.has_function_privilege(me.caller, 'model_mgr.require_approvals(text,integer,text)', 'EXECUTE') AS rules"
 			"  FROM me),"

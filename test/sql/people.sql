@@ -2,7 +2,7 @@
 \i test/fresh.psql
 SET search_path = model_mgr, public, tap;
 SET client_min_messages = warning;
-SELECT plan(22);
+SELECT plan(23);
 
 -- settings
 SELECT is((SELECT count(*) FROM settings), (SELECT count(*) FROM pg_settings WHERE name LIKE 'model_mgr.%'), 'all settings of the extension');
@@ -19,6 +19,7 @@ SELECT results_eq($$SELECT environment_variable FROM settings WHERE name ~ 'perf
 SELECT setup_roles('regress_people_admin', 'regress_people_operator', 'regress_people_app', 'regress_people_reader');
 CREATE ROLE regress_people LOGIN IN ROLE regress_people_operator;
 CREATE ROLE regress_program LOGIN IN ROLE regress_people_app;
+CREATE ROLE regress_onlooker LOGIN IN ROLE regress_people_reader;
 GRANT USAGE ON SCHEMA tap TO PUBLIC;
 SELECT is((SELECT string_agg(what, ', ') FROM whoami()), 'login, role, member of, may, models, database, version, last tick, clock', 'what whoami() tells');
 SELECT is((SELECT value FROM whoami() WHERE what = 'last tick') ~ '^none yet', true, 'no tick yet');
@@ -32,6 +33,8 @@ SELECT tap.is((SELECT string_agg(value, '; ') FROM model_mgr.whoami() WHERE what
 SET SESSION AUTHORIZATION regress_program;
 SELECT tap.is((SELECT value FROM model_mgr.whoami() WHERE what = 'may'), 'route and record', 'an application, which may read no relation');
 SELECT tap.is((SELECT count(*) > 10 FROM model_mgr.help()), true, 'help() too');
+SET SESSION AUTHORIZATION regress_onlooker;
+SELECT tap.is((SELECT value FROM model_mgr.whoami() WHERE what = 'may'), 'look', 'a reader records nothing');
 RESET SESSION AUTHORIZATION;
 SET model_mgr.clock = '2030-01-01';
 SELECT is((SELECT value FROM whoami() WHERE what = 'clock') ~ '^held at 2030', true, 'a clock that is held');
@@ -55,4 +58,4 @@ SELECT is_empty($$SELECT p.proname, count(*) FROM pg_proc p JOIN help_topics() t
 SELECT * FROM finish();
 REVOKE USAGE ON SCHEMA tap FROM PUBLIC;
 DROP EXTENSION model_mgr CASCADE;
-DROP ROLE regress_people, regress_program, regress_people_admin, regress_people_operator, regress_people_app, regress_people_reader;
+DROP ROLE regress_people, regress_program, regress_onlooker, regress_people_admin, regress_people_operator, regress_people_app, regress_people_reader;
