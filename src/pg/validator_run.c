@@ -206,14 +206,15 @@ static Jsonb *
 kept(Jsonb *details)
 {
 	static const char *const note = "the text of these details is longer than the 64 kB that are kept";
-	char *text;
+	char *text = NULL;
 
 	if (details == NULL || !json_text_exceeds(details, MAX_DETAILS))
 		return details;
-	if (json_text_exceeds(details, MAX_TEXT))
-		return json_build(json_text_pair("cut", note), json_text_pair("beginning", NULL));
-	text = JsonbToCString(NULL, &details->root, VARSIZE_ANY_EXHDR(details));
-	text[pg_mbcliplen(text, strlen(text), DETAILS_BEGINNING)] = '\0';
+	if (!json_text_exceeds(details, MAX_TEXT))
+	{
+		text = JsonbToCString(NULL, &details->root, VARSIZE_ANY_EXHDR(details));
+		text[pg_mbcliplen(text, strlen(text), DETAILS_BEGINNING)] = '\0';
+	}
 	return json_build(json_text_pair("cut", note), json_text_pair("beginning", text));
 }
 
