@@ -187,21 +187,28 @@ put_cell(report *r, const report_table *table, uint64 row, int column)
 void
 report_rows(report *r, const report_table *table, uint64 rows, int64 total)
 {
+	size_t begin = r->page.length;
+	uint64 shown = 0;
+
 	if (rows == 0)
 	{
 		html_format(&r->page, "<p class=\"none\" id=\"%s\">%s</p>", table->id, table->none);
 		return;
 	}
 	report_table_begin(r, table);
-	for (uint64 row = 0; row < rows; row++)
+	for (; shown < rows; shown++)
 	{
+		/* Names of many bytes (an escaped character has up to nine) cost rows, before the page is too large to be
+		 * mailed. */
+		if (r->page.length - begin > REPORT_TABLE_BYTES || r->page.length + r->later.length > REPORT_ROWS_END)
+			break;
 		html_put(&r->page, "<tr>");
 		for (int column = 0; column < table->count; column++)
-			put_cell(r, table, row, column);
+			put_cell(r, table, shown, column);
 		html_put(&r->page, "</tr>");
 	}
 	report_table_end(r, table);
-	report_more(r, total - (int64) rows, "");
+	report_more(r, total - (int64) shown, "");
 }
 
 void
@@ -219,6 +226,7 @@ void
 report_put_later(report *r)
 {
 	html_put(&r->page, r->later.text);
+	r->later.length = 0;
 }
 
 /* put_labels: numbers at the first of those events that lie closer together than labels may. */

@@ -15,6 +15,9 @@
 /* Points of a line over time at most, and rows of a table. */
 #define REPORT_BUCKETS 100
 #define REPORT_ROWS 25
+/* A table has no further rows behind so many bytes, nor any table where the page has so many: 200 kB are promised. */
+#define REPORT_TABLE_BYTES 20000
+#define REPORT_ROWS_END 185000
 /* Versions whose bands can be told apart where they lie over each other. */
 #define REPORT_BANDS 3
 

@@ -6,6 +6,8 @@
 
 #include <math.h>
 
+#include "mb/pg_wchar.h"
+
 #include "core/hypothesis.h"
 
 /* Cells of values in the table of one plot, so that many versions have fewer rows. */
@@ -187,7 +189,14 @@ summary_of(const report *r, const report_series *s, const report_plot *p)
 		metric_point total = report_total(r, s, s->versions[v].version_id, p->metric_name);
 
 		if (total.samples > 0)
-			appendStringInfo(&text, " %s: %.6g over the whole time.", s->versions[v].version, total.value);
+		{
+			const char *name = s->versions[v].version;
+			int length = strlen(name);
+			int kept = pg_encoding_mbcliplen(PG_UTF8, name, length, 60);
+
+			appendStringInfo(&text, " %.*s%s: %.6g over the whole time.", kept, name, kept < length ? "..." : "",
+							 total.value);
+		}
 	}
 	appendStringInfo(&text, " The numbers are in the table below.");
 	return text.data;

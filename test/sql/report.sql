@@ -139,6 +139,18 @@ SELECT is(pg_temp.self_contained(model_mgr.report_deployment((model_mgr.deploy_m
 SELECT model_mgr.abort_deployment(model_mgr.open_deployment('s')) \g /dev/null
 SELECT is(pg_temp.self_contained(model_mgr.report('s')), '', 'a model of all of them');
 SELECT is(model_mgr.report_deployment(0), NULL, 'an unknown deployment has no page');
+-- Names of as many bytes as there may be, each of five when it is written: tables lose rows, and say how many.
+SELECT repeat('&', 250) AS long \gset
+SET client_min_messages = warning;
+SELECT pg_temp.make_model(:'long', VARIADIC (SELECT array_agg(:'long' || i) FROM generate_series(10, 39) i)) \g /dev/null
+SELECT model_mgr.deploy_model_version(:'long', :'long' || i, 'replace', deployed_by => repeat('"', 255), supersede => true) FROM generate_series(10, 39) i \g /dev/null
+SELECT pg_temp.day_of(:'long', :'long' || i, model_mgr.clock_time() - interval '1 day', model_mgr.clock_time(), 1, 0.9, 0.5) FROM generate_series(10, 16) i \g /dev/null
+SELECT model_mgr.create_test(:'long' || i, :'long', :'long', :'long' || 10, :'long', :'long' || 11) FROM generate_series(10, 39) i \g /dev/null
+SELECT model_mgr.log_operation('note', :'long', user_name => :'long', details => jsonb_build_object('x', repeat('&', 1000))) FROM generate_series(1, 40) \g /dev/null
+RESET client_min_messages;
+SELECT model_mgr.report(:'long') AS page \gset
+SELECT is(pg_temp.self_contained(:'page'), '', 'a page of the longest names is no larger than others');
+SELECT ok(:'page' ~ '<p class="more">and \d+ more</p>', 'rows that had no room are counted');
 
 -- 3. A test.
 SELECT pg_temp.at('2026-03-02 21:00+00') \g /dev/null
