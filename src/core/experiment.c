@@ -67,6 +67,13 @@ worth(const look *l, int metric, int arm)
 	return l->plan->metric[metric].direction < 0 ? -difference : difference;
 }
 
+/* What a comparison has to reach: the same as a deviate and as a two-sided p-value. */
+typedef struct limit
+{
+	double z;
+	double p;
+} limit;
+
 /* go_on: the boundaries of this look and of those after it, from where the look before has left them. */
 static void
 go_on(look *l, double level, int n)
@@ -85,17 +92,19 @@ go_on(look *l, double level, int n)
 }
 
 /*
- * boundary: the z of this look for one comparison at this two-sided level; *final is that of a look at the whole
- * information with none in between, when asked for.
+ * boundary: of this look for one comparison at this two-sided level; *final is the z of a look at the whole information
+ * with none in between, when asked for. What a first look may spend is its p-value itself: no rounding by way of z.
  */
-static double
+static limit
 boundary(look *l, double level, double *final)
 {
 	bool end = l->result->end;
 	int n = l->looks + (final != NULL && !end);
+	double first;
+	double z;
 
 	if (!l->plan->early_stopping)
-		return -distribution_normal_quantile(level / 2);
+		return (limit){-distribution_normal_quantile(level / 2), level};
 	if (l->past->solve != NULL)
 	{
 		for (int k = 0; k < n; k++)
@@ -108,14 +117,20 @@ boundary(look *l, double level, double *final)
 		go_on(l, level, n);
 	if (final != NULL)
 		*final = l->z[n - 1];
-	return l->z[l->looks - 1];
+	z = l->z[l->looks - 1];
+	first = end ? level : 2 * sequential_spent(l->fraction[0], level / 2, l->plan->spending);
+	return (limit){z, l->looks == 1 && isfinite(z) ? first : distribution_normal_two_sided(z)};
 }
 
-/* p_of: the two-sided p-value of a boundary. */
-static double
-p_of(double z)
+/* comparisons: of a family. */
+static int
+comparisons(const experiment_plan *plan, experiment_role role)
 {
-	return distribution_normal_two_sided(z);
+	int n = 0;
+
+	for (int metric = 0; metric < plan->metrics; metric++)
+		n += plan->metric[metric].role == role ? plan->arms - 1 : 0;
+	return n;
 }
 
 /*
@@ -123,18 +138,15 @@ p_of(double z)
  * all comparisons, the next by one fewer, and so on. Gives the first step's boundary; of secondary metrics only where a
  * p-value is near it, else NaN.
  */
-static double
+static limit
 holm(look *l, experiment_role role, double *final)
 {
 	const experiment_plan *plan = l->plan;
 	double level = experiment_level(plan, role);
-	int open = 0;
-	double first = NAN;
-	double z = NAN;
+	limit first = {NAN, NAN};
+	limit here = {NAN, NAN};
 
-	for (int metric = 0; metric < plan->metrics; metric++)
-		open += plan->metric[metric].role == role ? plan->arms - 1 : 0;
-	for (; open > 0; open--)
+	for (int open = comparisons(plan, role); open > 0; open--)
 	{
 		experiment_estimate *least = NULL;
 		bool near;
@@ -151,11 +163,11 @@ holm(look *l, experiment_role role, double *final)
 		/* No look may spend more than the level: what is beyond that needs no boundary, unless somebody wants to know.
 		 */
 		near = least != NULL && least->p_value <= level / open;
-		if (near || (role == EXPERIMENT_PRIMARY && isnan(first)))
-			z = boundary(l, level / open, isnan(first) ? final : NULL);
-		if (isnan(first))
-			first = z;
-		if (!near || !(least->p_value <= p_of(z)))
+		if (near || (role == EXPERIMENT_PRIMARY && isnan(first.z)))
+			here = boundary(l, level / open, isnan(first.z) ? final : NULL);
+		if (isnan(first.z))
+			first = here;
+		if (!near || !(least->p_value <= here.p))
 			break;
 		least->significant = true;
 	}
@@ -172,13 +184,43 @@ conditional_power(const experiment_estimate *e, double t, double final)
 	double trend;
 	double left;
 
-	if (isnan(e->p_value))
-		return 1; /* nothing known that could be given up for */
 	if (e->p_value <= 0)
 		return 1;
 	trend = -distribution_normal_quantile(e->p_value / 2) / sqrt(t); /* B(t) / t */
 	left = sqrt(1 - t);
 	return distribution_normal_cdf((trend - final) / left) + distribution_normal_cdf((-trend - final) / left);
+}
+
+/*
+ * most_promising: the largest conditional power of a comparison that may give a verdict; final: the boundary of the
+ * primary's at the whole information. That of the secondaries is as much beyond the one of a single look as the
+ * primary's is: next to the solution, and nothing depends on it but when hope is given up. What is not known of the
+ * primary cannot be given up for; a secondary metric that nobody records has no hope.
+ */
+static double
+most_promising(const look *l, double t, double final)
+{
+	const experiment_plan *plan = l->plan;
+	double single[] = {[EXPERIMENT_PRIMARY] = 0, [EXPERIMENT_SECONDARY] = 0};
+	double most = 0;
+
+	for (int role = EXPERIMENT_PRIMARY; role <= EXPERIMENT_SECONDARY; role++)
+		if (comparisons(plan, role) > 0)
+			single[role] = -distribution_normal_quantile(experiment_level(plan, role) / comparisons(plan, role) / 2);
+	for (int metric = 0; metric < plan->metrics; metric++)
+		for (int arm = 1; arm < plan->arms; arm++)
+		{
+			experiment_role role = plan->metric[metric].role;
+			const experiment_estimate *e = cell(l, metric, arm);
+
+			if (role == EXPERIMENT_GUARDRAIL)
+				continue;
+			if (isnan(e->p_value))
+				most = fmax(most, role == EXPERIMENT_PRIMARY);
+			else
+				most = fmax(most, conditional_power(e, t, final * single[role] / single[EXPERIMENT_PRIMARY]));
+		}
+	return most;
 }
 
 /* effect_limit: minimum_detectable_effect in the unit of a metric. */
@@ -282,23 +324,21 @@ judge(look *l)
 	double t = l->fraction[l->looks - 1];
 	bool one_more = plan->early_stopping && !r->end;
 	double final = NAN;
+	limit first = holm(l, EXPERIMENT_PRIMARY, one_more ? &final : NULL);
 
-	r->boundary_z = holm(l, EXPERIMENT_PRIMARY, one_more ? &final : NULL);
-	r->boundary_p_value = p_of(r->boundary_z);
+	r->boundary_z = first.z;
+	r->boundary_p_value = first.p;
 	d->winner = primary_verdict(l);
 	if (experiment_secondaries(plan) > 0)
 	{
-		r->secondary_boundary_z = holm(l, EXPERIMENT_SECONDARY, NULL);
-		r->secondary_boundary_p_value = p_of(r->secondary_boundary_z);
+		first = holm(l, EXPERIMENT_SECONDARY, NULL);
+		r->secondary_boundary_z = first.z;
+		r->secondary_boundary_p_value = first.p;
 		if (d->winner == EXPERIMENT_NO_ARM)
 			d->winner = secondary_verdict(l, &d->metric);
 	}
 	if (one_more)
-	{
-		r->conditional_power = 0;
-		for (int arm = 1; arm < plan->arms; arm++)
-			r->conditional_power = fmax(r->conditional_power, conditional_power(cell(l, 0, arm), t, final));
-	}
+		r->conditional_power = most_promising(l, t, final);
 	if (d->winner != EXPERIMENT_NO_ARM)
 		d->status = r->end ? EXPERIMENT_SIGNIFICANT : EXPERIMENT_STOPPED_EARLY;
 	else if (r->end)

@@ -27,8 +27,8 @@
 #define EXPERIMENT_NO_METRIC (-1)
 /* Part of the planned information by which it must have grown for a new look. */
 #define EXPERIMENT_LOOK_STEP 0.01
-/* Shares of the error probability where there are secondary metrics. */
-#define EXPERIMENT_PRIMARY_SHARE 0.9
+/* The primary's share of the error probability where there are secondary metrics. */
+#define EXPERIMENT_PRIMARY_TENTHS 9
 /* Below this the sample ratio forbids verdicts. */
 #define EXPERIMENT_SAMPLE_RATIO_LEVEL 0.001
 /* Stated rate of tests that falsely call a guardrail broken, over all its bounds, arms and looks. */
@@ -107,7 +107,7 @@ typedef struct experiment_plan
 	double confidence_level;          /* 0..1 */
 	double minimum_detectable_effect; /* absolute for rates, else a part of |control| */
 	double power;
-	double futility_threshold; /* conditional power below it is futile; 0: never */
+	double futility_threshold; /* conditional power of every comparison below it is futile; 0: never */
 	double min_samples;        /* outcomes of the primary in each arm before a verdict */
 	double horizon;            /* outcomes of the primary, all arms, at which information is 1: experiment_horizon */
 	bool early_stopping;       /* false: one look, at the end */
@@ -297,8 +297,8 @@ typedef struct experiment_result
 	double boundary_p_value;
 	double secondary_boundary_z; /* NaN also without secondaries, and where none of them is near it */
 	double secondary_boundary_p_value;
-	double
-		conditional_power; /* by the present trend, of the most promising arm; NaN when this is no look, or the end */
+	/* By the present trend, of the most promising arm and primary or secondary metric; NaN: no look, or the end. */
+	double conditional_power;
 	double sample_ratio_p_value;
 	bool sample_ratio_mismatch;
 	bool enough;    /* min_samples in every arm, or the end */

@@ -25,13 +25,22 @@ experiment_secondaries(const experiment_plan *plan)
 }
 
 double
+experiment_error(const experiment_plan *plan)
+{
+	/* 1 - 0.95 is 0.05000000000000004 in binary; 0.05 leaves the very same 0.95 and is what was meant. */
+	double written = rint((1 - plan->confidence_level) * 1e15) / 1e15;
+
+	return 1 - written == plan->confidence_level ? written : 1 - plan->confidence_level;
+}
+
+double
 experiment_level(const experiment_plan *plan, experiment_role role)
 {
-	double level = 1 - plan->confidence_level;
+	double level = experiment_error(plan);
 
 	if (experiment_secondaries(plan) == 0)
 		return level;
-	return level * (role == EXPERIMENT_PRIMARY ? EXPERIMENT_PRIMARY_SHARE : 1 - EXPERIMENT_PRIMARY_SHARE);
+	return level * (role == EXPERIMENT_PRIMARY ? EXPERIMENT_PRIMARY_TENTHS : 10 - EXPERIMENT_PRIMARY_TENTHS) / 10;
 }
 
 /* moments_of: the sums of one cell. */

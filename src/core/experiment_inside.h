@@ -58,6 +58,8 @@ extern experiment_side experiment_side_of(const experiment_plan *plan, const exp
 extern int64_t experiment_samples(const experiment_plan *plan, const experiment_data *data, int metric, int arm);
 /* experiment_secondaries: how many secondary metrics there are. */
 extern int experiment_secondaries(const experiment_plan *plan);
+/* experiment_error: the error probability of the whole test, as people write it. */
+extern double experiment_error(const experiment_plan *plan);
 /* experiment_level: error probability of the family of primary or secondary metrics. */
 extern double experiment_level(const experiment_plan *plan, experiment_role role);
 /* experiment_guard: the first guardrail that is surely broken, in the order of metrics and arms. */

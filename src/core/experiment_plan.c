@@ -145,7 +145,7 @@ experiment_inflation(const experiment_plan *plan, const sequential_caller *calle
 {
 	double level = experiment_level(plan, EXPERIMENT_PRIMARY) / (plan->arms - 1);
 	double deviate = distribution_normal_quantile(plan->power);
-	double planned = -distribution_normal_quantile((1 - plan->confidence_level) / 2) + deviate;
+	double planned = -distribution_normal_quantile(experiment_error(plan) / 2) + deviate;
 	double single = -distribution_normal_quantile(level / 2) + deviate;
 	course c;
 	double inner[LOOKS];

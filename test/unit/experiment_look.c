@@ -315,6 +315,49 @@ several_arms(void)
 	CHECK(r.decision.winner == EXPERIMENT_NO_ARM && fixture_estimate(&f, 0, 1)->significant, "one arm worse, one not");
 }
 
+/* A secondary metric that is heading for a verdict keeps a test alive; one that nobody records does not. */
+static void
+futility_of_secondaries(void)
+{
+	for (int kind = 0; kind < 3; kind++)
+	{
+		experiment_result r;
+
+		start(2, 2);
+		for (int i = 0; i < 500; i++)
+			for (int arm = 0; arm < 2; arm++)
+			{
+				fixture_add(&f, 0, arm, 0, i % 2);
+				if (kind > 0)
+					fixture_add(&f, 0, arm, 1, i % 100 + (kind == 2 && arm == 1 ? 5.0 : 0));
+			}
+		r = fixture_look(&f, false);
+		CHECK(r.decision.status == (kind == 2 ? EXPERIMENT_RUNNING : EXPERIMENT_FUTILE), "%d: %s", kind,
+			  experiment_status_name(r.decision.status));
+		CHECK((r.conditional_power > 0.3) == (kind == 2), "%d: %g", kind, r.conditional_power);
+	}
+}
+
+/* What a single look may spend is what people wrote. */
+static void
+clean_boundaries(void)
+{
+	static const double expected[] = {0.05, 0.045};
+
+	for (int secondaries = 0; secondaries < 2; secondaries++)
+		for (int early = 0; early < 2; early++)
+		{
+			experiment_result r;
+
+			start(2, 1 + secondaries);
+			f.plan.early_stopping = early;
+			fixture_rate(&f, 0, 0, 250, 500);
+			fixture_rate(&f, 1, 0, 255, 500);
+			r = fixture_look(&f, true);
+			CHECK(r.boundary_p_value == expected[secondaries], "%.17g", r.boundary_p_value);
+		}
+}
+
 /* One unit with very many outcomes is not information. */
 static void
 few_units(void)
@@ -629,6 +672,8 @@ main(void)
 	secondaries();
 	not_worse();
 	futility();
+	futility_of_secondaries();
+	clean_boundaries();
 	several_arms();
 	few_units();
 	guardrails();
