@@ -95,6 +95,36 @@ say_sources(const test_design *d)
 	}
 }
 
+/* say_twins: arms of one version, which what is recorded by its name tells nothing of. */
+static void
+say_twins(const test_design *d)
+{
+	for (int i = 1; i < d->arm_count && d->routes_traffic; i++)
+		for (int k = 0; k < i; k++)
+			if (d->arm[i].version_id != 0 && d->arm[i].version_id == d->arm[k].version_id)
+			{
+				ereport(
+					NOTICE,
+					errmsg("arms \"%s\" and \"%s\" serve the same version", d->arm[k].variant, d->arm[i].variant),
+					errdetail("An outcome that names version \"%s\" and no arm counts in neither.", d->arm[i].version),
+					errhint(
+						"Record with record_outcome() of the decision that route() gave, or with record_result()."));
+				return;
+			}
+}
+
+/* say_moving: what shares that move ask of those who record. */
+static void
+say_moving(const test_design *d)
+{
+	if (strcmp(d->allocation, "thompson") == 0 && !d->routes_traffic)
+		ereport(
+			NOTICE, errmsg("the shares of test \"%s\" will move", d->test_id),
+			errdetail("A result belongs to the shares at its recorded_at, which is now where it is not given."),
+			errhint("Where results come minutes after assigned_variant() was asked, pass the time of the question as"
+					" recorded_at; record_outcome() knows it."));
+}
+
 /* ---- the plan ---- */
 
 /* known_before: what control's version did in the last 14 days: requests with a value, mean and standard deviation. */
@@ -456,6 +486,8 @@ experiment_create(test_design *d, const char *created_by, int64 deployment_id)
 		experiment_design_notices(d);
 		say_sources(d);
 		say_unknown(d);
+		say_twins(d);
+		say_moving(d);
 		say_plan(d, planned);
 	}
 	data = json_build(

@@ -490,6 +490,20 @@ check_effect(const test_design *d)
 				errhint("Pass the smallest difference that would change the decision; usual is 0.02."));
 }
 
+/* check_moving: a quantile is of the values of an arm and knows no shares: where those move it follows them. */
+static void
+check_moving(const test_design *d)
+{
+	for (int i = 0; i < d->metric_count && strcmp(d->allocation, "thompson") == 0; i++)
+		if (d->metric[i].parsed.form == METRIC_QUANTILE && d->metric[i].role != TEST_GUARDRAIL)
+			ereport(
+				ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("a test of allocation thompson cannot decide by \"%s\"", d->metric[i].name),
+				errdetail("Its shares move, and outcomes of each time have to be weighted by the shares of then, which"
+						  " a quantile of all of them cannot be."),
+				errhint("Use allocation fixed, or the mean: avg_response_time."));
+}
+
 void
 experiment_design_check(test_design *d)
 {
@@ -524,6 +538,7 @@ experiment_design_check(test_design *d)
 		add_metric(d, d->secondary_metrics[i], TEST_SECONDARY);
 	check_guardrails(d);
 	take_directions(d);
+	check_moving(d);
 	check_effect(d);
 	take_arms(d);
 }

@@ -27,19 +27,25 @@ MM_FUNCTION(mm_delete_model);
 	" THEN 'requests were routed to it'"                                                                               \
 	" WHEN EXISTS (SELECT FROM model_mgr.routing_history h, pg_catalog.jsonb_array_elements(h.segments) s"             \
 	" WHERE h.model_id = v.model_id AND (s.value ->> 'version_id')::bigint = v.version_id)"                            \
-	" THEN 'a segment was sent to it' END"
+	" THEN 'a segment was sent to it'"                                                                                 \
+	" WHEN EXISTS (SELECT FROM model_mgr.ab_test_arm a JOIN model_mgr.ab_test_plan p ON p.test_no = a.test_no"         \
+	" JOIN model_mgr.ab_test t ON t.test_id = p.test_id WHERE a.version_id = v.version_id AND t.routes_traffic)"       \
+	" THEN 'a test routed requests to it' END"
 
 Datum
 mm_delete_model_version(PG_FUNCTION_ARGS)
 {
 	static query served = QUERY("SELECT " SERVED " FROM model_mgr.model_version v WHERE v.version_id = $1", INT8OID);
-	static query referrers =
-		QUERY("SELECT pg_catalog.format('version \"%s\" has it as its parent', c.version), 'Delete that version first.'"
-			  " FROM model_mgr.model_version c WHERE c.model_id = $1 AND c.parent_version = $2"
-			  " UNION ALL SELECT pg_catalog.format('alias \"%s\" names it', a.alias),"
-			  " 'Move the alias with set_alias() or remove it with delete_alias() first.'"
-			  " FROM model_mgr.model_alias a WHERE a.version_id = $3 LIMIT 1",
-			  INT8OID, TEXTOID, INT8OID);
+	static query referrers = QUERY(
+		"SELECT pg_catalog.format('version \"%s\" has it as its parent', c.version), 'Delete that version first.'"
+		" FROM model_mgr.model_version c WHERE c.model_id = $1 AND c.parent_version = $2"
+		" UNION ALL SELECT pg_catalog.format('alias \"%s\" names it', a.alias),"
+		" 'Move the alias with set_alias() or remove it with delete_alias() first.'"
+		" FROM model_mgr.model_alias a WHERE a.version_id = $3"
+		" UNION ALL SELECT pg_catalog.format('test \"%s\" runs with it', t.test_id), 'Stop the test first: stop_test().'"
+		" FROM model_mgr.ab_test_arm a JOIN model_mgr.ab_test_plan p ON p.test_no = a.test_no"
+		" JOIN model_mgr.ab_test t ON t.test_id = p.test_id WHERE a.version_id = $3 AND t.status = 'running' LIMIT 1",
+		INT8OID, TEXTOID, INT8OID);
 	static query delete = QUERY("DELETE FROM model_mgr.model_version v WHERE v.version_id = $1", INT8OID);
 	static query forget = QUERY("WITH creator AS (DELETE FROM model_mgr.version_creator c WHERE c.version_id = $1)"
 								" DELETE FROM model_mgr.version_approval a WHERE a.version_id = $1",

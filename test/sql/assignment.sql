@@ -138,4 +138,35 @@ SELECT count(model_mgr.record_outcome(r.decision, r.variant = 'treatment' OR i %
 SELECT ok(sample_ratio_p_value > 0.001, 'units come in the shares of their time') FROM model_mgr.analyze_test('moves');
 SELECT model_mgr.stop_test('moves');
 SELECT is(count(*) FILTER (WHERE r.variant <> 'stable'), 0::bigint, 'stopped: all are with the stable version') FROM generate_series(1, 100) i, model_mgr.route('w', 'u' || i) r;
+
+-- Units that come again under other shares: those moved to another arm are no mismatch, and count where they came in.
+SELECT test_id FROM model_mgr.create_test('again', 'n', 'x', '1', 'x', '2', allocation => 'thompson', secondary_metrics => '{}');
+CREATE FUNCTION pg_temp.come(round integer) RETURNS bigint LANGUAGE sql AS $$
+    SELECT model_mgr.record_results('again', jsonb_agg(jsonb_build_object('variant', v, 'user_id', 'u' || i, 'success', i % 10 < CASE v WHEN 'control' THEN 4 ELSE 6 END)))
+    FROM generate_series(1, 2000) i, model_mgr.assigned_variant('again', 'u' || i) v $$;
+SELECT pg_temp.come(1);
+SELECT pg_temp.at('2026-01-01 01:20:00+00');
+SELECT items FROM model_mgr.tick() WHERE task = 'experiments';
+SELECT pg_temp.at('2026-01-01 01:21:00+00');
+SELECT pg_temp.come(2);
+SELECT is(concat_ws(' ', sample_ratio_p_value > 0.01, samples_control + samples_treatment), 't 2000', 'read') FROM model_mgr.analyze_test('again');
+SELECT count(*) FROM model_mgr.tick();
+SELECT is(concat_ws(' ', sample_ratio_p_value > 0.01, samples_control + samples_treatment), 't 2000', 'and folded') FROM model_mgr.analyze_test('again');
+SELECT pg_temp.refused('22023', 'cannot decide by', $$SELECT model_mgr.create_test('no', 'n', 'x', '1', 'x', '2', allocation => 'thompson', primary_metric => 'p95_response_time')$$);
+
+-- A version against itself: its name tells no arm. What a test routes to is not deleted, nor what a running one needs.
+SELECT pg_temp.make_model('a', '1', '2', '3');
+SELECT count(model_mgr.deploy_model_version('a', '1'));
+SELECT test_id FROM model_mgr.create_test('a against a', 'n', 'a', '1', 'a', '1', routes_traffic => true);
+SELECT count(model_mgr.update_model_metrics('a', '1', 1.0, true)) FROM generate_series(1, 100);
+SELECT is(samples_control + samples_treatment, 0::bigint, 'in neither') FROM model_mgr.get_test_status('a against a');
+SELECT model_mgr.stop_test('a against a');
+SELECT test_id FROM model_mgr.create_test('routes', 'n', 'a', '1', 'a', '2', routes_traffic => true);
+SELECT pg_temp.refused('55006', 'served', $$SELECT model_mgr.delete_model_version('a', '2')$$);
+SELECT model_mgr.stop_test('routes');
+SELECT pg_temp.refused('55006', 'served', $$SELECT model_mgr.delete_model_version('a', '2')$$);
+SELECT test_id FROM model_mgr.create_test('needs', 'n', 'a', '1', 'a', '3');
+SELECT pg_temp.refused('55006', 'in use', $$SELECT model_mgr.delete_model_version('a', '3')$$);
+SELECT model_mgr.stop_test('needs');
+SELECT is(model_mgr.delete_model_version('a', '3'), true, 'then it may go');
 SELECT * FROM finish();
