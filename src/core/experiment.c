@@ -191,34 +191,36 @@ conditional_power(const experiment_estimate *e, double t, double final)
 	return distribution_normal_cdf((trend - final) / left) + distribution_normal_cdf((-trend - final) / left);
 }
 
+/* single_look: the boundary of a role's first comparison if nobody looked before the end. */
+static double
+single_look(const experiment_plan *plan, experiment_role role)
+{
+	return -distribution_normal_quantile(experiment_level(plan, role) / comparisons(plan, role) / 2);
+}
+
 /*
- * most_promising: the largest conditional power of a comparison that may give a verdict; final: the boundary of the
- * primary's at the whole information. That of the secondaries is as much beyond the one of a single look as the
- * primary's is: next to the solution, and nothing depends on it but when hope is given up. What is not known of the
- * primary cannot be given up for; a secondary metric that nobody records has no hope.
+ * most_promising: the largest conditional power of a role's comparisons; final: the boundary of the primary's at the
+ * whole information. That of the secondaries is as much beyond the one of a single look as the primary's is: next to
+ * the solution, and nothing depends on it but when hope is given up. What is not known of the primary cannot be given
+ * up for; a secondary metric that nobody records has no hope.
  */
 static double
-most_promising(const look *l, double t, double final)
+most_promising(const look *l, experiment_role role, double t, double final)
 {
 	const experiment_plan *plan = l->plan;
-	double single[] = {[EXPERIMENT_PRIMARY] = 0, [EXPERIMENT_SECONDARY] = 0};
 	double most = 0;
 
-	for (int role = EXPERIMENT_PRIMARY; role <= EXPERIMENT_SECONDARY; role++)
-		if (comparisons(plan, role) > 0)
-			single[role] = -distribution_normal_quantile(experiment_level(plan, role) / comparisons(plan, role) / 2);
+	if (role == EXPERIMENT_SECONDARY && experiment_secondaries(plan) > 0)
+		final *= single_look(plan, role) / single_look(plan, EXPERIMENT_PRIMARY);
 	for (int metric = 0; metric < plan->metrics; metric++)
-		for (int arm = 1; arm < plan->arms; arm++)
+		for (int arm = 1; arm < plan->arms && plan->metric[metric].role == role; arm++)
 		{
-			experiment_role role = plan->metric[metric].role;
 			const experiment_estimate *e = cell(l, metric, arm);
 
-			if (role == EXPERIMENT_GUARDRAIL)
-				continue;
 			if (isnan(e->p_value))
 				most = fmax(most, role == EXPERIMENT_PRIMARY);
 			else
-				most = fmax(most, conditional_power(e, t, final * single[role] / single[EXPERIMENT_PRIMARY]));
+				most = fmax(most, conditional_power(e, t, final));
 		}
 	return most;
 }
@@ -324,6 +326,7 @@ judge(look *l)
 	double t = l->fraction[l->looks - 1];
 	bool one_more = plan->early_stopping && !r->end;
 	double final = NAN;
+	bool hopeless = false;
 	limit first = holm(l, EXPERIMENT_PRIMARY, one_more ? &final : NULL);
 
 	r->boundary_z = first.z;
@@ -338,12 +341,19 @@ judge(look *l)
 			d->winner = secondary_verdict(l, &d->metric);
 	}
 	if (one_more)
-		r->conditional_power = most_promising(l, t, final);
+	{
+		double primary = most_promising(l, EXPERIMENT_PRIMARY, t, final);
+		double secondary = most_promising(l, EXPERIMENT_SECONDARY, t, final);
+
+		r->conditional_power = fmax(primary, secondary);
+		hopeless = t >= EXPERIMENT_FUTILITY_FROM && primary < plan->futility_threshold &&
+				   secondary < fmax(plan->futility_threshold, EXPERIMENT_SECONDARY_HOPE);
+	}
 	if (d->winner != EXPERIMENT_NO_ARM)
 		d->status = r->end ? EXPERIMENT_SIGNIFICANT : EXPERIMENT_STOPPED_EARLY;
 	else if (r->end)
 		d->status = EXPERIMENT_INCONCLUSIVE;
-	else if (t >= EXPERIMENT_FUTILITY_FROM && r->conditional_power < plan->futility_threshold)
+	else if (hopeless)
 		d->status = EXPERIMENT_FUTILE;
 }
 

@@ -37,6 +37,10 @@
 #define EXPERIMENT_GUARDRAIL_UNITS 50
 /* Part of the planned information before which no test is futile: by an early trend too many good ones would be. */
 #define EXPERIMENT_FUTILITY_FROM 0.4
+/* The conditional power with which a secondary metric keeps a test going whose primary has none left. Of several
+ * metrics without any difference one often looks a little promising: with less than this, half of the tests of nothing
+ * would run on for it. */
+#define EXPERIMENT_SECONDARY_HOPE 0.03
 
 /* ---------- what is known: running sums ---------- */
 
@@ -107,7 +111,7 @@ typedef struct experiment_plan
 	double confidence_level;          /* 0..1 */
 	double minimum_detectable_effect; /* absolute for rates, else a part of |control| */
 	double power;
-	double futility_threshold; /* conditional power of every comparison below it is futile; 0: never */
+	double futility_threshold; /* conditional power of the primary's comparisons below it is futile; 0: never */
 	double min_samples;        /* outcomes of the primary in each arm before a verdict */
 	double horizon;            /* outcomes of the primary, all arms, at which information is 1: experiment_horizon */
 	bool early_stopping;       /* false: one look, at the end */
