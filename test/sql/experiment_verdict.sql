@@ -136,7 +136,8 @@ UPDATE model_mgr.ab_test_progress p SET boundaries = array_fill(0.5::float8, ARR
 SELECT pg_temp.step() FROM generate_series(1, 2);
 WITH looks AS (SELECT array_agg(information_fraction ORDER BY look) AS information, array_agg((evidence ->> 'boundary_z')::float8 ORDER BY look) AS z,
         bool_and(model_mgr.replay_test_evidence(evidence) = evidence ->> 'decision') AS replayed FROM model_mgr.ab_test_look JOIN model_mgr.ab_test_plan USING (test_no) WHERE test_id = 'steps')
-SELECT is(z, model_mgr.sequential_boundary(information), 'boundaries, to the last digit'), ok(cardinality(z) = 8 AND replayed, 'of eight looks, all replayed') FROM looks;
+-- The level of a test is 0.05, that of sequential_boundary() what 1 - 0.95 leaves in binary.
+SELECT ok((SELECT max(abs(a / b - 1)) < 1e-14 AND count(*) = 8 FROM unnest(z, model_mgr.sequential_boundary(information)) u(a, b)), 'boundaries are those of sequential_boundary()'), ok(cardinality(z) = 8 AND replayed, 'of eight looks, all replayed') FROM looks;
 
 -- A test that cannot be read is named, and harms no other.
 SELECT pg_temp.results('steps', 'treatment', 100, 100), pg_temp.results('steps', 'control', 100, 0);
