@@ -9,7 +9,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(new_node settings at soak serving canary serve routes totals_agree table_checksums error_of poll_start doc_block finish);
+our @EXPORT = qw(new_node settings at soak serving canary serve routes totals_agree table_checksums error_of poll_start poll_restart doc_block finish);
 
 # soak: true in the long forms.
 sub soak { return $ENV{MODEL_MGR_SOAK} ? 1 : 0; }
@@ -168,6 +168,19 @@ sub poll_start
 		$node->stop('fast', fail_ok => 1);
 	}
 	return $node->start;
+}
+
+# poll_restart: waits until a server that restarts after a crash of a backend takes connections. A psql that is turned
+# away before it has read its statement would end the test by a broken pipe; pg_isready reads none.
+sub poll_restart
+{
+	my ($node) = @_;
+	for my $attempt (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		return 1 if system('pg_isready', '--quiet', '--host', $node->host, '--port', $node->port) == 0;
+		select undef, undef, undef, 0.1;
+	}
+	return 0;
 }
 
 # forget_zombie: where nobody collects orphans (a container whose first process is no init) a killed postmaster stays as
