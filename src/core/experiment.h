@@ -67,8 +67,6 @@ typedef struct experiment_moments
 extern void experiment_moments_change(experiment_moments *m, const double *old_v, const double *new_v);
 /* experiment_moments_merge: a becomes the sums over the units of both. */
 extern void experiment_moments_merge(experiment_moments *a, const experiment_moments *b);
-/* experiment_moments_subtract: takes away the sums of b, which a contains. */
-extern void experiment_moments_subtract(experiment_moments *a, const experiment_moments *b);
 
 /* ---------- the plan ---------- */
 

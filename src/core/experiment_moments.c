@@ -36,13 +36,3 @@ experiment_moments_merge(experiment_moments *a, const experiment_moments *b)
 	for (int i = 0; i < EXPERIMENT_PRODUCTS; i++)
 		a->product[i] += b->product[i];
 }
-
-void
-experiment_moments_subtract(experiment_moments *a, const experiment_moments *b)
-{
-	a->units -= b->units;
-	for (int i = 0; i < EXPERIMENT_SUMS; i++)
-		a->sum[i] -= b->sum[i];
-	for (int i = 0; i < EXPERIMENT_PRODUCTS; i++)
-		a->product[i] -= b->product[i];
-}

@@ -248,9 +248,9 @@ readable(double time)
 	return time >= html_time_of(1, 1, 1) && time < html_time_of(10000, 1, 1);
 }
 
-/* put_time: a date, and so many parts of the day's time. */
+/* put_time: a date and the time of day, with seconds or without. */
 static void
-put_time(html *to, double time, int parts)
+put_time(html *to, double time, bool seconds)
 {
 	html_calendar c;
 
@@ -260,10 +260,8 @@ put_time(html *to, double time, int parts)
 		return;
 	}
 	c = html_calendar_of(time);
-	html_format(to, "%d&#160;%s&#160;%d", c.day, html_month_name(c.month), c.year);
-	if (parts > 0)
-		html_format(to, " %02d:%02d", c.hour, c.minute);
-	if (parts > 1)
+	html_format(to, "%d&#160;%s&#160;%d %02d:%02d", c.day, html_month_name(c.month), c.year, c.hour, c.minute);
+	if (seconds)
 		html_format(to, ":%02d", c.second);
 }
 
@@ -284,19 +282,13 @@ html_iso(html *to, double time, bool seconds)
 }
 
 void
-html_date(html *to, double time)
-{
-	put_time(to, time, 0);
-}
-
-void
 html_minute(html *to, double time)
 {
-	put_time(to, time, 1);
+	put_time(to, time, false);
 }
 
 void
 html_second(html *to, double time)
 {
-	put_time(to, time, 2);
+	put_time(to, time, true);
 }

@@ -47,9 +47,8 @@ extern double html_round(double value, int digits);
 
 /* html_iso: "2026-11-24 14:05:07", with `seconds` or without; as the times below. */
 extern void html_iso(html *to, double time, bool seconds);
-/* html_date: "24 Nov 2026", html_minute: "24 Nov 2026 14:05", html_second: "24 Nov 2026 14:05:07"; UTC. The time is
- * in seconds since 1970; years 1 to 9999, anything else is an en dash. */
-extern void html_date(html *to, double time);
+/* html_minute: "24 Nov 2026 14:05", html_second: "24 Nov 2026 14:05:07"; UTC. The time is in seconds since 1970; years
+ * 1 to 9999, anything else is an en dash. */
 extern void html_minute(html *to, double time);
 extern void html_second(html *to, double time);
 

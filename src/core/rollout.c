@@ -401,15 +401,6 @@ rollout_decide(const rollout_plan *plan, const rollout_state *state, const rollo
 }
 
 int
-rollout_step_at(const rollout_plan *plan, double share)
-{
-	for (int i = 0; i < plan->step_count; i++)
-		if (plan->steps[i] == share)
-			return i + 1;
-	return 0;
-}
-
-int
 rollout_share_weight(double share)
 {
 	double weight = share * 100;

@@ -266,8 +266,6 @@ extern rollout_decision rollout_decide(const rollout_plan *plan, const rollout_s
 									   const rollout_tally *window, const rollout_tally *step);
 /* rollout_cause_name: limit, criterion, guard, ...; NULL for none. */
 extern const char *rollout_cause_name(rollout_cause cause);
-/* rollout_step_at: the step whose share is this one; 0 when the plan has no such step. */
-extern int rollout_step_at(const rollout_plan *plan, double share);
 /* rollout_share_weight: percent as weight in 1/10000; -1 when outside (0, 100] or finer than 0.01 %. */
 extern int rollout_share_weight(double share);
 /* rollout_default_steps: 10, 20, ..., 100, or `first` followed by those above it; returns their number. */

@@ -205,16 +205,6 @@ experiment_is_running(const experiment *e)
 	return strcmp(e->status, "running") == 0;
 }
 
-test_moments
-experiment_totals(const experiment *e, int arm, int metric)
-{
-	test_moments total = {0};
-
-	for (int i = 0; i < e->epoch_count; i++)
-		experiment_moments_merge(&total, &e->epochs[i].moments[arm][metric]);
-	return total;
-}
-
 int
 experiment_prunable(TimestampTz limit, int64 **test_nos)
 {

@@ -148,7 +148,5 @@ extern void experiment_forget_model(int64 model_id);
  * count, whenever they come.
  */
 extern void experiment_read(experiment *e, int n);
-/* experiment_totals: the moments of one arm and metric over all epochs. */
-extern test_moments experiment_totals(const experiment *e, int arm, int metric);
 
 #endif

@@ -440,9 +440,10 @@ epochs(void)
 		experiment_moments *first = fixture_cell(&f, 0, arm, 1);
 		experiment_moments *second = fixture_cell(&f, 1, arm, 1);
 		experiment_moments part = {.units = 100, .sum = {100, 7}, .product = {100, 7, 0, 0, 40}};
+		experiment_moments less = {.units = -100, .sum = {-100, -7}, .product = {-100, -7, 0, 0, -40}};
 
 		experiment_moments_merge(second, &part);
-		experiment_moments_subtract(first, &part);
+		experiment_moments_merge(first, &less);
 	}
 	fixture_estimates(&f);
 	SAME(fixture_estimate(&f, 1, 1)->p_value, p, 1e-9, "%g instead of %g", fixture_estimate(&f, 1, 1)->p_value, p);
