@@ -148,6 +148,12 @@ resolve(int64 callback_id, user_code *code)
 	static query store = QUERY("UPDATE model_mgr.callback c SET function = $2::bigint::oid, role = $3::bigint::oid,"
 							   " origin = $4 WHERE c.callback_id = $1",
 							   INT8OID, INT8OID, INT8OID, TEXTOID);
+	/* Marks that came from there with a dump would be taken for this database's now. */
+	static query unmark =
+		QUERY("UPDATE model_mgr.callback_delivery d SET started_at = NULL, started_by = NULL WHERE d.callback_id = $1"
+			  " AND d.event_id IN (SELECT o.event_id FROM model_mgr.callback_delivery o WHERE o.callback_id = $1"
+			  " AND o.started_at IS NOT NULL AND o.delivered_at IS NULL FOR UPDATE SKIP LOCKED)",
+			  INT8OID);
 	user_code stored;
 	const char *lost;
 
@@ -159,19 +165,23 @@ resolve(int64 callback_id, user_code *code)
 	stored = *code;
 	lost = user_code_find(code, query_bool(0, 4));
 	if (lost == NULL && (code->function != stored.function || code->role != stored.role))
+	{
 		query_run(&store, int64_arg(callback_id), int64_arg(code->function), int64_arg(code->role),
 				  text_arg(user_code_origin()));
+		query_run(&unmark, int64_arg(callback_id));
+	}
 	return lost;
 }
 
 bool
 callback_begin(int64 callback_id, int64 event_id)
 {
-	static query lock = QUERY(
-		"SELECT d.started_at, d.started_by FROM model_mgr.callback_delivery d WHERE d.callback_id = $1 AND d.event_id = $2"
-		" AND d.delivered_at IS NULL AND d.given_up_at IS NULL AND d.next_attempt_at <= $3"
-		" FOR UPDATE SKIP LOCKED",
-		INT8OID, INT8OID, TIMESTAMPTZOID);
+	static query lock =
+		QUERY("SELECT d.started_at, d.started_by, c.origin = $4 FROM model_mgr.callback_delivery d"
+			  " JOIN model_mgr.callback c ON c.callback_id = d.callback_id"
+			  " WHERE d.callback_id = $1 AND d.event_id = $2 AND d.delivered_at IS NULL AND d.given_up_at IS NULL"
+			  " AND d.next_attempt_at <= $3 FOR UPDATE OF d SKIP LOCKED",
+			  INT8OID, INT8OID, TIMESTAMPTZOID, TEXTOID);
 	static query alive =
 		QUERY("SELECT FROM model_mgr.callback c WHERE c.callback_id = $1 AND c.disabled_at IS NULL", INT8OID);
 	/* Real time: it is compared with the server's start. */
@@ -186,9 +196,11 @@ callback_begin(int64 callback_id, int64 event_id)
 			  INT8OID, INT8OID, TEXTOID);
 
 	/* While a call is under way its session holds the row's lock. */
-	if (query_run(&lock, int64_arg(callback_id), int64_arg(event_id), time_arg(mm_now())) == 0)
+	if (query_run(&lock, int64_arg(callback_id), int64_arg(event_id), time_arg(mm_now()),
+				  text_arg(user_code_origin())) == 0)
 		return false;
-	if (!query_isnull(0, 0))
+	/* A mark that came with a dump from elsewhere says nothing. */
+	if (!query_isnull(0, 0) && query_bool(0, 2))
 	{
 		user_code_mark mark_is = user_code_marked(query_time(0, 0), query_int32(0, 1));
 
@@ -295,7 +307,7 @@ callback_deliver(int64 callback_id, int64 event_id)
 	static query lock =
 		QUERY("SELECT d.attempts, d.first_attempt_at FROM model_mgr.callback_delivery d WHERE d.callback_id = $1"
 			  " AND d.event_id = $2 AND d.delivered_at IS NULL AND d.given_up_at IS NULL AND d.started_by = $3"
-			  " FOR UPDATE SKIP LOCKED",
+			  " FOR UPDATE",
 			  INT8OID, INT8OID, INT4OID);
 	static query find =
 		QUERY("SELECT c.kind FROM model_mgr.callback c WHERE c.callback_id = $1 AND c.disabled_at IS NULL", INT8OID);
@@ -341,7 +353,7 @@ callback_interrupted(int64 callback_id, int64 event_id, const char *reason)
 {
 	static query find =
 		QUERY("SELECT d.attempts, d.first_attempt_at FROM model_mgr.callback_delivery d WHERE d.callback_id = $1"
-			  " AND d.event_id = $2 AND d.delivered_at IS NULL AND d.started_by = $3 FOR UPDATE SKIP LOCKED",
+			  " AND d.event_id = $2 AND d.delivered_at IS NULL AND d.started_by = $3 FOR UPDATE",
 			  INT8OID, INT8OID, INT4OID);
 
 	if (query_run(&find, int64_arg(callback_id), int64_arg(event_id), int32_arg(MyProcPid)) > 0)

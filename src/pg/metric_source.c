@@ -373,7 +373,7 @@ metric_source_run(const char *name)
 {
 	static query lock =
 		QUERY("SELECT m.source_id, m.read_until, m.slice_seconds, m.added_at FROM model_mgr.metric_source m"
-			  " WHERE m.metric_name = $1 AND m.started_by = $2 AND m.disabled_at IS NULL FOR UPDATE SKIP LOCKED",
+			  " WHERE m.metric_name = $1 AND m.started_by = $2 AND m.disabled_at IS NULL FOR UPDATE",
 			  TEXTOID, INT4OID);
 	metric_source_reading reading = {.metric_name = name};
 	TimestampTz added_at;
@@ -403,7 +403,7 @@ void
 metric_source_interrupted(const char *name, const char *why)
 {
 	static query mine = QUERY("SELECT FROM model_mgr.metric_source m WHERE m.metric_name = $1 AND m.started_by = $2"
-							  " FOR UPDATE SKIP LOCKED",
+							  " FOR UPDATE",
 							  TEXTOID, INT4OID);
 
 	if (query_run(&mine, text_arg(name), int32_arg(MyProcPid)) > 0)

@@ -291,7 +291,7 @@ validator_run(int64 result_id)
 {
 	static query lock =
 		QUERY("SELECT r.rule ->> 'validator_function', r.update_id, r.deployment_id FROM model_mgr.validation_result r"
-			  " WHERE r.result_id = $1 AND r.passed IS NULL AND r.started_by = $2 FOR UPDATE SKIP LOCKED",
+			  " WHERE r.result_id = $1 AND r.passed IS NULL AND r.started_by = $2 FOR UPDATE",
 			  INT8OID, INT4OID);
 	judging j = {.result_id = result_id, .began = GetCurrentTimestamp()};
 	const char *lost;
@@ -332,7 +332,7 @@ void
 validator_interrupted(int64 result_id, const char *reason)
 {
 	static query mine = QUERY("SELECT r.started_at FROM model_mgr.validation_result r WHERE r.result_id = $1"
-							  " AND r.passed IS NULL AND r.started_by = $2 FOR UPDATE SKIP LOCKED",
+							  " AND r.passed IS NULL AND r.started_by = $2 FOR UPDATE",
 							  INT8OID, INT4OID);
 
 	if (query_run(&mine, int64_arg(result_id), int32_arg(MyProcPid)) > 0)

@@ -3,7 +3,8 @@
  * transactions, marks that it begins (work_begin), runs it (work_run) and, when that transaction came to nothing, says
  * so (work_interrupted). The mark is committed before any code of users runs: when that takes the session down, the
  * next work() finds the mark and disables the item. Whoever is at an item holds its row's lock, so that two sessions
- * never run the same one; nobody waits for it.
+ * never run the same one; who would begin it does not wait. Who has marked it does: between its two transactions others
+ * may look at the mark under that lock, and to leave a mark behind would be to accuse the code.
  */
 #include "pg/mm.h"
 

@@ -156,6 +156,10 @@ cmp_ok(query("SELECT count(DISTINCT pid) FROM code.ran WHERE name = 'slow'"), '>
 $_->quit for @workers;
 
 # 6. A dump into another database, and into another cluster: names are what is left, and they will do.
+# Calls were under way when the dump was made: of sessions that are none of the copies'.
+happen(2);
+query(q{UPDATE model_mgr.callback_delivery SET started_at = clock_timestamp() + interval '1 minute', started_by = 999999
+	WHERE delivered_at IS NULL AND callback_id = (SELECT callback_id FROM model_mgr.callback WHERE signature = 'code.honest(jsonb)')});
 query('CREATE DATABASE copy');
 my $file = PostgreSQL::Test::Utils::tempdir() . '/dump.sql';
 $node->command_ok([ 'pg_dump', '-f', $file, $node->connstr('postgres') ], 'dump');
@@ -170,6 +174,7 @@ for my $place ([ $node, 'copy' ], [ $other, 'postgres' ])
 	$there->safe_psql($dbname, "INSERT INTO code.values VALUES (clock_timestamp(), 'spam', '1', 1000)");
 	($status, $out, $err) = $there->psql($dbname, 'CALL model_mgr.work();');
 	is($err, '', "$dbname: no warning");
+	is($there->safe_psql($dbname, q{SELECT delivered, pending FROM model_mgr.callback_list WHERE function = 'code.honest(jsonb)'}), '8|0', 'and each event of the dump is delivered');
 	is($there->safe_psql($dbname, "SELECT sum(samples), sum(value * samples) FROM model_mgr.metric_sample WHERE metric_name = 'values'"), '61|2770', "$dbname: the source is read on");
 }
 # In its own database an OID is what it was: a role of the same name is another.
