@@ -76,13 +76,27 @@ ranges_of(Relation parent, observation_range **out)
 	return info->ndatums + 1;
 }
 
-/* learn_partitions: keeps the bounds of observation's. */
+/* read_partitions: the bounds of observation's, into known. */
+static void
+read_partitions(void)
+{
+	observation_range *ranges = NULL;
+	Relation parent = table_open(known.parent, AccessShareLock);
+
+	known.count = ranges_of(parent, &ranges);
+	known.days = MemoryContextAlloc(known.context, Max(known.count, 1) * sizeof(day));
+	for (int i = 0; i < known.count; i++)
+		known.days[i] = (day){.range = ranges[i], .shape = SHAPE_UNKNOWN};
+	if (ranges != NULL)
+		pfree(ranges);
+	table_close(parent, AccessShareLock);
+}
+
+/* learn_partitions: keeps the bounds; an error, such as that the lock was not to be had in time, leaves nothing known.
+ */
 static void
 learn_partitions(void)
 {
-	observation_range *ranges = NULL;
-	Relation parent;
-
 	if (!known.registered)
 	{
 		CacheRegisterRelcacheCallback(forget_partitions, (Datum) 0);
@@ -94,14 +108,16 @@ learn_partitions(void)
 	known.last = 0;
 	known.parent = mm_relation("observation");
 	known.valid = true; /* before reading: a message that arrives meanwhile counts */
-	parent = table_open(known.parent, AccessShareLock);
-	known.count = ranges_of(parent, &ranges);
-	known.days = MemoryContextAlloc(known.context, Max(known.count, 1) * sizeof(day));
-	for (int i = 0; i < known.count; i++)
-		known.days[i] = (day){.range = ranges[i], .shape = SHAPE_UNKNOWN};
-	if (ranges != NULL)
-		pfree(ranges);
-	table_close(parent, AccessShareLock);
+	PG_TRY();
+	{
+		read_partitions();
+	}
+	PG_CATCH();
+	{
+		known.valid = false;
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 }
 
 static day *
