@@ -24,9 +24,5 @@ extern double distribution_student_t_two_sided(double t, double df);
 
 /* distribution_chi_square_sf: P(X > x), df > 0, x >= 0. */
 extern double distribution_chi_square_sf(double x, double df);
-/* distribution_chi_square_cdf: P(X <= x). */
-extern double distribution_chi_square_cdf(double x, double df);
-/* distribution_chi_square_quantile: the x with P(X > x) = upper_p, 0 < upper_p < 1. */
-extern double distribution_chi_square_quantile(double upper_p, double df);
 
 #endif

@@ -467,35 +467,6 @@ guard_look(const guard_margin margins[ROLLOUT_METRICS], double level, const guar
 	return verdict;
 }
 
-double
-guard_bound(rollout_metric metric, double level, const guard_stratum *strata, int count)
-{
-	double threshold = -log(level);
-	double low = 0;
-	double high = 1;
-
-	if (evidence_of(metric, (guard_margin){0}, strata, count) < threshold)
-		return 0;
-	if (metric == ROLLOUT_RESPONSE_TIME)
-	{
-		high = 0;
-		for (int k = 0; k < count; k++)
-			high = fmax(high, strata[k].paired                              ? strata[k].pairs.response_time.candidate
-							  : strata[k].candidate.response_time_count > 0 ? strata[k].candidate.response_time_mean
-																			: 0);
-	}
-	for (int i = 0; i < 20; i++)
-	{
-		double middle = low + (high - low) / 2;
-
-		if (evidence_of(metric, (guard_margin){.absolute = middle}, strata, count) < threshold)
-			high = middle;
-		else
-			low = middle;
-	}
-	return low;
-}
-
 /* SHIFTS: alternatives of the sample ratio on each side: the odds times exp(+-0.02 2^i), from 2 % to a thirteenth. */
 #define SHIFTS 8
 

@@ -110,13 +110,6 @@ extern guard_verdict guard_look(const guard_margin margins[ROLLOUT_METRICS], dou
 								int count);
 
 /*
- * guard_bound: how much worse the candidate is at least, in the metric's unit: the largest absolute
- * margin (with relative 0) at which this metric alone would still be convicted at `level`; 0 when not even at margin 0.
- * Always valid, as the look is. About 20 looks long: for the evidence of a conviction, not for each look.
- */
-extern double guard_bound(rollout_metric metric, double level, const guard_stratum *strata, int count);
-
-/*
  * The sample ratio: do outcomes arrive from both sides in the proportion of the shares? Two answers from the same
  * counts. p_value is always valid: while the shares are true, it ever falls to 0.001 in at most one rollout in 1,000,
  * however often it is looked at; alarms and actions go by it. chi_square_p_value is Pearson's, right for a single look

@@ -241,26 +241,24 @@ html_month_name(int month)
 	return names[month - 1];
 }
 
-/* readable: whether a time has a date of four digits; NaN has none. */
-static bool
-readable(double time)
-{
-	return time >= html_time_of(1, 1, 1) && time < html_time_of(10000, 1, 1);
-}
-
-/* put_time: a date and the time of day, with seconds or without. */
+/* put_time: a date, in digits or with its month's name, and the time of day, with seconds or without. NaN is no time.
+ */
 static void
-put_time(html *to, double time, bool seconds)
+put_time(html *to, double time, bool digits, bool seconds)
 {
 	html_calendar c;
 
-	if (!readable(time))
+	if (!(time >= html_time_of(1, 1, 1) && time < html_time_of(10000, 1, 1)))
 	{
 		html_put(to, "&#8211;");
 		return;
 	}
 	c = html_calendar_of(time);
-	html_format(to, "%d&#160;%s&#160;%d %02d:%02d", c.day, html_month_name(c.month), c.year, c.hour, c.minute);
+	if (digits)
+		html_format(to, "%04d-%02d-%02d", c.year, c.month, c.day);
+	else
+		html_format(to, "%d&#160;%s&#160;%d", c.day, html_month_name(c.month), c.year);
+	html_format(to, " %02d:%02d", c.hour, c.minute);
 	if (seconds)
 		html_format(to, ":%02d", c.second);
 }
@@ -268,27 +266,17 @@ put_time(html *to, double time, bool seconds)
 void
 html_iso(html *to, double time, bool seconds)
 {
-	html_calendar c;
-
-	if (!readable(time))
-	{
-		html_put(to, "&#8211;");
-		return;
-	}
-	c = html_calendar_of(time);
-	html_format(to, "%04d-%02d-%02d %02d:%02d", c.year, c.month, c.day, c.hour, c.minute);
-	if (seconds)
-		html_format(to, ":%02d", c.second);
+	put_time(to, time, true, seconds);
 }
 
 void
 html_minute(html *to, double time)
 {
-	put_time(to, time, false);
+	put_time(to, time, false, false);
 }
 
 void
 html_second(html *to, double time)
 {
-	put_time(to, time, true);
+	put_time(to, time, false, true);
 }

@@ -9,6 +9,7 @@
 #include "pg/experiment_store.h"
 
 #include "core/arms.h"
+#include "pg/routing.h"
 
 typedef struct assignment_arm
 {
@@ -22,7 +23,7 @@ typedef struct assignment_arm
 /* A test as the cache keeps it. */
 typedef struct assignment_test
 {
-	uint64 checked; /* generation that this was last known to be true in */
+	routing_kept kept;
 	TransactionId xmin;
 	int64 revision;
 	int64 test_no;

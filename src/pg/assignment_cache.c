@@ -113,9 +113,9 @@ put_text(char **cursor, const text *from)
 	return start;
 }
 
-/* make_test: an entry in one piece of memory, made in a scratch context's garbage. */
+/* read_test: an entry in one piece of memory; what is read on the way is garbage of the current context. */
 static assignment_test *
-make_test(HeapTuple row, TupleDesc descriptor)
+read_test(HeapTuple row, TupleDesc descriptor)
 {
 	Datum values[ASSIGNMENT_COLUMNS];
 	bool nulls[ASSIGNMENT_COLUMNS];
@@ -183,92 +183,73 @@ make_test(HeapTuple row, TupleDesc descriptor)
 	return test;
 }
 
-static void
-drop_test(assignment_test *old)
+static routing_kept *
+find_test(const char *test_id, int length)
 {
+	test_slot *slot = tests_lookup(known, (test_key){test_id, length});
+
+	return slot ? &slot->entry->kept : NULL;
+}
+
+static bool
+is_test(const routing_kept *entry, HeapTuple row, TupleDesc descriptor)
+{
+	const assignment_test *test = (const assignment_test *) entry;
+	bool isnull;
+
+	return HeapTupleHeaderGetRawXmin(row->t_data) == test->xmin &&
+		   DatumGetInt64(heap_getattr(row, ASSIGNMENT_REVISION, descriptor, &isnull)) == test->revision &&
+		   DatumGetInt64(heap_getattr(row, ASSIGNMENT_TEST_NO, descriptor, &isnull)) == test->test_no;
+}
+
+static void
+drop_test(routing_kept *entry)
+{
+	assignment_test *old = (assignment_test *) entry;
+
 	tests_delete(known, (test_key){old->test_id, old->id_length});
 	if (last == old)
 		last = NULL;
 	pfree(old);
 }
 
-/* read_test: the entry made true for the present generation; NULL when there is no row. */
-static assignment_test *
-read_test(const char *test_id, int length)
+static routing_kept *
+make_test(HeapTuple row, TupleDesc descriptor, routing_kept *old)
 {
-	for (;;)
-	{
-		uint64 generation;
-		test_slot *slot;
-		assignment_test *test;
-		text *name;
-		routing_scan scan;
-		ScanKeyData key;
-		HeapTuple tuple;
+	assignment_test *test;
+	bool found;
 
-		prepare_cache();
-		generation = routing_current_generation;
-		slot = tests_lookup(known, (test_key){test_id, length});
-		test = slot ? slot->entry : NULL;
-		if (test && test->checked == generation)
-			return test;
-
-		name = cstring_to_text_with_len(test_id, length);
-		routing_key_text(&key, ASSIGNMENT_TEST_ID, name);
-		scan = routing_scan_begin("ab_test_assignment", "ab_test_assignment_pkey", 1, &key);
-		tuple = routing_scan_next(&scan);
-		if (!HeapTupleIsValid(tuple))
-		{
-			if (test)
-				drop_test(test);
-			test = NULL;
-		}
-		else
-		{
-			TupleDesc descriptor = RelationGetDescr(scan.relation);
-			bool isnull;
-
-			if (test &&
-				(HeapTupleHeaderGetRawXmin(tuple->t_data) != test->xmin ||
-				 DatumGetInt64(heap_getattr(tuple, ASSIGNMENT_REVISION, descriptor, &isnull)) != test->revision ||
-				 DatumGetInt64(heap_getattr(tuple, ASSIGNMENT_TEST_NO, descriptor, &isnull)) != test->test_no))
-			{
-				drop_test(test);
-				test = NULL;
-			}
-			if (test == NULL)
-			{
-				bool found;
-
-				test = make_test(tuple, descriptor);
-				slot = tests_insert(known, (test_key){test->test_id, test->id_length}, &found);
-				slot->entry = test;
-			}
-			test->checked = generation;
-		}
-		routing_scan_end(&scan);
-		pfree(name);
-		routing_note_read();
-		if (test == NULL || routing_current_generation == generation)
-			return test;
-	}
+	if (old)
+		drop_test(old);
+	test = read_test(row, descriptor);
+	tests_insert(known, (test_key){test->test_id, test->id_length}, &found)->entry = test;
+	return &test->kept;
 }
+
+static const routing_kind kind_test = {.table = "ab_test_assignment",
+									   .index = "ab_test_assignment_pkey",
+									   .name = ASSIGNMENT_TEST_ID,
+									   .prepare = prepare_cache,
+									   .find = find_test,
+									   .is = is_test,
+									   .make = make_test,
+									   .drop = drop_test};
 
 const assignment_test *
 assignment_find(const char *test_id, int length)
 {
 	routing_accept_messages();
-	if (likely(last && last->checked == routing_current_generation && last->id_length == (uint32) length &&
+	if (likely(last && last->kept.checked == routing_current_generation && last->id_length == (uint32) length &&
 			   memcmp(last->test_id, test_id, length) == 0))
 		return last;
 	if (known)
 	{
-		test_slot *slot = tests_lookup(known, (test_key){test_id, length});
+		routing_kept *entry = find_test(test_id, length);
 
-		if (slot && slot->entry->checked == routing_current_generation)
-			return last = slot->entry;
+		if (entry && entry->checked == routing_current_generation)
+			return last = (assignment_test *) entry;
 	}
-	return last = read_test(test_id, length);
+	return last = (assignment_test *) routing_keep(&kind_test, test_id, length);
 }
 
 const assignment_test *

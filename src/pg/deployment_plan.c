@@ -241,15 +241,8 @@ static int64_t
 read_start(const Jsonb *rollout, TimestampTz latest)
 {
 	static const char *const expected = "a date and time, as in \"2026-01-31 12:00:00+00\"";
-	char work[MAXDATELEN + MAXDATEFIELDS];
-	char *field[MAXDATEFIELDS];
-	int ftype[MAXDATEFIELDS];
-	int nf;
-	int dtype;
-	int tz = 0;
-	struct pg_tm tm;
-	fsec_t fsec;
 	TimestampTz time;
+	mm_literal read;
 	JsonbValue value;
 	char *literal;
 
@@ -259,11 +252,10 @@ read_start(const Jsonb *rollout, TimestampTz latest)
 		deployment_key_malformed("start_at", expected);
 	/* Not by the input function: what is no time is a malformed value here. */
 	literal = pnstrdup(value.val.string.val, value.val.string.len);
-	if (ParseDateTime(literal, work, sizeof(work), field, ftype, MAXDATEFIELDS, &nf) != 0 ||
-		compat_decode_datetime(field, ftype, nf, &dtype, &tm, &fsec, &tz) != 0 ||
-		(dtype != DTK_DATE && dtype != DTK_EARLY && dtype != DTK_LATE))
+	read = mm_read_time(literal, &time);
+	if (read == MM_LITERAL_BAD)
 		deployment_key_malformed("start_at", expected);
-	if (dtype != DTK_DATE || tm2timestamp(&tm, fsec, &tz, &time) != 0 || time > latest)
+	if (read == MM_LITERAL_BEYOND || TIMESTAMP_IS_NOBEGIN(time) || time > latest)
 		ereport(ERROR, errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("\"start_at\" is out of range"),
 				errdetail("The value is \"%s\"; a rollout begins within ten years.", literal),
 				errhint("Deploy when the time has come, or give a time before then."));

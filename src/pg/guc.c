@@ -44,21 +44,28 @@ mm_clock_is_fixed(void)
 	return fixed_time != NULL;
 }
 
+/* is_relative: whether a literal has a word that means another time whenever it is read. */
+static bool
+is_relative(const char *literal)
+{
+	static const char *const words[] = {"now", "today", "tomorrow", "yesterday"};
+
+	for (; *literal; literal++)
+		for (int i = 0; i < lengthof(words); i++)
+			if (pg_strncasecmp(literal, words[i], strlen(words[i])) == 0)
+				return true;
+	return false;
+}
+
 /*
- * check_clock: any timestamptz text, empty for the real clock. Parsed without the input function, which would throw
- * where a hook must not; relative words (now, today) are refused since a setting would mean a new time each time it is
- * read. The value is kept as digits in UTC: a parallel worker takes the settings over one by one, this one before
- * TimeZone and while the table of zone abbreviations is freed memory, so it must find nothing to look up there.
+ * check_clock: any timestamptz text, empty for the real clock. Relative words (now, today) are refused since a setting
+ * would mean a new time each time it is read. The value is kept as digits in UTC: a parallel worker takes the settings
+ * over one by one, this one before TimeZone and while the table of zone abbreviations is freed memory, so it must find
+ * nothing to look up there.
  */
 static bool
 check_clock(char **newval, void **extra, GucSource source)
 {
-	char work[MAXDATELEN + MAXDATEFIELDS];
-	char *field[MAXDATEFIELDS];
-	int ftype[MAXDATEFIELDS];
-	int nf;
-	int dtype;
-	int tz = 0;
 	struct pg_tm tm;
 	fsec_t fsec;
 	TimestampTz time;
@@ -67,12 +74,8 @@ check_clock(char **newval, void **extra, GucSource source)
 
 	if (**newval == '\0')
 		return true;
-	if (strcmp(*newval, "now") == 0 || strcmp(*newval, "today") == 0 || strcmp(*newval, "tomorrow") == 0 ||
-		strcmp(*newval, "yesterday") == 0 ||
-		ParseDateTime(*newval, work, sizeof(work), field, ftype, MAXDATEFIELDS, &nf) != 0 ||
-		compat_decode_datetime(field, ftype, nf, &dtype, &tm, &fsec, &tz) != 0 || dtype != DTK_DATE ||
-		tm2timestamp(&tm, fsec, &tz, &time) != 0 || timestamp2tm(time, NULL, &tm, &fsec, NULL, NULL) != 0 ||
-		tm.tm_year < 1)
+	if (is_relative(*newval) || mm_read_time(*newval, &time) != MM_LITERAL_GOOD || TIMESTAMP_NOT_FINITE(time) ||
+		timestamp2tm(time, NULL, &tm, &fsec, NULL, NULL) != 0 || tm.tm_year < 1)
 	{
 		GUC_check_errdetail("The value is not a point in time that a timestamptz can hold.");
 		GUC_check_errhint(

@@ -117,6 +117,16 @@ extern void mm_check_float(const char *name, double value, double low, double hi
  * when one is infinite or they lie too far apart (146,000 years), 22023 when they are the wrong way round. */
 extern void mm_window_args(FunctionCallInfo fcinfo, int since_argno, int until_argno, TimestampTz *since,
 						   TimestampTz *until);
+/* mm_read_time: a timestamptz literal, infinities and "epoch" included, without the input function: it throws nothing,
+ * so that the caller says in its own words what is wrong, and hooks of settings may ask. */
+typedef enum mm_literal
+{
+	MM_LITERAL_BAD,
+	MM_LITERAL_BEYOND, /* a date, but none that a timestamptz can hold */
+	MM_LITERAL_GOOD
+} mm_literal;
+
+extern mm_literal mm_read_time(const char *literal, TimestampTz *time);
 /* mm_refuse_user_code: 42501 in a security-restricted operation: what registered code or a maintenance command runs
  * must not do what counts as an act of the session's user. message as in "a step cannot be approved by code". */
 extern void mm_refuse_user_code(const char *message, const char *hint);

@@ -128,29 +128,12 @@ wrong_value(const element_key *key)
 static TimestampTz
 parse_time(const element_key *key, const JsonbValue *value)
 {
-	char work[MAXDATELEN + MAXDATEFIELDS];
-	char *field[MAXDATEFIELDS];
-	int ftype[MAXDATEFIELDS];
-	int nf;
-	int dtype;
-	int tz = 0;
-	struct pg_tm tm;
-	fsec_t fsec;
 	TimestampTz time;
 	char *literal = pnstrdup(value->val.string.val, value->val.string.len);
 
-	if (ParseDateTime(literal, work, sizeof(work), field, ftype, MAXDATEFIELDS, &nf) != 0 ||
-		compat_decode_datetime(field, ftype, nf, &dtype, &tm, &fsec, &tz) != 0)
+	if (mm_read_time(literal, &time) != MM_LITERAL_GOOD)
 		wrong_value(key);
 	pfree(literal);
-	if (dtype == DTK_LATE)
-		return DT_NOEND;
-	if (dtype == DTK_EARLY)
-		return DT_NOBEGIN;
-	if (dtype == DTK_EPOCH)
-		return SetEpochTimestamp();
-	if (dtype != DTK_DATE || tm2timestamp(&tm, fsec, &tz, &time) != 0)
-		wrong_value(key);
 	return time;
 }
 

@@ -46,6 +46,12 @@ extern char *routing_salt(int64 model_id);
  * function. No SPI, no lock and no rights of the caller are needed; usable anywhere in a transaction, standbys
  * included.
  */
+/* What every entry made of a row begins with. */
+typedef struct routing_kept
+{
+	uint64 checked; /* generation that this was last known to be true in */
+} routing_kept;
+
 typedef struct routing_shadow
 {
 	int64 version_id;

@@ -238,10 +238,34 @@ prepare_cache(void)
 
 /* ---- models ---- */
 
-/* store_model: puts an entry in the place of `old` (NULL: none). */
-static void
-store_model(cached_model *fresh, cached_model *old)
+static routing_kept *
+find_model(const char *model_name, int length)
 {
+	name_slot *slot = names_lookup(models, (name_key){model_name, length});
+
+	return slot ? slot->entry : NULL;
+}
+
+static bool
+is_model(const routing_kept *entry, HeapTuple row, TupleDesc descriptor)
+{
+	return routing_model_is((const cached_model *) entry, row, descriptor);
+}
+
+/* free_model: its slot is gone, or another entry's. */
+static void
+free_model(cached_model *old)
+{
+	if (last_model == old)
+		last_model = NULL;
+	routing_model_free(old);
+}
+
+/* make_model: the old entry stays until the new one is there, as its making may fail. */
+static routing_kept *
+make_model(HeapTuple row, TupleDesc descriptor, routing_kept *old)
+{
+	cached_model *fresh = routing_model_make(row, descriptor, cache_context);
 	name_key name = {fresh->name, fresh->name_length};
 	bool found;
 	name_slot *slot = names_insert(models, name, &found);
@@ -249,68 +273,68 @@ store_model(cached_model *fresh, cached_model *old)
 	slot->name = name;
 	slot->entry = fresh;
 	if (old)
-	{
-		if (last_model == old)
-			last_model = NULL;
-		routing_model_free(old);
-	}
+		free_model((cached_model *) old);
+	return &fresh->kept;
 }
 
 static void
-drop_model(cached_model *old)
+drop_model(routing_kept *entry)
 {
+	cached_model *old = (cached_model *) entry;
+
 	names_delete(models, (name_key){old->name, old->name_length});
-	if (last_model == old)
-		last_model = NULL;
-	routing_model_free(old);
+	free_model(old);
 }
 
-/* read_model: the model's entry made true for the generation it returns in ->checked; NULL when there is no row. */
-static cached_model *
-read_model(const char *model_name, int length)
+static const routing_kind kind_model = {.table = "routing",
+										.index = "routing_pkey",
+										.name = ROUTING_MODEL_NAME,
+										.prepare = prepare_cache,
+										.find = find_model,
+										.is = is_model,
+										.make = make_model,
+										.drop = drop_model};
+
+routing_kept *
+routing_keep(const routing_kind *kind, const char *name, int length)
 {
 	for (;;)
 	{
 		uint64 generation;
-		name_slot *slot;
-		cached_model *model;
-		text *name;
+		routing_kept *entry;
+		text *value;
 		routing_scan scan;
 		ScanKeyData key;
 		HeapTuple tuple;
 
-		prepare_cache();
+		kind->prepare();
 		generation = routing_current_generation;
-		slot = names_lookup(models, (name_key){model_name, length});
-		model = slot ? slot->entry : NULL;
-		if (model && model->checked == generation)
-			return model;
+		entry = kind->find(name, length);
+		if (entry && entry->checked == generation)
+			return entry;
 
-		name = cstring_to_text_with_len(model_name, length);
-		routing_key_text(&key, ROUTING_MODEL_NAME, name);
-		scan = routing_scan_begin("routing", "routing_pkey", 1, &key);
+		value = cstring_to_text_with_len(name, length);
+		routing_key_text(&key, kind->name, value);
+		scan = routing_scan_begin(kind->table, kind->index, 1, &key);
 		tuple = routing_scan_next(&scan);
-		if (!HeapTupleIsValid(tuple))
+		if (HeapTupleIsValid(tuple))
 		{
-			if (model)
-				drop_model(model);
-			model = NULL;
-		}
-		else if (model && routing_model_is(model, tuple, RelationGetDescr(scan.relation)))
-			model->checked = generation;
-		else
-		{
-			cached_model *fresh = routing_model_make(tuple, RelationGetDescr(scan.relation), cache_context);
+			TupleDesc descriptor = RelationGetDescr(scan.relation);
 
-			fresh->checked = generation;
-			store_model(fresh, model);
-			model = fresh;
+			if (entry == NULL || !kind->is(entry, tuple, descriptor))
+				entry = kind->make(tuple, descriptor, entry);
+			entry->checked = generation;
+		}
+		else if (entry)
+		{
+			kind->drop(entry);
+			entry = NULL;
 		}
 		routing_scan_end(&scan);
-		pfree(name);
+		pfree(value);
 		routing_note_read();
-		if (model == NULL || routing_current_generation == generation)
-			return model;
+		if (entry == NULL || routing_current_generation == generation)
+			return entry;
 	}
 }
 
@@ -321,17 +345,17 @@ routing_find(const char *model_name, int length)
 
 	routing_accept_messages();
 	model = last_model;
-	if (likely(model && model->checked == routing_current_generation && model->name_length == (uint32) length &&
+	if (likely(model && model->kept.checked == routing_current_generation && model->name_length == (uint32) length &&
 			   memcmp(model->name, model_name, length) == 0))
 		return model;
 	if (models)
 	{
-		name_slot *slot = names_lookup(models, (name_key){model_name, length});
+		routing_kept *entry = find_model(model_name, length);
 
-		if (slot && ((cached_model *) slot->entry)->checked == routing_current_generation)
-			return last_model = slot->entry;
+		if (entry && entry->checked == routing_current_generation)
+			return last_model = (cached_model *) entry;
 	}
-	return last_model = read_model(model_name, length);
+	return last_model = (cached_model *) routing_keep(&kind_model, model_name, length);
 }
 
 const routing_entry *

@@ -70,7 +70,7 @@ enum
  */
 typedef struct cached_model
 {
-	uint64 checked; /* generation that this was last known to be true in */
+	routing_kept kept;
 	uint32 name_length;
 	TransactionId xmin; /* of the row: tells a rolled-back revision from the one that took its number */
 	route_rules rules;
@@ -128,6 +128,25 @@ extern HeapTuple routing_scan_next(routing_scan *scan);
 extern void routing_scan_end(routing_scan *scan);
 extern void routing_key_int64(ScanKey key, AttrNumber column, int64 value);
 extern void routing_key_text(ScanKey key, AttrNumber column, const text *value);
+
+/*
+ * routing_keep: the entry that a cache has for the row of a name, made true for the generation that it carries; NULL
+ * when there is no row. Entries are what the cache of that kind says: where they lie and what frees them.
+ */
+typedef struct routing_kind
+{
+	const char *table;
+	const char *index; /* on the name alone */
+	AttrNumber name;
+	void (*prepare)(void); /* before anything is looked up that is to be stored; may free entries */
+	routing_kept *(*find)(const char *name, int length);
+	bool (*is)(const routing_kept *entry, HeapTuple row, TupleDesc descriptor); /* made of that very row */
+	/* makes and stores an entry in the place of `old` (NULL: none), which it frees */
+	routing_kept *(*make)(HeapTuple row, TupleDesc descriptor, routing_kept *old);
+	void (*drop)(routing_kept *entry);
+} routing_kind;
+
+extern routing_kept *routing_keep(const routing_kind *kind, const char *name, int length);
 
 /* routing_unit_key, routing_seal_key: keys derived from the installation's. */
 extern const siphash_key *routing_unit_key(void);

@@ -311,6 +311,39 @@ mm_check_float(const char *name, double value, double low, double high)
 				errhint("Pass a value in that range."));
 }
 
+mm_literal
+mm_read_time(const char *literal, TimestampTz *time)
+{
+	char work[MAXDATELEN + MAXDATEFIELDS];
+	char *field[MAXDATEFIELDS];
+	int ftype[MAXDATEFIELDS];
+	int nf;
+	int dtype;
+	int tz = 0;
+	struct pg_tm tm;
+	fsec_t fsec;
+
+	if (ParseDateTime(literal, work, sizeof(work), field, ftype, MAXDATEFIELDS, &nf) != 0 ||
+		compat_decode_datetime(field, ftype, nf, &dtype, &tm, &fsec, &tz) != 0)
+		return MM_LITERAL_BAD;
+	switch (dtype)
+	{
+		case DTK_LATE:
+			*time = DT_NOEND;
+			return MM_LITERAL_GOOD;
+		case DTK_EARLY:
+			*time = DT_NOBEGIN;
+			return MM_LITERAL_GOOD;
+		case DTK_EPOCH:
+			*time = SetEpochTimestamp();
+			return MM_LITERAL_GOOD;
+		case DTK_DATE:
+			return tm2timestamp(&tm, fsec, &tz, time) == 0 ? MM_LITERAL_GOOD : MM_LITERAL_BEYOND;
+		default:
+			return MM_LITERAL_BAD;
+	}
+}
+
 /* time_of: a time argument, or the usual one for NULL. */
 static TimestampTz
 time_of(FunctionCallInfo fcinfo, int argno, const char *name, TimestampTz otherwise)

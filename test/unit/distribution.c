@@ -135,16 +135,6 @@ round_trips(void)
 			moved = distribution_student_t_cdf(t * (1 + 1e-12), df);
 			CHECK(fabs(back - p) <= fabs(moved - back) + 4e-16 * p, "t p %g df %g t %.17g back %.17g", p, df, t, back);
 		}
-		for (size_t j = 0; j < sizeof(dfs) / sizeof(double) - 2; j++)
-		{
-			double df = dfs[j];
-			double y = distribution_chi_square_quantile(p, df);
-			double sf = distribution_chi_square_sf(y, df);
-			double moved = distribution_chi_square_sf(y * (1 + 1e-12), df);
-
-			CHECK(fabs(sf - p) <= fabs(moved - sf) + 5e-16 * p || y < 1e-300,
-				  "chi-square p %g df %g x %.17g back %.17g", p, df, y, sf);
-		}
 	}
 }
 
@@ -166,23 +156,21 @@ known_points(void)
 		CHECK(close_to(distribution_student_t_cdf(-t, 1), one, 1e-14, 0), "t %g", t);
 		CHECK(close_to(distribution_student_t_cdf(-t, 2), two, 1e-14, 1e-300), "t %g", t);
 	}
-	/* df 2 is an exponential, df 1 a squared normal */
+	/* df 2 is an exponential */
 	for (double x = 1e-10; x < 1300; x *= 1.9)
 	{
 		CHECK(close_to(distribution_chi_square_sf(x, 2), exp(-x / 2), 1e-14, 1e-300), "x %g", x);
-		CHECK(close_to(distribution_chi_square_cdf(x, 2), -expm1(-x / 2), 1e-14, 0), "x %g", x);
 	}
 	CHECK(distribution_chi_square_sf(0, 0.3) == 1, "at 0");
 	/* degrees of freedom at the ends of the doubles */
 	CHECK(distribution_chi_square_sf(1, 1e308) == 1 && distribution_chi_square_sf(1e305, 1e307) == 1, "huge df");
 	CHECK(distribution_chi_square_sf(1.7e308, 1e308) == 0 && distribution_chi_square_sf(1e308, 1e308) == 0.5,
 		  "huge df");
-	CHECK(distribution_chi_square_cdf(1, 1e308) == 0 && distribution_chi_square_cdf(1.7e308, 1e308) == 1, "huge df");
 	CHECK(distribution_chi_square_sf(0.9e41, 0.99e41) == 1 && distribution_chi_square_sf(0.99e41, 0.9e41) == 0,
 		  "below");
 	CHECK(distribution_student_t_cdf(-1, 5e-324) == 0.5 && distribution_student_t_cdf(-1, 1e-301) == 0.5, "tiny df");
 	CHECK(close_to(distribution_student_t_cdf(1, 1e-299), 0.5, 1e-14, 0), "tiny df");
-	CHECK(close_to(distribution_chi_square_quantile(0.05, 1), 3.841458820694124, 1e-14, 0), "the best known quantile");
+	CHECK(close_to(distribution_chi_square_sf(3.841458820694124, 1), 0.05, 1e-14, 0), "the best known quantile");
 	CHECK(isnan(distribution_student_t_cdf(1, 0)) && isnan(distribution_student_t_cdf(1, -1)), "df must be positive");
 	CHECK(isnan(distribution_normal_quantile(1.5)) && isnan(distribution_chi_square_sf(-1, 2)), "domain");
 }

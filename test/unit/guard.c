@@ -372,17 +372,19 @@ bounds(void)
 {
 	guard_stratum s[2] = {step(10, side(9000, 90), side(1000, 60)), step(50, side(5000, 100), side(5000, 350))};
 	guard_margin m[ROLLOUT_METRICS] = {{0}};
-	double bound = guard_bound(ROLLOUT_SUCCESS_RATE, GUARD_LEVEL, s, 2);
 
-	CHECK(bound > 0.03 && bound < 0.05, "true 0.05: at least %g", bound);
-	m[ROLLOUT_SUCCESS_RATE].absolute = bound - 1e-4;
+	/* A difference of 0.05 convicts the more surely the smaller the margin is, and never beyond it. */
+	m[ROLLOUT_SUCCESS_RATE].absolute = 0.03;
 	CHECK(guard_look(m, GUARD_LEVEL, s, 2).metrics[ROLLOUT_SUCCESS_RATE].p_value <= GUARD_LEVEL, "below it");
-	m[ROLLOUT_SUCCESS_RATE].absolute = bound + 1e-4;
-	CHECK(guard_look(m, GUARD_LEVEL, s, 2).metrics[ROLLOUT_SUCCESS_RATE].p_value > GUARD_LEVEL, "above it");
-	CHECK(guard_bound(ROLLOUT_ERROR_RATE, GUARD_LEVEL, s, 2) == 0, "no errors");
+	m[ROLLOUT_SUCCESS_RATE].absolute = 0.05;
+	CHECK(guard_look(m, GUARD_LEVEL, s, 2).metrics[ROLLOUT_SUCCESS_RATE].p_value > GUARD_LEVEL, "at it");
+	CHECK(guard_look(no_margins, GUARD_LEVEL, s, 2).metrics[ROLLOUT_ERROR_RATE].p_value > GUARD_LEVEL, "no errors");
+	/* 0.3 s slower. */
 	s[0] = step(10, timed(9000, 0.2, 0.2), timed(1000, 0.5, 0.5));
-	bound = guard_bound(ROLLOUT_RESPONSE_TIME, GUARD_LEVEL, s, 1);
-	CHECK(bound > 0.2 && bound < 0.3, "true 0.3 s: at least %g", bound);
+	m[ROLLOUT_RESPONSE_TIME].absolute = 0.2;
+	CHECK(guard_look(m, GUARD_LEVEL, s, 1).metrics[ROLLOUT_RESPONSE_TIME].p_value <= GUARD_LEVEL, "slower than that");
+	m[ROLLOUT_RESPONSE_TIME].absolute = 0.3;
+	CHECK(guard_look(m, GUARD_LEVEL, s, 1).metrics[ROLLOUT_RESPONSE_TIME].p_value > GUARD_LEVEL, "not slower");
 }
 
 static void
