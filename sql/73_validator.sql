@@ -61,7 +61,7 @@ COMMENT ON FUNCTION model_mgr.validation_rule(text, text, text, text, boolean) I
 CREATE FUNCTION model_mgr.register_validator(name text, validator_func regprocedure) RETURNS void
 AS 'MODULE_PATHNAME', 'mm_register_validator' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION model_mgr.register_validator(text, regprocedure) IS
-'Makes a function of the caller''s own a validator of that name, in place of an earlier or a shipped one: f(update jsonb) RETURNS TABLE (passed boolean, message text, details jsonb), run by work() as the role that registers it. Registering again takes up a disabled one. Errors: 42883 wrong signature, 42501 not the caller''s own, or another role registered that name (its members and administrators may), or it is a shipped one and the caller confined (grant_model), 22004 NULL, 42602 and 42622 bad names.';
+'Makes a function of the caller''s own a validator of that name, in place of an earlier or a shipped one: f(update jsonb) RETURNS TABLE (passed boolean, message text, details jsonb), run by work() as the role that registers it. Registering again takes up a disabled one. Errors: 42883 wrong signature, 42501 not the caller''s own, or another role registered that name (its members and administrators may), or it is a shipped one, or one that rules of other models name, and the caller confined (grant_model), 22004 NULL, 42602 and 42622 bad names.';
 
 CREATE FUNCTION model_mgr.unregister_validator(name text) RETURNS boolean
 AS 'MODULE_PATHNAME', 'mm_unregister_validator' LANGUAGE C VOLATILE PARALLEL UNSAFE;

@@ -79,6 +79,21 @@ compat_lxid(const PGPROC *process)
 #endif
 }
 
+/* A lock that this session holds already, once more for the transaction; where the session counts it. LockAcquire's
+ * long form took an extra argument in 18. */
+static inline LOCALLOCK *
+compat_lock_again(const LOCKTAG *tag, LOCKMODE mode)
+{
+	LOCALLOCK *lock;
+
+#if PG_VERSION_NUM >= 180000
+	(void) LockAcquireExtended(tag, mode, false, true, true, &lock, false);
+#else
+	(void) LockAcquireExtended(tag, mode, false, true, true, &lock);
+#endif
+	return lock;
+}
+
 /* tuplesort_getdatum can leave the copying out since 16. */
 static inline bool
 compat_tuplesort_getdatum(Tuplesortstate *state, Datum *value, bool *isnull)

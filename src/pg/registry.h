@@ -26,6 +26,8 @@ extern int64 registry_lock_model(const char *model_name);
 /* registry_check_grant: 42501 when the caller, or who is logged in, is confined to other models (grant_model). What
  * acts on a model and finds it by anything else than registry_lock_model (an id, a deployment) calls it. */
 extern void registry_check_grant(const char *model_name);
+/* registry_granted: false where registry_check_grant raises. */
+extern bool registry_granted(const char *model_name);
 /* registry_check_unconfined: 42501 when one of them is confined to any models; for what concerns all of them. */
 extern void registry_check_unconfined(const char *what);
 /* registry_act_for_all: from true to false the extension acts by itself on every model (tick, enforcement), whoever's

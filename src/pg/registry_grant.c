@@ -112,6 +112,12 @@ confined_caller(const char *model_name)
 	return InvalidOid;
 }
 
+bool
+registry_granted(const char *model_name)
+{
+	return !OidIsValid(confined_caller(model_name));
+}
+
 void
 registry_check_grant(const char *model_name)
 {

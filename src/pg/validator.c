@@ -187,6 +187,38 @@ check_remover(const char *name)
 		registry_check_unconfined(psprintf("validator \"%s\"", name));
 }
 
+/* check_newcomer: 42501 where a caller confined to some models would judge others by a name that is free: rules keep
+ * the names of validators that were taken off, and would go by whatever is registered so next. */
+static void
+check_newcomer(const char *name)
+{
+	static query registered = QUERY("SELECT FROM model_mgr.validator v WHERE v.validator_name = $1", TEXTOID);
+	static query named = QUERY(
+		"SELECT DISTINCT x.model_name FROM (SELECT s.model_name, s.validation_rules FROM model_mgr.schedule s"
+		" UNION ALL SELECT u.model_name, p.validation_rules FROM model_mgr.update_run u"
+		" JOIN model_mgr.update_plan p ON p.update_id = u.update_id WHERE u.status = ANY ('{pending,validating}'::text[])"
+		" UNION ALL SELECT d.model_name, d.rollout -> 'validation_rules' FROM model_mgr.deployment d"
+		" WHERE d.status = 'pending') x (model_name, rules)"
+		" WHERE x.rules @> pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object('validator_function', $1))"
+		" ORDER BY 1",
+		TEXTOID);
+	char **models;
+	uint64 count;
+
+	if (query_run(&registered, text_arg(name)) > 0)
+		return;
+	count = query_run(&named, text_arg(name));
+	models = palloc(sizeof(char *) * (count + 1));
+	for (uint64 i = 0; i < count; i++)
+		models[i] = query_text(i, 0);
+	for (uint64 i = 0; i < count; i++)
+		if (!registry_granted(models[i]))
+			ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					errmsg("permission denied for validator \"%s\"", name),
+					errdetail("Rules of model \"%s\" name it, and the caller is confined to other models.", models[i]),
+					errhint("Choose another name, or ask an administrator whom no grant_model() confines."));
+}
+
 MM_FUNCTION(mm_register_validator);
 
 /* mm_register_validator(name text, validator_func regprocedure): again is harmless, another function takes the place.
@@ -215,6 +247,7 @@ mm_register_validator(PG_FUNCTION_ARGS)
 	scope = mm_enter();
 	user_code_check(PG_GETARG_OID(1), RESULT, &code);
 	check_remover(name);
+	check_newcomer(name);
 	if (query_run(&same, text_arg(name), int64_arg(code.function), text_arg(code.signature), int64_arg(code.role),
 				  text_arg(code.role_name), text_arg(user_code_origin())) == 0)
 	{

@@ -114,14 +114,67 @@ mm_work_begin(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(begun);
 }
 
-/* advisory_locks: whether this session holds any; at the beginning of a transaction these are locks of the session. */
-static bool
-advisory_locks(void)
+/* A lock in the method of advisory locks, and how often the session holds it beyond its transactions. */
+typedef struct session_lock
 {
-	static query find = QUERY("SELECT FROM pg_catalog.pg_locks l WHERE l.locktype = 'advisory'"
-							  " AND l.pid = pg_catalog.pg_backend_pid() LIMIT 1");
+	LOCKTAG tag;
+	LOCKMODE mode;
+	int64 count;
+} session_lock;
 
-	return query_run(&find) > 0;
+/* count_of_session: the holds that no transaction ends. */
+static int64
+count_of_session(const LOCALLOCK *lock)
+{
+	for (int i = 0; i < lock->numLockOwners; i++)
+		if (lock->lockOwners[i].owner == NULL)
+			return lock->lockOwners[i].nLocks;
+	return 0;
+}
+
+/* session_locks: what the session of work() holds before user code runs. Each is taken once more, for the transaction:
+ * so it is never free in between, whatever that code and give_back do. */
+static List *
+session_locks(void)
+{
+	LockData *all = GetLockStatusData();
+	List *held = NIL;
+
+	for (int i = 0; i < all->nelements; i++)
+	{
+		const LockInstanceData *one = &all->locks[i];
+
+		if (one->pid != MyProcPid || one->locktag.locktag_lockmethodid != USER_LOCKMETHOD)
+			continue;
+		for (LOCKMODE mode = 1; mode < MAX_LOCKMODES; mode++)
+			if (one->holdMask & LOCKBIT_ON(mode))
+			{
+				session_lock *s = palloc(sizeof(session_lock));
+
+				s->tag = one->locktag;
+				s->mode = mode;
+				s->count = count_of_session(compat_lock_again(&s->tag, mode));
+				held = lappend(held, s);
+			}
+	}
+	return held;
+}
+
+/* give_back: the session holds what it held before. Locks of the session are the one thing of user code that outlives a
+ * rollback, and could hold up others as long as the session lasts. */
+static void
+give_back(const List *held)
+{
+	ListCell *cell;
+
+	LockReleaseSession(USER_LOCKMETHOD);
+	foreach (cell, held)
+	{
+		session_lock *s = lfirst(cell);
+
+		for (int64 i = 0; i < s->count; i++)
+			(void) LockAcquire(&s->tag, s->mode, true, true);
+	}
 }
 
 MM_FUNCTION(mm_work_run);
@@ -131,22 +184,27 @@ Datum
 mm_work_run(PG_FUNCTION_ARGS)
 {
 	task t = parse(mm_text_arg(fcinfo, 0, "task", true));
-	bool more = false;
-	bool locks;
+	volatile bool more = false;
+	List *volatile locks;
 	mm_scope scope;
 
 	mm_refuse_user_code("registered code must not run registered code", "Leave it to work().");
 	scope = mm_enter();
-	locks = advisory_locks();
-	if (t.source)
-		more = metric_source_run(t.source);
-	else if (t.result_id)
-		validator_run(t.result_id);
-	else
-		callback_deliver(t.callback_id, t.event_id);
-	/* The one thing that outlives a rollback: locks of the session, which could hold up others as long as it lasts. */
-	if (!locks)
-		LockReleaseSession(USER_LOCKMETHOD);
+	locks = session_locks();
+	PG_TRY();
+	{
+		if (t.source)
+			more = metric_source_run(t.source);
+		else if (t.result_id)
+			validator_run(t.result_id);
+		else
+			callback_deliver(t.callback_id, t.event_id);
+	}
+	PG_FINALLY();
+	{
+		give_back(locks);
+	}
+	PG_END_TRY();
 	mm_leave(scope);
 	PG_RETURN_BOOL(more);
 }

@@ -4,7 +4,7 @@
 \i test/refused.psql
 SET search_path = model_mgr, public, tap;
 SET client_min_messages = warning;
-SELECT plan(71);
+SELECT plan(77);
 SELECT setup_roles('regress_grant_admin', 'regress_grant_operator', 'regress_grant_app', 'regress_grant_reader');
 CREATE ROLE regress_team;
 CREATE ROLE regress_ann LOGIN IN ROLE regress_grant_operator, regress_team;
@@ -71,6 +71,23 @@ SELECT tap.lives_ok('SELECT * FROM model_mgr.tick()', 'so is ticking');
 CREATE FUNCTION pg_temp.judge(update jsonb) RETURNS TABLE (passed boolean, message text, details jsonb) LANGUAGE sql AS $$SELECT true, '', '{}'::jsonb$$;
 SELECT tap.throws_ok($$SELECT model_mgr.register_validator('security_validation', 'pg_temp.judge(jsonb)')$$, '42501', 'permission denied for validator "security_validation"', 'a shipped validator is everybody''s');
 SELECT tap.throws_ok($$SELECT model_mgr.unregister_validator('security_validation')$$, '42501', NULL, 'to take away, too');
+-- A name that was taken off is free, but for who would judge by it the updates of models that are not theirs.
+RESET SESSION AUTHORIZATION;
+CREATE FUNCTION pg_temp.theirs(update jsonb) RETURNS TABLE (passed boolean, message text, details jsonb) LANGUAGE sql AS $$SELECT true, '', '{}'::jsonb$$;
+CREATE FUNCTION pg_temp.on_the_way(validator text) RETURNS text LANGUAGE sql AS $$SELECT model_mgr.trigger_update('yours', '@queued', validation_rules => jsonb_build_array(model_mgr.validation_rule('r', NULL, validator)))$$;
+SELECT count(register_validator(v, 'pg_temp.theirs(jsonb)')::text) FROM unnest('{of a schedule,of an update,of my own,free}'::text[]) v;
+SELECT count(set_alias('yours', 'queued', '2')::text), count(pg_temp.on_the_way('of an update')) FROM (SELECT) one;
+SELECT schedule_update('yours', 'latest', '@monthly', validation_rules => jsonb_build_array(validation_rule('r', NULL, 'of a schedule'))) AS theirs,
+       schedule_update('mine', 'latest', '@monthly', validation_rules => jsonb_build_array(validation_rule('r', NULL, 'of my own'))) AS mine \gset
+SELECT count(unregister_validator(v)) FROM unnest('{of a schedule,of an update,of my own,free}'::text[]) v;
+SET SESSION AUTHORIZATION regress_ann;
+SELECT tap.throws_ok(format('SELECT model_mgr.register_validator(%L, %L)', v, 'pg_temp.judge(jsonb)'), '42501', format('permission denied for validator "%s"', v), v || ' of another model') FROM unnest('{of a schedule,of an update}'::text[]) v;
+SELECT tap.lives_ok(format('SELECT model_mgr.register_validator(%L, %L)', v, 'pg_temp.judge(jsonb)'), v) FROM unnest('{of my own,free}'::text[]) v;
+SELECT tap.is(model_mgr.unregister_validator('of a schedule'), false, 'what is not there is not taken off');
+RESET SESSION AUTHORIZATION;
+SELECT unschedule_update(:'theirs'), unschedule_update(:'mine'), unregister_validator('of my own'), unregister_validator('free');
+SET SESSION AUTHORIZATION regress_ann;
+SELECT tap.lives_ok($$SELECT model_mgr.register_validator('of a schedule', 'pg_temp.judge(jsonb)')$$, 'nobody''s rules name it any more');
 RESET SESSION AUTHORIZATION;
 GRANT regress_grant_admin TO regress_ann;
 SET SESSION AUTHORIZATION regress_ann;

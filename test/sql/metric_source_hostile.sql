@@ -53,6 +53,7 @@ INSERT INTO deed (name, body, said) VALUES
         '^cannot (fire deferred trigger within security-restricted operation|CREATE TRIGGER)'),
     ('commits', 'COMMIT;', '^invalid transaction termination '),
     ('raises', 'RAISE EXCEPTION ''no'';', '^no \(SQLSTATE P0001\)$'),
+    ('locks', 'PERFORM pg_advisory_lock(2), pg_advisory_unlock(1); RAISE EXCEPTION ''locked'';', '^locked \(SQLSTATE P0001\)$'),
     ('pretends', 'RAISE EXCEPTION ''canceled'' USING errcode = ''57014'';', '^canceled \(SQLSTATE 57014\)$'),
     ('hangs', 'PERFORM pg_sleep(60);', '^it was cancelled after 2 seconds$'),
     ('survives', 'BEGIN PERFORM pg_sleep(60); EXCEPTION WHEN query_canceled THEN NULL; END;', '^it was cancelled after 2 seconds$'),
@@ -73,9 +74,12 @@ SELECT count(model_mgr.add_metric_source(r, ('regress_hostile.' || r)::regclass)
 RESET ROLE;
 SELECT pg_temp.honest_too() \gset
 SET model_mgr.update_validation_timeout = 2;
+SELECT pg_advisory_lock(1) \g /dev/null
 CALL model_mgr.work();
 
 SELECT is(current_user, session_user, 'the session is what it was');
+SELECT is((SELECT string_agg(objid::text, ' ') FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()), '1', 'with the locks that it had');
+SELECT pg_advisory_unlock_all() \g /dev/null
 SELECT matches(m.last_error, d.said, d.name) FROM deed d JOIN model_mgr.metric_source_list m ON m.metric_name = d.name WHERE d.said IS NOT NULL ORDER BY d.n;
 SELECT ok(m.last_error IS NULL OR m.last_error ~ 'SQLSTATE', d.name || ': read or refused') FROM deed d JOIN model_mgr.metric_source_list m ON m.metric_name = d.name WHERE d.said IS NULL ORDER BY d.n;
 SELECT is((SELECT string_agg(x, ' ') FROM public.victim), 'unharmed', 'the table of somebody else is as it was');

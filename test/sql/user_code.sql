@@ -183,12 +183,30 @@ CALL model_mgr.work();
 RESET default_transaction_isolation;
 SELECT is((SELECT note FROM regress_code.ran WHERE name = 'isolation'), 'read committed', 'at READ COMMITTED, whatever the session begins with');
 
--- 6. A lock of the caller's own session is his to keep.
-SELECT pg_advisory_lock(77);
+-- 6. Locks of the caller's own session are his to keep, as often as he took them; what code took goes all the same.
+SELECT pg_temp.make('locks_again', 'PERFORM pg_advisory_lock(4242), pg_advisory_lock_shared(42, 42), pg_advisory_lock(77), pg_advisory_lock_shared(77);');
+SELECT pg_temp.make('unlocks', 'PERFORM pg_advisory_unlock_all(), pg_advisory_unlock(77);');
+SELECT pg_advisory_lock(77), pg_advisory_lock(77), pg_advisory_lock_shared(78);
 SELECT pg_temp.happen() \gset
 CALL model_mgr.work();
-SELECT is((SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND objid = 77), 1::bigint, 'the caller''s own lock stays');
-SELECT pg_advisory_unlock(77);
+SELECT is(pg_temp.said(name), 'delivered', name) FROM unnest('{locks_again,unlocks}'::text[]) name;
+SELECT is((SELECT string_agg(format('%s %s', objid, mode), ', ' ORDER BY objid, mode) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()),
+    '77 ExclusiveLock, 78 ShareLock', 'the caller''s own locks stay, and no other');
+SELECT is(pg_advisory_unlock(77) AND pg_advisory_unlock(77), true, 'a lock taken twice is let go twice');
+SET client_min_messages = error;
+SELECT is(pg_advisory_unlock(77), false, 'and was not taken more often');
+SELECT is(pg_advisory_unlock_shared(78), true, 'a shared one stays shared');
+-- ... also when work() itself is cancelled meanwhile.
+SELECT pg_temp.make('cancelled', 'PERFORM pg_advisory_lock(4242), pg_sleep(60);');
+DELETE FROM model_mgr.callback_delivery;
+SELECT pg_temp.happen() \gset
+\set VERBOSITY sqlstate
+SET statement_timeout = '1s';
+CALL model_mgr.work();
+RESET statement_timeout;
+\set VERBOSITY default
+SELECT is((SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()), 0::bigint, 'no lock stays of what was cancelled from outside');
+SELECT model_mgr.remove_callback(callback_id) FROM model_mgr.callback_list WHERE function = 'regress_code.cancelled(jsonb)';
 
 -- 7. Accepted and run only while the function is there, with that signature, and its registrant's own.
 CREATE FUNCTION regress_code.of_friend(event jsonb) RETURNS void LANGUAGE sql AS 'SELECT';
@@ -209,7 +227,7 @@ SELECT is(pg_temp.said(name), said, name) FROM (VALUES
     ('dropped', 'function regress_code.dropped(jsonb) does not exist any more'),
     ('moved', 'function regress_code.moved(jsonb) has another name or argument now'),
     ('stays', 'delivered')) w (name, said);
-SELECT set_eq('SELECT name FROM regress_code.ran', $$VALUES ('stays'), ('row_security'), ('isolation')$$, 'the lost ones did not run');
+SELECT set_eq('SELECT name FROM regress_code.ran', $$VALUES ('stays'), ('row_security'), ('isolation'), ('locks_again'), ('unlocks')$$, 'the lost ones did not run');
 -- Its role under another name is another role, and so is another one that has its name and the function by now.
 ALTER ROLE regress_model_mgr_author RENAME TO regress_model_mgr_writer;
 CREATE ROLE regress_model_mgr_author;

@@ -22,6 +22,7 @@ RESET ROLE;
 CREATE TEMP TABLE deed (n serial, name text, body text, said text);
 INSERT INTO deed (name, body, said) VALUES
     ('raises', 'RAISE EXCEPTION ''no'';', '^no \(SQLSTATE P0001\)$'),
+    ('locks', 'PERFORM pg_advisory_lock(2), pg_advisory_unlock(1); RAISE EXCEPTION ''locked'';', '^locked \(SQLSTATE P0001\)$'),
     ('hangs', 'PERFORM pg_sleep(60);', '^it was cancelled after 1 seconds$'),
     ('survives', 'BEGIN PERFORM pg_sleep(60); EXCEPTION WHEN query_canceled THEN NULL; END;', '^it was cancelled after 1 seconds$'),
     ('pretends', 'RAISE EXCEPTION ''canceled'' USING errcode = ''57014'';', '^canceled \(SQLSTATE 57014\)$'),
@@ -53,8 +54,11 @@ SELECT model_mgr.trigger_update('m', '2', validation_rules => (SELECT jsonb_agg(
     LATERAL (VALUES (1, model_mgr.validation_rule(d.name, NULL, d.name)), (2, model_mgr.validation_rule('honest after ' || d.name, NULL, 'honest'))) v (k, r) WHERE d.said IS NOT NULL)) AS id \gset
 SELECT model_mgr.tick() \g /dev/null
 SET model_mgr.update_validation_timeout = 1;
+SELECT pg_advisory_lock(1) \g /dev/null
 CALL model_mgr.work();
 SELECT is(current_user, session_user, 'the session is what it was');
+SELECT is((SELECT string_agg(objid::text, ' ') FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()), '1', 'with the locks that it had');
+SELECT pg_advisory_unlock_all() \g /dev/null
 SELECT is((SELECT count(*) FROM model_mgr.work_tasks()), 0::bigint, 'none is tried again');
 SELECT model_mgr.tick() \g /dev/null
 CREATE TEMP TABLE answer AS SELECT r ->> 'name' AS name, (r -> 'passed')::boolean AS passed, r ->> 'message' AS message FROM model_mgr.get_update_status(:'id'), jsonb_array_elements(validation_results) r;
