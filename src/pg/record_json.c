@@ -89,7 +89,6 @@ typedef struct reading
 	const char *function;
 	const char *argument;        /* the array */
 	const assignment_test *test; /* of record_results(), else NULL */
-	int64 position;              /* of the element, from 1; 0: not told */
 } reading;
 
 static const char *const type_names[] = {
@@ -330,25 +329,43 @@ read_until_bad(const JsonbValue *elements, int count, int *volatile next, record
 	return filled;
 }
 
-/* say_where: error context: which element of the array. */
+/* read_all: all elements of a chunk as rows; an error of one says which it is. `before` elements were in earlier
+ * chunks.
+ */
 static void
-say_where(void *arg)
+read_all(const reading *r, const JsonbValue *elements, int count, record_row *rows, int64 before)
 {
-	const reading *r = arg;
+	MemoryContext context = CurrentMemoryContext;
+	int volatile i = 0;
 
-	if (r->position > 0)
-		errcontext("element %lld of \"%s\"", (long long) r->position, r->argument);
+	PG_TRY();
+	{
+		for (; i < count; i++)
+			read_element(&elements[i], &rows[i], r->test);
+	}
+	PG_CATCH();
+	{
+		ErrorData *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		if (is_bad_element(error->sqlerrcode) || error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE)
+			error->detail = psprintf("Element %lld of \"%s\": %s", (long long) before + i + 1, r->argument,
+									 error->detail ? error->detail : error->message);
+		ReThrowError(error);
+	}
+	PG_END_TRY();
 }
 
 /* record_array: records the elements of an array; returns the number of rows written. */
 static int64
-record_array(reading *r, Datum value, bool skip_bad)
+record_array(const reading *r, Datum value, bool skip_bad)
 {
 	MemoryContext chunk = AllocSetContextCreate(CurrentMemoryContext, "outcomes", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = CurrentMemoryContext;
-	int64 position = 0;
+	int64 before = 0;
 	int64 recorded = 0;
-	ErrorContextCallback where = {.callback = say_where, .arg = r};
 	JsonbIterator *it;
 	JsonbIteratorToken token = WJB_DONE;
 	JsonbValue *elements;
@@ -365,8 +382,6 @@ record_array(reading *r, Datum value, bool skip_bad)
 				errdetail("The value is a scalar or an object."),
 				errhint("Pass [{\"%s\": \"...\", \"success\": true}, ...].", r->test ? "variant" : "decision"));
 
-	where.previous = error_context_stack;
-	error_context_stack = &where;
 	elements = palloc(CHUNK * sizeof(JsonbValue));
 	rows = palloc(CHUNK * sizeof(record_row));
 	it = JsonbIteratorInit(&outcomes->root);
@@ -383,19 +398,18 @@ record_array(reading *r, Datum value, bool skip_bad)
 			for (int next = 0; next < count;)
 				filled = read_until_bad(elements, count, &next, rows, filled);
 		else
-			for (; filled < count; filled++)
-			{
-				r->position = ++position;
-				read_element(&elements[filled], &rows[filled], r->test);
-			}
+		{
+			read_all(r, elements, count, rows, before);
+			filled = count;
+		}
 		MemoryContextSwitchTo(caller);
 		if (filled > 0)
 			record_insert(r->function, rows, filled);
+		before += count;
 		recorded += filled;
 		MemoryContextReset(chunk);
 		CHECK_FOR_INTERRUPTS();
 	} while (token == WJB_ELEM);
-	error_context_stack = where.previous;
 	MemoryContextDelete(chunk);
 	return recorded;
 }

@@ -74,7 +74,9 @@ SELECT pg_temp.refused('22003', 'confidence', $$SELECT model_mgr.record_result('
 SELECT pg_temp.refused('22P02', 'metrics', $$SELECT model_mgr.record_result('t', 'control', metrics => '[]')$$);
 SELECT pg_temp.refused(code, says, format('SELECT model_mgr.record_results(''t'', %L)', r)) FROM (VALUES ('22023', 'variant', '[{"variant": "control"}, {"success": true}]'), ('22023', 'c', '[{"variant": "c"}]'),
     ('22023', 'decision', '[{"variant": "control", "decision": "x"}]'), ('22P02', 'array', '{}'), ('22P02', 'object', '[1]'), ('22P02', 'success', '[{"variant": "control", "success": 1}]'),
-    ('22003', 'response_time', '[{"variant": "control"}, {"variant": "control", "response_time": -1}]')) x (code, says, r);
+    ('22003', 'response_time.*\nElement 2 of "results": The value -1 ', '[{"variant": "control"}, {"variant": "control", "response_time": -1}]')) x (code, says, r);
+SELECT pg_temp.refused('22003', '^"confidence" is out of range\nElement 2345 of "results": The value 7 is', format('SELECT model_mgr.record_results(''t'', %L)', jsonb_agg(jsonb_build_object('variant', 'control', 'confidence', CASE i WHEN 2345 THEN 7 ELSE 0.5 END))))
+FROM generate_series(1, 2400) i;
 SELECT is(model_mgr.stop_test('t', 'done'), true, 'stopped');
 SELECT model_mgr.record_result('t', 'treatment', 1, true);
 SELECT is((SELECT count(*) FROM model_mgr.observation o WHERE o.test_no = (SELECT p.test_no FROM model_mgr.ab_test_plan p WHERE p.test_id = 't')), 2::bigint, 'a stopped test never refuses');
