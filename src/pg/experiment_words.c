@@ -184,8 +184,11 @@ analysis_recommendation(const test_analysis *a)
 		return psprintf("%s: %s", a->now < a->e->ends_at ? "wait for results" : "keep control", empty_words(a));
 	if (r->decision.status != EXPERIMENT_RUNNING || r->guardrail.metric != EXPERIMENT_NO_METRIC)
 		return psprintf("%s: %s", advice(a), analysis_verdict_words(a));
+	if (a->now >= a->e->ends_at)
+		return psprintf("let the tick end it, as its time was over at %s: %.0f %% of the information is there, %s%s",
+						deployment_time(a->e->ends_at), 100 * r->information, leading_words(a), p_words(a));
 	arm = fewest(a, &samples);
-	if (samples < a->e->min_sample_size_per_variant && a->now < a->e->ends_at)
+	if (samples < a->e->min_sample_size_per_variant)
 		return psprintf("keep it running until %s at the latest: %lld of at least %d outcomes of %s are known",
 						deployment_time(a->e->ends_at), (long long) samples, a->e->min_sample_size_per_variant,
 						variant_of(a, arm));

@@ -96,6 +96,9 @@ SELECT is(pg_temp.look('patient'), 'running - 1300 1301', 'however often it is a
 -- The end by time: what is not decided is inconclusive, also before its tick, and later results change nothing.
 SELECT pg_temp.make_test('empty');
 SELECT pg_temp.at('2026-01-08 01:00:00+00');
+-- Until the tick comes, what is read says so, and promises no time that is past.
+SELECT is(array_agg(regexp_replace(recommendation, '(: [0-9]+ %|: no outcome).*', '\1') ORDER BY test_id), '{"keep control: no outcome","let the tick end it, as its time was over at 2026-01-08 00:00:00 UTC: 65 %","let the tick end it, as its time was over at 2026-01-08 01:00:00 UTC: 83 %"}', 'over, and not ended')
+FROM model_mgr.ab_test_list WHERE test_id IN ('patient', 'few', 'empty');
 SELECT is(pg_temp.look('patient'), 'inconclusive - 1300 1301', 'the last look');
 SELECT pg_temp.results('patient', v, 500, n) FROM (VALUES ('control', 100), ('treatment', 500)) x (v, n);
 SELECT is(pg_temp.look('patient'), 'inconclusive - 1800 1801', 'is the last one');
