@@ -6,6 +6,7 @@
 #include "pg/experiment.h"
 
 #include "pg/experiment_analysis.h"
+#include "pg/rollup.h"
 
 rollout_test
 experiment_verdict(const deployment *d)
@@ -35,7 +36,7 @@ experiment_reason(const deployment *d)
 bool
 experiment_try(const char *test_id)
 {
-	return test_id == NULL || analysis_lock(test_id, false);
+	return test_id == NULL || (analysis_lock(test_id, false) && rollup_hold(false));
 }
 
 void

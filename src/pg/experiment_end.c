@@ -12,6 +12,7 @@
 #include "pg/deployment_store.h"
 #include "pg/event.h"
 #include "pg/query.h"
+#include "pg/rollup.h"
 
 bool
 analysis_needs_model(const experiment *e)
@@ -51,6 +52,10 @@ analysis_end(test_analysis *a, const char *stop_reason)
 	const char *winner;
 	const char *reason;
 
+	/* What it was judged by came before this moment, and so did what is folded already: what counts is told by the time
+	 * of the end alone. A clock that was set back ends no test before it began. */
+	(void) rollup_hold(true);
+	a->now = Max(mm_now(), e->started_at);
 	analysis_record(a, true);
 	winner = a->result.decision.winner == EXPERIMENT_NO_ARM ? NULL : e->arms[a->result.decision.winner].variant;
 	reason = stop_reason ? stop_reason : analysis_verdict_words(a);

@@ -10,6 +10,7 @@
 #include "pg/deployment.h"
 #include "pg/experiment_analysis.h"
 #include "pg/query.h"
+#include "pg/rollup.h"
 
 /* as_read: nobody has looked at it or ended it since it was read. The test is locked. */
 static bool
@@ -53,7 +54,7 @@ advance(int64 argument)
 		return 0;
 	if ((over || move) && analysis_needs_model(e) && !mm_lock_model(e->model_id, false))
 		return 0;
-	if (!analysis_lock(e->test_id, false) || !as_read(a))
+	if (!analysis_lock(e->test_id, false) || !as_read(a) || (over && !rollup_hold(false)))
 		return 0;
 	if (over)
 	{

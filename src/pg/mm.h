@@ -86,6 +86,10 @@ extern void mm_step_back(mm_outer outer);
  * judging). With wait false it says whether the lock was had.
  */
 extern bool mm_lock_model(int64 model_id, bool wait);
+/* mm_lock_shared: a lock of another number, which many may hold at once, beside nobody who has it by mm_lock_model. */
+extern bool mm_lock_shared(int64 id, bool wait);
+/* mm_unlock: gives back what mm_lock_model took, before the transaction's end. */
+extern void mm_unlock(int64 id);
 
 /*
  * mm_attempt: runs a piece of work in its own subtransaction, so that its error stops nothing else; false when it

@@ -40,6 +40,9 @@
 #include "pg/shadow.h"
 #include "pg/txn.h"
 
+/* Shared by those who keep others from folding; who folds has it for that one statement. */
+#define HELD_LOCK (-8)
+
 /* The smallest row has 60 bytes, its pointer included. */
 #define MAX_ROWS_A_PAGE (BLCKSZ / 60)
 
@@ -265,6 +268,12 @@ fold(int64 pages, int64 *system)
 	return query_int64(0, 0);
 }
 
+bool
+rollup_hold(bool wait)
+{
+	return mm_lock_shared(HELD_LOCK, wait);
+}
+
 int64
 rollup_fold(int64 max_rows)
 {
@@ -283,10 +292,12 @@ rollup_fold(int64 max_rows)
 	rollup_summarize(max_rows > 0 ? SUMMARIZE_FEW : SUMMARIZE_MANY, max_rows <= 0);
 	level = rollup_plan_for_history();
 	pages = pages_now();
-	if (max_rows <= 0 || backlog_fits(max_rows, pages))
+	if ((max_rows <= 0 || backlog_fits(max_rows, pages)) && mm_lock_model(HELD_LOCK, false))
 	{
 		settle_restored();
 		folded = fold(pages, &system);
+		/* Its snapshot is taken: whoever ends a test from now on does so after what it has counted. */
+		mm_unlock(HELD_LOCK);
 		if (system != (int64) GetSystemIdentifier())
 			query_run(&adopt, int64_arg(txn_key()), int64_arg((int64) GetSystemIdentifier()));
 	}

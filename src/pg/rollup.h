@@ -40,8 +40,15 @@ typedef struct rollup_side
  * indexes are used whatever the statistics say: a table filled in bulk and not analysed yet must not be read whole. */
 extern int rollup_plan_for_history(void);
 
+/*
+ * rollup_hold: until this transaction ends nobody else folds. For who ends an A/B test: a fold that cannot see the end
+ * yet would count what came after it. Wait: for a fold that is just being made (not for its transaction); without, it
+ * says whether it was had.
+ */
+extern bool rollup_hold(bool wait);
+
 /* rollup_fold: folds what has been committed and not folded yet; returns rows folded, -1 when somebody else is at it
- * or more than max_rows wait (0: no limit). Never waits for a lock. */
+ * or holds it, or more than max_rows wait (0: no limit). Never waits for a lock. */
 extern int64 rollup_fold(int64 max_rows);
 
 /* rollup_advance_hours: adds to the hours the minutes up to 5 minutes ago, a quarter of an hour at a time until the

@@ -197,16 +197,40 @@ mm_by(const char *given)
 	return given ? given : mm_session_user_name();
 }
 
-bool
-mm_lock_model(int64 model_id, bool wait)
+/* lock_tag: as an advisory lock, but of a type that no SQL function takes: any role that may connect can hold advisory
+ * locks, and with them all deployments, rollbacks and ticks. The number keeps clear of other extensions' locks. */
+static LOCKTAG
+lock_tag(int64 id)
 {
 	LOCKTAG tag;
 
-	/* As an advisory lock, but of a type that no SQL function takes: any role that may connect can hold advisory locks,
-	 * and with them all deployments, rollbacks and ticks. The number keeps clear of other extensions' locks. */
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (MM_LOCK_KEY ^ (uint32) (model_id >> 32)), (uint32) model_id, 2);
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (MM_LOCK_KEY ^ (uint32) (id >> 32)), (uint32) id, 2);
 	tag.locktag_type = LOCKTAG_USERLOCK;
+	return tag;
+}
+
+bool
+mm_lock_model(int64 model_id, bool wait)
+{
+	LOCKTAG tag = lock_tag(model_id);
+
 	return LockAcquire(&tag, ExclusiveLock, false, !wait) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+bool
+mm_lock_shared(int64 id, bool wait)
+{
+	LOCKTAG tag = lock_tag(id);
+
+	return LockAcquire(&tag, ShareLock, false, !wait) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+void
+mm_unlock(int64 id)
+{
+	LOCKTAG tag = lock_tag(id);
+
+	(void) LockRelease(&tag, ExclusiveLock, false);
 }
 
 bool

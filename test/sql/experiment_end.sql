@@ -20,6 +20,11 @@ SELECT pg_temp.make_test('won', 'min_sample_size_per_variant => 100');
 SELECT pg_temp.results('won', 'control', 1000, 500), pg_temp.results('won', 'treatment', 1000, 900);
 SELECT is(model_mgr.stop_test('won'), true, 'its last look decides');
 SELECT is(pg_temp.stands('won'), 'stopped stopped_early treatment', 'the winner');
+-- A clock that was set back ends nothing before it began.
+SELECT pg_temp.make_test('back'), pg_temp.at('2025-12-31 00:00:00+00');
+SELECT is(model_mgr.stop_test('back'), true, 'stopped with an earlier clock');
+SELECT is(array_agg(DISTINCT x), '{"2026-01-01 00:00:00+00"}', 'at its beginning') FROM model_mgr.ab_test t, model_mgr.get_test_results('back') r, unnest(ARRAY[t.started_at, t.stopped_at, r.analyzed_at]::text[]) x WHERE t.test_id = 'back';
+SELECT pg_temp.at('2026-01-01 00:00:00+00');
 -- Nothing at all.
 SELECT pg_temp.make_test('empty');
 SELECT is(model_mgr.stop_test('empty', NULL), true, 'without results, without a reason');
