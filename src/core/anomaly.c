@@ -149,6 +149,22 @@ time_bin(int64_t time)
 	return (int) (of_day / (DAY / ANOMALY_BINS));
 }
 
+/* profile_mean: of the half hours known; there is one at least. */
+static double
+profile_mean(const anomaly *a)
+{
+	double sum = 0;
+	int known = 0;
+
+	for (int i = 0; i < ANOMALY_BINS; i++)
+		if (a->visits[i] > 0)
+		{
+			sum += a->profile[i];
+			known++;
+		}
+	return sum / known;
+}
+
 /*
  * season_update: severity by the daily profile, which learns the point; *usual becomes the profile's value where the
  * profile is good for something. Judged from the fourth day on.
@@ -182,9 +198,13 @@ season_update(anomaly *a, double x, int64_t time, double *usual)
 		a->visits[bin] > 0)
 	{
 		double w = weight(a->n, SEASON_MEMORY);
-		double off = x - a->value_mean;
+		double off;
 		double square = residual * residual;
 
+		/* not the first value: the variance that the profile explains would hold how far that one was off */
+		if (a->season_n == 0)
+			a->value_mean = profile_mean(a);
+		off = x - a->value_mean;
 		a->value_power += w * (off * off - a->value_power);
 		a->value_mean += w * off;
 		a->residual_power += w * (square - a->residual_power);
@@ -195,8 +215,11 @@ season_update(anomaly *a, double x, int64_t time, double *usual)
 				severity = fabs(residual) / sqrt(a->season_variance) / MARGIN_SEASON;
 		}
 		a->season_n++;
+		/* the first residuals may be next to nothing, and what follows must not be clipped to that for ever */
 		if (a->season_variance > 0)
-			square = fmin(square, CLIP * CLIP * a->season_variance);
+			square = fmin(square, CLIP * CLIP *
+									  (a->season_n > SEASON_LEARN ? a->season_variance
+																  : fmax(a->season_variance, a->residual_power)));
 		a->season_variance += weight(a->season_n, SEASON_MEMORY) * (square - a->season_variance);
 	}
 	return severity;

@@ -202,6 +202,16 @@ constants(void)
 	for (int i = 0; i < LENGTH; i++)
 		x[i] = 20;
 	CHECK(watch(LENGTH, 2, 1, 0) == 0 && score[LENGTH - 1] == 0, "a constant");
+	/* a week of minutes that moves in its first half hours: these differ from all days to come, and are no season */
+	for (int at = 31; at <= 91; at += 6)
+	{
+		for (int i = 0; i < LENGTH; i++)
+		{
+			x[i] = i >= at ? 7 : 1;
+			t[i] = i * MINUTE;
+		}
+		CHECK(watch(LENGTH, 2, 1, 0) == 1 && flag[at], "minutes, at %d: %d flags", at, flags_between(0, LENGTH));
+	}
 }
 
 /* The phenomena each expert is for. */
@@ -224,6 +234,15 @@ experts(void)
 	for (int i = 0; i < 20 * 288 + 144; i++)
 		r = anomaly_update(&a, x[i], t[i], 2);
 	CHECK(fabs(r.expected - 80) < 6 && r.cause == ANOMALY_SEASON, "expected %g, cause %d", r.expected, r.cause);
+	/* the first residual judged is next to nothing: what follows is no anomaly for that */
+	noise(LENGTH, 15, 20, 2);
+	for (int i = 0; i < LENGTH; i++)
+	{
+		x[i] = i % 288 < 6 && i <= 864 ? 20.1 + 1e-14 * (i == 864) : x[i] + 60 * sin(i * 6.283185307179586 / 288);
+		t[i] = i * 5 * MINUTE;
+	}
+	watch(LENGTH, 2, 1, 0);
+	CHECK(flags_between(865, LENGTH) <= 3, "%d flags after a first residual of nothing", flags_between(865, LENGTH));
 	/* without times there is no season */
 	anomaly_init(&a);
 	for (int i = 0; i < LENGTH; i++)
