@@ -259,9 +259,10 @@ CREATE FUNCTION model_mgr.record_result(test_id text, variant text, response_tim
 AS 'MODULE_PATHNAME', 'mm_record_result' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION model_mgr.record_result(text, text, float8, boolean, float8, text, jsonb, timestamptz) IS
 'Records one outcome of an arm of a test: variant is control, treatment or a further one. response_time in seconds (0 and
-up), confidence 0 to 1, metrics an object of numbers; NULL: not known. user_id makes the user the unit of analysis.
-Results of a test that has ended are recorded and change nothing of its verdict. 22004: test_id or variant NULL; 42704:
-unknown test; 22023: unknown variant; 22003: out of range; 22P02: metrics malformed.';
+up), confidence 0 to 1, metrics an object of numbers; NULL: not known. What this function has no argument for is told by
+metrics: cost (or cost_per_request), input_tokens, output_tokens. user_id makes the user the unit of analysis. Results of a
+test that has ended are recorded and change nothing of its verdict. 22004: test_id or variant NULL; 42704: unknown
+test; 22023: unknown variant; 22003: out of range; 22P02: metrics malformed.';
 
 CREATE FUNCTION model_mgr.record_results(test_id text, results jsonb) RETURNS bigint
 AS 'MODULE_PATHNAME', 'mm_record_results' LANGUAGE C VOLATILE PARALLEL UNSAFE;

@@ -6,6 +6,7 @@
 #include "pg/record.h"
 
 #include <float.h>
+#include <math.h>
 
 #include "utils/numeric.h"
 
@@ -137,6 +138,59 @@ record_set_metrics(record_row *row, Jsonb *metrics)
 		pfree(name);
 	}
 	record_set(row, RECORD_METRICS, JsonbPGetDatum(metrics));
+}
+
+bool
+record_set_number(record_row *row, record_column column, const char *name, Numeric number)
+{
+	Datum value = DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(number));
+
+	if (column == RECORD_INPUT_TOKENS || column == RECORD_OUTPUT_TOKENS)
+	{
+		mm_check_float(name, DatumGetFloat8(value), 0, 9e18);
+		if (floor(DatumGetFloat8(value)) != DatumGetFloat8(value))
+			return false;
+		value = DirectFunctionCall1(numeric_int8, NumericGetDatum(number));
+	}
+	record_set(row, column, value);
+	return true;
+}
+
+void
+record_set_result_metrics(record_row *row, Jsonb *metrics)
+{
+	static const struct
+	{
+		const char *key;
+		record_column column;
+	} columns[] = {{"cost", RECORD_COST},
+				   {"cost_per_request", RECORD_COST},
+				   {"input_tokens", RECORD_INPUT_TOKENS},
+				   {"output_tokens", RECORD_OUTPUT_TOKENS}};
+
+	record_set_metrics(row, metrics);
+	if (row->nulls[RECORD_METRICS])
+		return;
+	for (int i = 0; i < lengthof(columns); i++)
+	{
+		JsonbValue key = {.type = jbvString};
+		JsonbValue *value;
+
+		key.val.string.val = unconstify(char *, columns[i].key);
+		key.val.string.len = strlen(columns[i].key);
+		value = findJsonbValueFromContainer(&metrics->root, JB_FOBJECT, &key);
+		if (value == NULL)
+			continue;
+		if (!record_set_number(row, columns[i].column, columns[i].key, value->val.numeric))
+			ereport(ERROR, errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+					errmsg("metric \"%s\" is not a whole number", columns[i].key),
+					errdetail("The value is %s.",
+							  DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)))),
+					errhint("Pass the number of tokens, or leave the key out where it is not known."));
+		pfree(value);
+		if (columns[i].column == RECORD_COST)
+			check_float(row, RECORD_COST, columns[i].key, RECORD_MAX_VALUE);
+	}
 }
 
 /*
@@ -335,7 +389,7 @@ mm_record_result(PG_FUNCTION_ARGS)
 	set_argument(&row, RECORD_RECORDED_AT, fcinfo, 7);
 	record_check_row(&row);
 	if (!PG_ARGISNULL(6))
-		record_set_metrics(&row, PG_GETARG_JSONB_P(6));
+		record_set_result_metrics(&row, PG_GETARG_JSONB_P(6));
 	record_set_variant(&row, assignment_require(VARDATA_ANY(test_id), VARSIZE_ANY_EXHDR(test_id)), VARDATA_ANY(variant),
 					   VARSIZE_ANY_EXHDR(variant));
 	if (!PG_ARGISNULL(5))

@@ -51,6 +51,11 @@ extern void record_set(record_row *row, record_column column, Datum value);
 extern void record_check_row(record_row *row);
 extern void record_check_time(record_row *row);
 extern void record_set_metrics(record_row *row, Jsonb *metrics);
+/* record_set_result_metrics: the same for results of a test, whose functions have no arguments for cost and tokens:
+ * there the keys of these names are the columns. */
+extern void record_set_result_metrics(record_row *row, Jsonb *metrics);
+/* record_set_number: a JSON number into its column; false when it ought to be whole and is not, 22003 out of range. */
+extern bool record_set_number(record_row *row, record_column column, const char *name, Numeric number);
 extern void record_set_decision(record_row *row, const char *decision, int length);
 /* record_set_version: after the checks. What is recorded as it happens is credited to the rollout in force now. */
 extern void record_set_version(record_row *row, const char *model, int model_length, const char *version,

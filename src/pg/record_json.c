@@ -8,13 +8,10 @@
  */
 #include "pg/record.h"
 
-#include <math.h>
-
 #include "access/detoast.h"
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
-#include "utils/numeric.h"
 #include "utils/resowner.h"
 
 #include "pg/routing.h"
@@ -148,19 +145,10 @@ set_column(record_row *row, const element_key *key, const JsonbValue *value)
 			datum = PointerGetDatum(cstring_to_text_with_len(value->val.string.val, value->val.string.len));
 			break;
 		case KEY_NUMBER:
-			datum = DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(value->val.numeric));
-			break;
 		case KEY_INTEGER:
-		{
-			double number =
-				DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(value->val.numeric)));
-
-			mm_check_float(key->name, number, 0, 9e18);
-			if (floor(number) != number)
+			if (!record_set_number(row, key->column, key->name, value->val.numeric))
 				wrong_value(key);
-			datum = DirectFunctionCall1(numeric_int8, NumericGetDatum(value->val.numeric));
-			break;
-		}
+			return;
 		case KEY_BOOLEAN:
 			datum = BoolGetDatum(value->val.boolean);
 			break;
@@ -263,7 +251,10 @@ read_element(const JsonbValue *element, record_row *row, const assignment_test *
 				errdetail("A result names the arm that served the request."),
 				errhint("assigned_variant() tells which one a unit is in."));
 	record_check_row(row);
-	record_set_metrics(row, metrics);
+	if (test)
+		record_set_result_metrics(row, metrics);
+	else
+		record_set_metrics(row, metrics);
 #define TEXT_OF(key) texts[key].val.string.val, texts[key].val.string.len
 	if (test)
 		record_set_variant(row, test, TEXT_OF(KEY_VARIANT));

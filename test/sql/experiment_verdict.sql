@@ -80,6 +80,15 @@ SELECT is(concat_ws(' ', metric_name, role, direction, round(difference::numeric
 SELECT pg_temp.tick_tests();
 SELECT is(concat_ws(' ', status, coalesce(winning_variant, '-')), 'completed control', 'a broken guardrail') FROM model_mgr.ab_test WHERE test_id = 'harmful';
 SELECT matches(stop_reason, '^guardrail refunds is broken: 0.5 in treatment against 0.2 in control, surely at least 0.[12][0-9]* higher, 0.1 allowed$', 'says so') FROM model_mgr.ab_test WHERE test_id = 'harmful';
+-- Of cost and tokens, which have no argument of their own here, a key of metrics tells: a guardrail on cost is awake.
+SELECT pg_temp.make_test('dear', 'secondary_metrics => ''{input_tokens,output_tokens}'', guardrails => ''[{"metric": "cost", "max_relative_increase": 0.2}]''');
+SELECT pg_temp.results('dear', 'control', 300, 150, 0.5, '{"metrics": {"cost": 0.01, "input_tokens": 100}}');
+SELECT count(model_mgr.record_result('dear', 'treatment', success => i % 2 = 0, metrics => jsonb_build_object('cost_per_request', 0.02, 'output_tokens', 7))) FROM generate_series(1, 300) i;
+SELECT is(array_agg(format('%s %s %s %s', metric_name, round(mean_control::numeric, 6), round(mean_variant::numeric, 6), samples_variant)), '{"input_tokens 100.000000  0","output_tokens  7.000000 300","cost 0.010000 0.020000 300"}', 'costs and tokens of results') FROM model_mgr.get_test_metrics('dear') WHERE role <> 'primary';
+SELECT pg_temp.tick_tests();
+SELECT is(concat_ws(' ', status, winning_variant, split_part(stop_reason, ':', 1)), 'completed control guardrail cost is broken', 'cost ends it') FROM model_mgr.ab_test WHERE test_id = 'dear';
+SELECT is(pg_temp.code(format('SELECT model_mgr.record_result(''dear'', ''control'', metrics => %L)', m)), c, m)
+FROM (VALUES ('{"cost": -1}', '22003'), ('{"cost": 1e101}', '22003'), ('{"input_tokens": -1}', '22003'), ('{"output_tokens": 1e30}', '22003'), ('{"input_tokens": 1.5}', '22P02')) x (m, c);
 SELECT is(model_mgr.should_route_to_treatment('harmful', 'u' || i), false, 'everybody is at control') FROM generate_series(1, 3) i;
 SELECT is(model_mgr.replay_test_evidence(evidence), evidence ->> 'decision', evidence ->> 'decision') FROM model_mgr.ab_test_look l JOIN model_mgr.ab_test_plan p USING (test_no) WHERE p.test_id = 'harmful' AND kind = 'end';
 
