@@ -179,6 +179,41 @@ look_back(const test_metric *m, int64 version_id)
 	return known;
 }
 
+/* inflation: what looking costs, as a factor of the planned samples. Most designs of a session are alike in all that it
+ * follows from, and finding it takes longer than the rest of create_test(): the last one is kept. */
+static double
+inflation(const experiment_plan *plan, bool secondaries)
+{
+	static struct
+	{
+		bool known;
+		bool secondaries;
+		bool early_stopping;
+		sequential_spending spending;
+		int arms;
+		double confidence_level;
+		double power;
+		double futility_threshold;
+		double factor;
+	} last;
+
+	if (last.known && last.secondaries == secondaries && last.early_stopping == plan->early_stopping &&
+		last.spending == plan->spending && last.arms == plan->arms && last.confidence_level == plan->confidence_level &&
+		last.power == plan->power && last.futility_threshold == plan->futility_threshold)
+		return last.factor;
+	last.known = false;
+	last.factor = experiment_horizon(plan, 1, &statistics_caller);
+	last.secondaries = secondaries;
+	last.early_stopping = plan->early_stopping;
+	last.spending = plan->spending;
+	last.arms = plan->arms;
+	last.confidence_level = plan->confidence_level;
+	last.power = plan->power;
+	last.futility_threshold = plan->futility_threshold;
+	last.known = true;
+	return last.factor;
+}
+
 /* plan_samples: outcomes of all arms together, and at how many of them information is 1, so that looking early costs
  * no power. */
 static void
@@ -210,15 +245,20 @@ plan_samples(const test_design *d, double *planned, double *horizon)
 							.metric = metric,
 							.share = d->share};
 
+	bool secondaries = false;
+
 	for (int i = 0; i < d->metric_count; i++)
+	{
+		secondaries |= d->metric[i].role == TEST_SECONDARY;
 		metric[i] = (experiment_metric){.role = d->metric[i].role == TEST_PRIMARY     ? EXPERIMENT_PRIMARY
 												: d->metric[i].role == TEST_SECONDARY ? EXPERIMENT_SECONDARY
 																					  : EXPERIMENT_GUARDRAIL,
 										.form = test_metric_form(&d->metric[i]),
 										.direction = d->metric[i].direction,
 										.bounds = experiment_no_bounds};
+	}
 	*planned = fmin(experiment_planned(&design), 1e18);
-	*horizon = fmin(experiment_horizon(&plan, *planned, &statistics_caller), 1e18);
+	*horizon = fmin(*planned * inflation(&plan, secondaries), 1e18);
 }
 
 /* requests_a_day: of the models' versions, over the last 7 days or since they began. */

@@ -89,4 +89,16 @@ SET client_min_messages = notice;
 SELECT test_id FROM model_mgr.create_test('sold', 'n', 'a', '1', 'b', '2', primary_metric => 'takings', metric_directions => '{"takings": "higher"}');
 RESET client_min_messages;
 DROP TABLE public.till;
+
+-- The horizon follows from the design, whatever was designed before it in this session.
+SET client_min_messages = warning;
+SELECT (model_mgr.create_test('alike ' || i, 'n', 'a', '1', 'b', '2', power => p, stopping_rule => r, secondary_metrics => s, futility_threshold => f)).test_id
+FROM (VALUES (1, 0.8, 'pocock', '{}'::text[], 0.01), (2, 0.9, 'pocock', '{}', 0.01), (3, 0.9, 'obrien_fleming', '{}', 0.01), (4, 0.9, 'obrien_fleming', '{cost}', 0.01), (5, 0.9, 'obrien_fleming', '{cost}', 0), (6, 0.8, 'pocock', '{}', 0.01)) x (i, p, r, s, f);
+SELECT is(format('%s different, the last is the first: %s', count(DISTINCT factor), bool_or(factor = first AND test_id = 'alike 6')), '5 different, the last is the first: t', 'horizons')
+FROM (SELECT test_id, p.horizon / t.planned_samples AS factor, first_value(p.horizon / t.planned_samples) OVER (ORDER BY test_id) AS first FROM model_mgr.ab_test_plan p JOIN model_mgr.ab_test t USING (test_id) WHERE test_id LIKE 'alike%') x;
+-- A long past is read by the ticks: beginning a test does not wait for it.
+INSERT INTO model_mgr.observation (recorded_at, version_id, unit_hash, success) SELECT timestamptz '2026-01-02 00:00:00+00' + i * interval '1 minute', v.version_id, i % 100, true
+FROM generate_series(1, 15000) i, model_mgr.model_version v WHERE v.model_name = 'm' AND v.version = '1';
+SELECT (model_mgr.create_test('long past', 'n', 'm', '1', 'm', '2')).test_id;
+SELECT is(covariates, 'wanted', 'for the tick') FROM model_mgr.ab_test_plan WHERE test_id = 'long past';
 SELECT * FROM finish();
