@@ -16,8 +16,9 @@
 /* Up to so many tests rows of others are told before they are looked at. */
 #define FEW_TESTS 64
 
-/* $1 tests, $2 rows of all tests are looked at, $3 rows that name no test may count, $4 response times are wanted. */
-#define ROWS "($2 OR o.test_no = ANY ($1) OR ($3 AND o.test_no IS NULL))"
+/* $1 tests, $2 rows of all tests are looked at, $3 rows that name no test may count, namely those of versions $5, $4
+ * response times are wanted. */
+#define ROWS "($2 OR o.test_no = ANY ($1) OR ($3 AND o.test_no IS NULL AND o.version_id = ANY ($5)))"
 
 enum
 {
@@ -38,7 +39,7 @@ static query sums = QUERY(
 			  " UNION ALL SELECT 2, k.test_no, k.arm, 0::int2, 0::bigint, NULL, k.response_time"
 			  " FROM (SELECT t.test_no, t.arm, t.response_time FROM model_mgr.ab_test_sketch t WHERE t.test_no = ANY ($1)"
 			  "  UNION ALL " EXPERIMENT_SKETCHES(ROWS, "$4") ") k",
-	INT8ARRAYOID, BOOLOID, BOOLOID, BOOLOID);
+	INT8ARRAYOID, BOOLOID, BOOLOID, BOOLOID, INT8ARRAYOID);
 
 /* find: a test by its number; those asked for are sorted by nothing. */
 static experiment *
@@ -131,12 +132,20 @@ clear(experiment *e)
 	}
 }
 
+/* list_arg: an array of so many numbers. */
+static query_arg
+list_arg(Datum *numbers, int n)
+{
+	return datum_arg(PointerGetDatum(construct_array(numbers, n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)), false);
+}
+
 void
 experiment_read(experiment *e, int n)
 {
 	Datum *numbers = palloc(sizeof(Datum) * (n + 1));
+	Datum *versions = palloc(sizeof(Datum) * (n * TEST_MAX_ARMS + 1));
 	experiment **by_number = palloc(sizeof(experiment *) * (n + 1));
-	bool unnamed = false;
+	int unnamed = 0;
 	bool quantiles = false;
 	uint64 rows;
 	int level;
@@ -145,17 +154,17 @@ experiment_read(experiment *e, int n)
 	{
 		by_number[i] = &e[i];
 		numbers[i] = Int64GetDatum(e[i].test_no);
-		unnamed |= e[i].routes_traffic;
+		for (int arm = 0; arm < e[i].arm_count && e[i].routes_traffic; arm++)
+			if (e[i].arms[arm].version_id != 0)
+				versions[unnamed++] = Int64GetDatum(e[i].arms[arm].version_id);
 		for (int m = 0; m < e[i].metric_count; m++)
 			quantiles |= e[i].metrics[m].parsed.form == METRIC_QUANTILE;
 		clear(&e[i]);
 	}
 	qsort(by_number, n, sizeof(experiment *), in_order);
 	level = rollup_plan_for_history();
-	rows = query_run(
-		&sums,
-		datum_arg(PointerGetDatum(construct_array(numbers, n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)), false),
-		bool_arg(n > FEW_TESTS), bool_arg(unnamed), bool_arg(quantiles));
+	rows = query_run(&sums, list_arg(numbers, n), bool_arg(n > FEW_TESTS), bool_arg(unnamed > 0), bool_arg(quantiles),
+					 list_arg(versions, unnamed));
 	AtEOXact_GUC(true, level);
 	for (uint64 row = 0; row < rows; row++)
 	{
