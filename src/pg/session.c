@@ -20,6 +20,7 @@
 #include "storage/lock.h"
 #include "utils/guc.h"
 #include "utils/fmgroids.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/resowner.h"
@@ -72,15 +73,27 @@ mm_owner(void)
 	return owner;
 }
 
+static bool version_agreed;
+static uint64 functions_changed;
+
+/* forget_version: some function was made or changed, as ALTER EXTENSION UPDATE does. */
+static void
+forget_version(Datum argument, int cache, uint32 hash)
+{
+	version_agreed = false;
+	functions_changed++;
+}
+
 /*
  * require_version: 55000 while the SQL objects are of another version than this library: between the installation of
  * new files and ALTER EXTENSION, and in sessions that loaded the old library before it. Routing and recording, which do
- * not come here, go on. Asked until it was so once: the other way round takes a library that was not loaded yet.
+ * not come here, go on. Asked once, and again after functions have changed.
  */
 static void
 require_version(void)
 {
-	static bool agreed = false;
+	static bool registered;
+	uint64 changed;
 	char *version;
 	Relation catalog;
 	ScanKeyData key;
@@ -88,8 +101,14 @@ require_version(void)
 	HeapTuple row;
 	bool isnull;
 
-	if (likely(agreed))
+	if (likely(version_agreed))
 		return;
+	if (!registered)
+	{
+		CacheRegisterSyscacheCallback(PROCOID, forget_version, (Datum) 0);
+		registered = true;
+	}
+	changed = functions_changed;
 	catalog = table_open(ExtensionRelationId, AccessShareLock);
 	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ, CStringGetDatum("model_mgr"));
 	scan = systable_beginscan(catalog, ExtensionNameIndexId, true, NULL, 1, &key);
@@ -100,12 +119,16 @@ require_version(void)
 			: pstrdup("none");
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
-	agreed = strcmp(version, MODEL_MGR_VERSION) == 0;
-	if (!agreed)
-		ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				errmsg("model_mgr is of version %s here, its library of version %s", version, MODEL_MGR_VERSION),
-				errdetail("The library works with the SQL objects of its own version; route() and recordings go on."),
-				errhint("Run ALTER EXTENSION model_mgr UPDATE, and reconnect sessions that loaded an older library."));
+	if (strcmp(version, MODEL_MGR_VERSION) == 0)
+	{
+		/* What changed while this was read counts the next time. */
+		version_agreed = changed == functions_changed;
+		return;
+	}
+	ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			errmsg("model_mgr is of version %s here, its library of version %s", version, MODEL_MGR_VERSION),
+			errdetail("The library works with the SQL objects of its own version; route() and recordings go on."),
+			errhint("Run ALTER EXTENSION model_mgr UPDATE, and reconnect sessions that loaded an older library."));
 }
 
 mm_scope

@@ -26,6 +26,15 @@ BEGIN;
 UPDATE pg_extension SET extversion = '0.0.9' WHERE extname = 'model_mgr';
 SELECT is(pg_temp.health('version'), format('BAD: library %s, SQL objects 0.0.9', model_mgr.model_mgr_version()), 'versions differ');
 ROLLBACK;
+-- A session that has worked with objects of its library's version notices that they were brought up to another, functions and all.
+SELECT lives_ok('SELECT model_mgr.delete_model(''x'')', 'versions agree: writes');
+BEGIN;
+UPDATE pg_extension SET extversion = '99.0' WHERE extname = 'model_mgr';
+CREATE FUNCTION model_mgr.of_99() RETURNS void LANGUAGE sql AS 'SELECT';
+SELECT throws_ok('SELECT model_mgr.delete_model(''x'')', '55000', format('model_mgr is of version 99.0 here, its library of version %s', model_mgr.model_mgr_version()), 'versions differ: does not');
+SELECT is(model_mgr.route_version('x', 'u'), NULL, 'but routes');
+ROLLBACK;
+SELECT lives_ok('SELECT model_mgr.delete_model(''x'')', 'nor has anything changed');
 
 -- Settings that belong into tests and repairs only.
 SELECT pg_temp.at('2026-01-01 00:00:00+00');
