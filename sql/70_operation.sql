@@ -191,7 +191,7 @@ BEGIN
     SELECT l.waiting_for, l.next_step_at INTO waits_for, due FROM model_mgr.deployment_list l WHERE l.deployment_id = wait_for_deployment.deployment_id;
     RAISE EXCEPTION USING errcode = '55000', message = pg_catalog.format('deployment %s has not ended in %s s', deployment_id, allowed),
         detail = pg_catalog.format('Version "%s" of model "%s" is %s at %s %% of traffic, step %s%s%s.', seen.version, seen.model_name, seen.status,
-            seen.traffic_percentage, seen.step, '; it waits for ' || waits_for, '; due at ' || due),
+            seen.traffic_percentage, seen.step, '; ' || waits_for, '; due at ' || due),
         hint = 'Wait again, with a larger timeout_seconds, or see canary_status; ' || CASE seen.status
             WHEN 'promoting' THEN 'it serves everybody already, rollback_model() would take it back.'
             WHEN 'awaiting_approval' THEN pg_catalog.format('approve_step(%s) lets it go on.', deployment_id)

@@ -7,7 +7,7 @@
 
 #include "core/summary.h"
 
-#define FIRST_ROOM 512
+#define FIRST_ROOM 128
 
 void
 quantiles_init(quantiles *q, sketch_memory memory, void *context)
@@ -22,8 +22,28 @@ quantiles_free(quantiles *q)
 {
 	if (q->count != NULL)
 		q->memory(q->context, q->count, 0);
+	if (q->wide != NULL)
+		q->memory(q->context, q->wide, 0);
 	q->count = NULL;
+	q->wide = NULL;
 	q->room = 0;
+}
+
+/* count_of: of the i-th bucket. */
+static inline int64_t
+count_of(const quantiles *q, int32_t i)
+{
+	return q->wide != NULL ? q->wide[i] : (int64_t) q->count[i];
+}
+
+/* zeroed: room for so many bytes. */
+static void *
+zeroed(const quantiles *q, size_t size)
+{
+	void *result = q->memory(q->context, NULL, size);
+
+	memset(result, 0, size);
+	return result;
 }
 
 /* make_room: for the buckets from low to high, about as many on either side. */
@@ -31,28 +51,39 @@ static void
 make_room(quantiles *q, int32_t low, int32_t high)
 {
 	int32_t end = q->first + q->room;
-	int32_t room;
-	int32_t first;
-	int64_t *count;
+	quantiles old = *q;
 
 	if (q->room > 0)
 	{
 		low = low < q->first ? low : q->first;
 		high = high >= end ? high : end - 1;
 	}
-	room = high - low + 1 + FIRST_ROOM / 2;
-	room = room < FIRST_ROOM ? FIRST_ROOM : room;
-	first = low - (room - (high - low + 1)) / 2;
-	count = q->memory(q->context, NULL, (size_t) room * sizeof(int64_t));
-	memset(count, 0, (size_t) room * sizeof(int64_t));
-	if (q->room > 0)
-	{
-		memcpy(count + (q->first - first), q->count, (size_t) q->room * sizeof(int64_t));
+	q->room = high - low + 1 + FIRST_ROOM / 2;
+	q->room = q->room < FIRST_ROOM ? FIRST_ROOM : q->room;
+	q->first = low - (q->room - (high - low + 1)) / 2;
+	if (q->wide != NULL)
+		q->wide = zeroed(q, (size_t) q->room * sizeof(int64_t));
+	else
+		q->count = zeroed(q, (size_t) q->room * sizeof(uint32_t));
+	if (old.room > 0 && q->wide != NULL)
+		memcpy(q->wide + (old.first - q->first), old.wide, (size_t) old.room * sizeof(int64_t));
+	else if (old.room > 0)
+		memcpy(q->count + (old.first - q->first), old.count, (size_t) old.room * sizeof(uint32_t));
+	quantiles_free(&old);
+}
+
+/* widen: makes room for counts of n values, which is as many as a bucket can have. */
+static void
+widen(quantiles *q, int64_t n)
+{
+	if (n <= (int64_t) UINT32_MAX || q->wide != NULL)
+		return;
+	q->wide = zeroed(q, (size_t) (q->room > 0 ? q->room : 1) * sizeof(int64_t));
+	for (int32_t i = 0; i < q->room; i++)
+		q->wide[i] = (int64_t) q->count[i];
+	if (q->count != NULL)
 		q->memory(q->context, q->count, 0);
-	}
-	q->count = count;
-	q->first = first;
-	q->room = room;
+	q->count = NULL;
 }
 
 /* next_number: a varint; NULL when it is cut short or too long. */
@@ -99,6 +130,7 @@ quantiles_add(quantiles *q, const unsigned char *bytes, size_t length)
 	q->max = q->n == 0 || head.max > q->max ? head.max : q->max;
 	q->n += head.m.n;
 	q->zeros += head.zeros;
+	widen(q, q->n);
 	unseen = head.m.n - head.zeros;
 	if (unseen == 0)
 		return true;
@@ -136,7 +168,10 @@ quantiles_add(quantiles *q, const unsigned char *bytes, size_t length)
 				return false;
 			make_room(q, (int32_t) index, (int32_t) index);
 		}
-		q->count[index - q->first] += (int64_t) count;
+		if (q->wide != NULL)
+			q->wide[index - q->first] += (int64_t) count;
+		else
+			q->count[index - q->first] += (uint32_t) count;
 	}
 	if (index > SKETCH_INDEX_MAX)
 		return false;
@@ -152,15 +187,20 @@ quantiles_merge(quantiles *q, const quantiles *other)
 	q->max = q->n == 0 || other->max > q->max ? other->max : q->max;
 	q->n += other->n;
 	q->zeros += other->zeros;
+	widen(q, q->n);
 	for (int32_t i = 0; i < other->room; i++)
 	{
 		int32_t index = other->first + i;
+		int64_t count = count_of(other, i);
 
-		if (other->count[i] == 0)
+		if (count == 0)
 			continue;
 		if (index < q->first || index >= q->first + q->room)
 			make_room(q, index, index);
-		q->count[index - q->first] += other->count[i];
+		if (q->wide != NULL)
+			q->wide[index - q->first] += count;
+		else
+			q->count[index - q->first] += (uint32_t) count;
 	}
 }
 
@@ -181,7 +221,7 @@ quantiles_at(const quantiles *q, double p)
 	if (rank > seen)
 		for (int32_t i = 0; i < q->room; i++)
 		{
-			seen += q->count[i];
+			seen += count_of(q, i);
 			if (seen >= rank)
 			{
 				value = sketch_middle(q->first + i);

@@ -20,7 +20,8 @@ typedef struct quantiles
 	int64_t zeros;
 	double min;
 	double max;
-	int64_t *count; /* of the buckets from first on */
+	uint32_t *count; /* of the buckets from first on, */
+	int64_t *wide;   /* or, of more values than 32 bits count, here */
 	int32_t first;
 	int32_t room;
 } quantiles;

@@ -75,14 +75,15 @@ get_varint(const unsigned char *at, const unsigned char *end, uint64_t *value)
 static const unsigned char *
 get_double(const unsigned char *at, const unsigned char *end, double *value)
 {
-	uint64_t bits = 0;
+	uint64_t bits;
 
 	if (end - at < 8)
 		return NULL;
-	for (int i = 0; i < 8; i++)
-		bits |= (uint64_t) *at++ << (8 * i);
+	/* in one expression, which compilers take for one load */
+	bits = (uint64_t) at[0] | (uint64_t) at[1] << 8 | (uint64_t) at[2] << 16 | (uint64_t) at[3] << 24 |
+		   (uint64_t) at[4] << 32 | (uint64_t) at[5] << 40 | (uint64_t) at[6] << 48 | (uint64_t) at[7] << 56;
 	memcpy(value, &bits, sizeof(bits));
-	return at;
+	return at + 8;
 }
 
 static unsigned char *

@@ -128,7 +128,7 @@ extern Jsonb *deployment_evidence(const deployment *d, deployment_look *look);
 /* deployment_words.c */
 /* deployment_reason: the cause of a rollback, or of what would be one, in plain words with its numbers. */
 extern char *deployment_reason(const deployment *d, const deployment_look *look);
-/* deployment_waits: what is waited for and until when: the rollout key or verb, a colon, plain words. */
+/* deployment_waits: what is waited for and until when, a sentence; after it in brackets the rollout key or verb. */
 extern char *deployment_waits(const deployment *d, const deployment_look *look);
 extern char *deployment_ratio_words(const deployment_look *look);
 /* deployment_number: a value with as many digits as tell it from its limit. */

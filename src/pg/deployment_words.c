@@ -238,13 +238,13 @@ wait_words(const deployment *d, const deployment_look *look)
 		case ROLLOUT_WAIT_NOTHING:
 			break;
 		case ROLLOUT_WAIT_WARMUP:
-			return psprintf("warms up until %s; what is routed before is not judged",
+			return psprintf("it warms up until %s; what is routed before is not judged",
 							deployment_time(d->started_at + d->plan.warmup_time));
 		case ROLLOUT_WAIT_SECONDS:
 			return psprintf("time allows the next step at %s; %s", deployment_time(decision->next_at),
 							samples_words(d, look));
 		case ROLLOUT_WAIT_REQUESTS:
-			return psprintf("waits for %lld more %s of this step (%lld of %lld); time allows the next step %s %s",
+			return psprintf("it waits for %lld more %s of this step (%lld of %lld); time allows the next step %s %s",
 							(long long) (d->plan.min_requests - decision->step_samples), counted_words(look),
 							(long long) decision->step_samples, (long long) d->plan.min_requests,
 							decision->next_at <= look->now ? "since" : "at", deployment_time(decision->next_at));
@@ -252,10 +252,10 @@ wait_words(const deployment *d, const deployment_look *look)
 			return psprintf("%s; automatic rollback is off", deployment_reason(d, look));
 		case ROLLOUT_WAIT_RESUME:
 			if (decision->cause != ROLLOUT_CAUSE_NONE)
-				return psprintf("paused, and %s; automatic rollback is off", deployment_reason(d, look));
-			return pstrdup("paused until resume_deployment() or promote_deployment()");
+				return psprintf("it is paused, and %s; automatic rollback is off", deployment_reason(d, look));
+			return pstrdup("it is paused until resume_deployment() or promote_deployment()");
 		case ROLLOUT_WAIT_BAKE:
-			return psprintf("bakes until %s%s", deployment_time(d->bake_until),
+			return psprintf("it bakes until %s%s", deployment_time(d->bake_until),
 							decision->cause != ROLLOUT_CAUSE_NONE
 								? psprintf("; %s; automatic rollback is off", deployment_reason(d, look))
 								: "");
@@ -264,12 +264,12 @@ wait_words(const deployment *d, const deployment_look *look)
 		case ROLLOUT_WAIT_SAMPLE_RATIO:
 			return deployment_ratio_words(look);
 		case ROLLOUT_WAIT_FREEZE:
-			return psprintf("frozen until %s; all else is ready for %s", deployment_time(d->frozen_until),
+			return psprintf("it is frozen until %s; all else is ready for %s", deployment_time(d->frozen_until),
 							next_words(d));
 		case ROLLOUT_WAIT_APPROVAL:
-			return psprintf("waits for approve_step() for %s", next_words(d));
+			return psprintf("it waits for approve_step() for %s", next_words(d));
 		case ROLLOUT_WAIT_START:
-			return psprintf("begins at %s", deployment_time(d->plan.start_at));
+			return psprintf("it begins at %s", deployment_time(d->plan.start_at));
 		case ROLLOUT_WAIT_VALIDATION:
 			return pstrdup("its validators have not all answered");
 		case ROLLOUT_WAIT_TEST:
@@ -284,6 +284,6 @@ deployment_waits(const deployment *d, const deployment_look *look)
 	const char *key = look->decision.action == ROLLOUT_HOLD ? rollout_wait_name(look->decision.wait) : NULL;
 
 	if (key == NULL)
-		return psprintf("tick: the next one %s", due_words(d, look));
-	return psprintf("%s: %s%s", key, wait_words(d, look), deadline_words(d, look));
+		return psprintf("the next tick %s", due_words(d, look));
+	return psprintf("%s%s [%s]", wait_words(d, look), deadline_words(d, look), key);
 }

@@ -2,20 +2,23 @@
  * metric_recent.c: what all models did over the last minutes, in one pass, for model_overview and dashboard.
  *
  * Asked version by version, as metric_read() does, a thousand models cost a thousand walks through the index and as
- * many arrays of sketches. Here the minutes are read by time, each row once, straight from the table: the version that
- * comes after another in one minute is looked for there in the next. Rows not folded yet come from metric_read_loose(),
- * under the same snapshot.
+ * many arrays of sketches. Here the minutes are read by time, each row once, straight from the table and a page at a
+ * time, since minutes lie together; the version that comes after another in one minute is looked for there in the next.
+ * Rows not folded yet come from metric_read_loose(), under the same snapshot.
  */
 #include "pg/mm.h"
 
 #include <math.h>
 
 #include "access/genam.h"
+#include "access/heapam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "catalog/pg_am_d.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/array.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
@@ -30,18 +33,34 @@
 #include "pg/statistics.h"
 #include "pg/summary.h"
 
-/* Columns of rollup_minute and rollup_hour, in the order of their definition. None of them is NULL but the last. */
-enum
+/* Columns of rollup_minute and rollup_hour: those that are never NULL, as they lie in a row, and the first behind them.
+ */
+typedef struct rollup_row
 {
-	ROLLUP_BUCKET = 1,
-	ROLLUP_VERSION_ID = 2,
-	ROLLUP_REQUESTS = 7,
-	ROLLUP_KNOWN = 8,
-	ROLLUP_SUCCESSES = 9,
-	ROLLUP_COST_COUNT = 15,
-	ROLLUP_COST_SUM = 16,
-	ROLLUP_RESPONSE_TIME = 22
-};
+	TimestampTz bucket;
+	int64 version_id;
+	int64 deployment_id;
+	int32 step;
+	int64 test_no;
+	int16 arm;
+	int64 requests;
+	int64 known;
+	int64 successes;
+	int64 errors;
+	int64 response_time_count;
+	double response_time_sum;
+	int64 confidence_count;
+	double confidence_sum;
+	int64 cost_count;
+	double cost_sum;
+	int64 input_tokens_count;
+	double input_tokens_sum;
+	int64 output_tokens_count;
+	double output_tokens_sum;
+	TimestampTz last_at;
+} rollup_row;
+
+#define ROLLUP_RESPONSE_TIME 22
 
 #define MAX_MINUTES (24 * 60)
 #define MAX_SLOTS 120
@@ -73,6 +92,8 @@ typedef struct recent
 	TimestampTz since;
 	TimestampTz until;
 	int slot_count;
+	TimestampTz bucket; /* the last one, */
+	int slot;           /* and the part of the window that it lies in */
 	MemoryContext memory;
 } recent;
 
@@ -152,14 +173,6 @@ slot_of(const recent *r, TimestampTz minute)
 	return (int) Max(0.0, Min(floor(at * r->slot_count), (double) (r->slot_count - 1)));
 }
 
-static int64
-int64_of(HeapTuple tuple, int column, TupleDesc columns)
-{
-	bool isnull;
-
-	return DatumGetInt64(heap_getattr(tuple, column, columns, &isnull));
-}
-
 /* add_sketch: the response times of a row. */
 static void
 add_sketch(recent_model *model, HeapTuple tuple, TupleDesc columns)
@@ -177,47 +190,93 @@ add_sketch(recent_model *model, HeapTuple tuple, TupleDesc columns)
 		pfree(form);
 }
 
+/* add_row: a row of a bucket to its model. */
+static void
+add_row(recent *r, HeapTuple tuple, TupleDesc columns)
+{
+	const rollup_row *row = (const rollup_row *) GETSTRUCT(tuple);
+	recent_model *model = version_of(r, row->version_id)->model;
+
+	if (model == NULL)
+		return;
+	if (r->bucket != row->bucket)
+	{
+		r->bucket = row->bucket;
+		r->slot = slot_of(r, row->bucket);
+	}
+	model->slots[r->slot] += (double) row->requests;
+	model->requests += row->requests;
+	model->known += row->known;
+	model->successes += row->successes;
+	model->cost_count += row->cost_count;
+	model->cost_sum += row->cost_sum;
+	add_sketch(model, tuple, columns);
+}
+
+/* read_page: the rows that entries of an index point to, all of one page, which is locked once. */
+static void
+read_page(recent *r, Relation relation, const ItemPointerData *entries, int count, Buffer *page)
+{
+	HeapTupleData rows[MaxHeapTuplesPerPage];
+	int found = 0;
+
+	*page = ReleaseAndReadBuffer(*page, relation, ItemPointerGetBlockNumber(&entries[0]));
+	LockBuffer(*page, BUFFER_LOCK_SHARE);
+	for (int i = 0; i < count; i++)
+	{
+		ItemPointerData entry = entries[i];
+
+		if (heap_hot_search_buffer(&entry, relation, *page, GetActiveSnapshot(), &rows[found], NULL, true))
+			found++;
+	}
+	/* What is visible stays where it is while the page is pinned. */
+	LockBuffer(*page, BUFFER_LOCK_UNLOCK);
+	for (int i = 0; i < found; i++)
+		add_row(r, &rows[i], RelationGetDescr(relation));
+}
+
 /* read_folded: the buckets from `from` to before `to`. */
 static void
 read_folded(recent *r, const char *table, const char *index, TimestampTz from, TimestampTz to)
 {
 	Relation relation;
-	TupleDesc columns;
+	Relation by_time;
 	ScanKeyData keys[2];
-	SysScanDesc scan;
-	HeapTuple tuple;
-	TimestampTz bucket = DT_NOBEGIN;
-	int slot = 0;
+	IndexScanDesc scan;
+	ItemPointer entry;
+	ItemPointerData entries[MaxHeapTuplesPerPage]; /* of one page */
+	int count = 0;
+	Buffer page = InvalidBuffer;
 
 	if (from >= to)
 		return;
 	relation = table_open(mm_relation(table), AccessShareLock);
-	columns = RelationGetDescr(relation);
-	ScanKeyInit(&keys[0], ROLLUP_BUCKET, BTGreaterEqualStrategyNumber, F_TIMESTAMPTZ_GE, TimestampTzGetDatum(from));
-	ScanKeyInit(&keys[1], ROLLUP_BUCKET, BTLessStrategyNumber, F_TIMESTAMPTZ_LT, TimestampTzGetDatum(to));
-	scan = systable_beginscan(relation, mm_relation(index), true, GetActiveSnapshot(), 2, keys);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	if (relation->rd_rel->relam != HEAP_TABLE_AM_OID)
+		ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("\"%s\" is not a heap", table),
+				errdetail("Its table access method has the OID %u.", relation->rd_rel->relam),
+				errhint("ALTER TABLE model_mgr.%s SET ACCESS METHOD heap.", table));
+	by_time = index_open(mm_relation(index), AccessShareLock);
+	ScanKeyInit(&keys[0], 1, BTGreaterEqualStrategyNumber, F_TIMESTAMPTZ_GE, TimestampTzGetDatum(from));
+	ScanKeyInit(&keys[1], 1, BTLessStrategyNumber, F_TIMESTAMPTZ_LT, TimestampTzGetDatum(to));
+	scan = compat_index_beginscan(relation, by_time, GetActiveSnapshot(), lengthof(keys));
+	index_rescan(scan, keys, lengthof(keys), NULL, 0);
+	do
 	{
-		recent_model *model = version_of(r, int64_of(tuple, ROLLUP_VERSION_ID, columns))->model;
-		bool isnull;
-
 		CHECK_FOR_INTERRUPTS();
-		if (model == NULL)
-			continue;
-		if (bucket != int64_of(tuple, ROLLUP_BUCKET, columns))
+		entry = index_getnext_tid(scan, ForwardScanDirection);
+		if (count > 0 && (entry == NULL || count == lengthof(entries) ||
+						  ItemPointerGetBlockNumber(entry) != ItemPointerGetBlockNumber(&entries[0])))
 		{
-			bucket = int64_of(tuple, ROLLUP_BUCKET, columns);
-			slot = slot_of(r, bucket);
+			read_page(r, relation, entries, count, &page);
+			count = 0;
 		}
-		model->slots[slot] += (double) int64_of(tuple, ROLLUP_REQUESTS, columns);
-		model->requests += int64_of(tuple, ROLLUP_REQUESTS, columns);
-		model->known += int64_of(tuple, ROLLUP_KNOWN, columns);
-		model->successes += int64_of(tuple, ROLLUP_SUCCESSES, columns);
-		model->cost_count += int64_of(tuple, ROLLUP_COST_COUNT, columns);
-		model->cost_sum += DatumGetFloat8(heap_getattr(tuple, ROLLUP_COST_SUM, columns, &isnull));
-		add_sketch(model, tuple, columns);
-	}
-	systable_endscan(scan);
+		if (entry != NULL)
+			entries[count++] = *entry;
+	} while (entry != NULL);
+	if (BufferIsValid(page))
+		ReleaseBuffer(page);
+	index_endscan(scan);
+	index_close(by_time, AccessShareLock);
 	table_close(relation, AccessShareLock);
 }
 
@@ -278,7 +337,7 @@ mm_recent_activity(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
 	int32 minutes = count_arg(fcinfo, 0, "minutes_back", MAX_MINUTES);
-	recent r = {.slot_count = count_arg(fcinfo, 1, "slots", MAX_SLOTS), .until = mm_now()};
+	recent r = {.slot_count = count_arg(fcinfo, 1, "slots", MAX_SLOTS), .until = mm_now(), .bucket = DT_NOBEGIN};
 	metric_question question = {.since = r.until - minutes * USECS_PER_MINUTE,
 								.until = r.until,
 								.width = USECS_PER_MINUTE,

@@ -130,7 +130,7 @@ put_verdict(report *r, const rollout *d)
 	}
 	if (d->waiting_for)
 	{
-		html_put(to, "Next step: ");
+		html_put(to, "Next: ");
 		html_escape(to, report_utf8(d->waiting_for), 300);
 	}
 	html_put(to, "</p>");

@@ -153,7 +153,7 @@ put_verdict(report *r, const state *s, const totals *t)
 		html_put(to, "No alert fires. ");
 	if (s->waiting_for)
 	{
-		html_put(to, "Next step: ");
+		html_put(to, "Next: ");
 		html_escape(to, report_utf8(s->waiting_for), 300);
 	}
 	html_put(to, "</p>");

@@ -45,7 +45,7 @@ for my $command (@commands)
 }
 
 # Everything as wide as it comes: names of 255 bytes, wide, combining and of another direction, and numbers of many digits.
-my @names = ('w' . '界' x 84, 'long ' x 50, "e\x{301}" x 85, "x\x{202e}" . 'abc', q{o'clf "x" \\ <script>});
+my @names = ('w' . '界' x 84, 'long ' x 50, "e\x{301}" x 85, "x\x{202e}" . 'abc', "\x{1f98a}\x{1f469}\x{200d}\x{1f4bb}\x{2764}\x{fe0f}" x 10, q{o'clf "x" \\ <script>});
 my $names = join ', ', map { my $n = s/'/''/gr; utf8::encode($n); "'$n'" } @names;
 my $odd = '界' x 80;
 utf8::encode($odd);
@@ -83,7 +83,7 @@ for my $charset (qw(unicode ascii))
 		cmp_ok($rows // 0, '>', 0, "$command, $charset: rows");
 		my @wide = grep { columns($_) > 120 } split /\n/, $out;
 		is(join("\n", map { columns($_) . ": $_" } @wide), '', "$command, $charset: at most 120 columns") or binmode(Test::More->builder->failure_output, ':utf8');
-		my $drawn = $out =~ s/[界\x{301}]//gr;
+		my $drawn = $out =~ s/[界\x{301}\x{1f98a}\x{1f469}\x{200d}\x{1f4bb}\x{2764}\x{fe0f}]//gr;
 		unlike($drawn, qr/[^ -~\n]/, "$command: nothing beyond ASCII but names") if $charset eq 'ascii';
 	}
 }
@@ -107,5 +107,16 @@ for my $dbname (qw(latin1 sql_ascii))
 		is($err, '', "$dbname, $charset: no error");
 		like($out, qr/\#--- +10%|#---/, "$dbname, $charset: in ASCII");
 	}
+}
+# The screen that renews itself: it comes again by itself, and Ctrl-C ends it, not the session.
+{
+	my ($in, $out, $err) = ("SELECT * FROM model_mgr.dashboard LIMIT 20 \\watch 0.1\nSELECT 'goes on';\n", '', '');
+	my $watching = IPC::Run::start([ 'psql', '-X', '-d', $node->connstr('postgres'), '-U', 'looker' ], '<', \$in, '>', \$out, '2>', \$err, IPC::Run::timeout(120));
+	$watching->pump until $out =~ /every 0\.1s.*CRITICAL.*every 0\.1s.*CRITICAL/s;
+	$watching->signal('INT');
+	$watching->finish;
+	like($out, qr/goes on/, '\watch: again and again, until Ctrl-C');
+	# between two screens or in the midst of one
+	like($err, qr/\A(Cancel request sent\nERROR:  canceling statement due to user request\n)?\z/, '\watch: without complaint');
 }
 finish($node);

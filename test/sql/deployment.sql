@@ -34,10 +34,10 @@ BEGIN
         PERFORM pg_temp.at((timestamptz '2026-01-01 00:00:00+00' + make_interval(mins => 10 * i - 1))::text);
         PERFORM pg_temp.outcomes('spam', '2.0', 99, 99);
         PERFORM pg_temp.tick();
-        INSERT INTO ramp SELECT 10 * i - 1, split_part(waiting_for, ':', 1), pg_temp.state('spam') FROM model_mgr.deployment_list WHERE version = '2.0';
+        INSERT INTO ramp SELECT 10 * i - 1, substring(waiting_for FROM '\[(\w+)\]$'), pg_temp.state('spam') FROM model_mgr.deployment_list WHERE version = '2.0';
         PERFORM pg_temp.at((timestamptz '2026-01-01 00:00:00+00' + make_interval(mins => 10 * i))::text);
         PERFORM pg_temp.tick();
-        INSERT INTO ramp SELECT 10 * i, split_part(waiting_for, ':', 1), pg_temp.state('spam') FROM model_mgr.deployment_list WHERE version = '2.0';
+        INSERT INTO ramp SELECT 10 * i, substring(waiting_for FROM '\[(\w+)\]$'), pg_temp.state('spam') FROM model_mgr.deployment_list WHERE version = '2.0';
         PERFORM model_mgr.update_model_metrics('spam', '2.0', 0.5, true, recorded_at => model_mgr.clock_time() - interval '1 s');
         PERFORM pg_temp.tick();
         PERFORM pg_temp.tick();
@@ -57,7 +57,7 @@ SELECT is(pg_temp.statuses('spam'), '1.0 inactive, 2.0 active, 3.0 pending', 'th
 SELECT is(pg_temp.routed('spam'), '2.0 - 0', 'it gets all traffic');
 SELECT is((SELECT deployment_id FROM model_mgr.routing), pg_temp.newest('spam'), 'outcomes are still credited');
 SELECT is(model_mgr.open_deployment('spam'), pg_temp.newest('spam'), 'open_deployment finds a baking one');
-SELECT is((SELECT format('%s %s %s', split_part(waiting_for, ':', 1), next_step_at, samples) FROM model_mgr.deployment_list WHERE version = '2.0'),
+SELECT is((SELECT format('%s %s %s', substring(waiting_for FROM '\[(\w+)\]$'), next_step_at, samples) FROM model_mgr.deployment_list WHERE version = '2.0'),
     'bake_seconds 2026-01-01 01:40:00+00 0', 'deployment_list says what it waits for');
 SELECT pg_temp.at('2026-01-01 01:39:59+00');
 SELECT is(pg_temp.tick(), 0::bigint, 'not yet');

@@ -102,7 +102,7 @@ SELECT pg_temp.canary('manual', automatic => false);
 SELECT pg_temp.outcomes('manual', '2', 200, 100);
 SELECT pg_temp.at('2026-01-01 00:10:00+00');
 SELECT is(pg_temp.tick() || ' ' || pg_temp.tick(), '0 0', 'nothing moves');
-SELECT is((SELECT split_part(waiting_for, ':', 1) FROM model_mgr.deployment_list WHERE model_name = 'manual' AND version = '2'), 'limits', 'it waits for the limits');
+SELECT is((SELECT substring(waiting_for FROM '\[(\w+)\]$') FROM model_mgr.deployment_list WHERE model_name = 'manual' AND version = '2'), 'limits', 'it waits for the limits');
 SELECT is((SELECT count(*) FROM model_mgr.explain_deployment(pg_temp.newest('manual')) WHERE what LIKE 'holds:%'), 1::bigint, 'said once in the diary');
 SELECT is((SELECT watched FROM model_mgr.routing WHERE model_name = 'manual'), false, 'recordings need not look');
 
@@ -110,7 +110,7 @@ SELECT is((SELECT watched FROM model_mgr.routing WHERE model_name = 'manual'), f
 SELECT pg_temp.canary('warm', '{"warmup_seconds": 300}');
 SELECT pg_temp.outcomes('warm', '2', 200, 0);
 SELECT is(pg_temp.tick(), 0::bigint, '200 failures while warming up');
-SELECT is((SELECT split_part(waiting_for, ':', 1) FROM model_mgr.deployment_list WHERE model_name = 'warm' AND version = '2'), 'warmup_seconds', 'it warms up');
+SELECT is((SELECT substring(waiting_for FROM '\[(\w+)\]$') FROM model_mgr.deployment_list WHERE model_name = 'warm' AND version = '2'), 'warmup_seconds', 'it warms up');
 SELECT pg_temp.at('2026-01-01 00:05:00+00');
 SELECT pg_temp.outcomes('warm', '2', 100, 100);
 SELECT is(pg_temp.tick(), 0::bigint, 'not judged afterwards either');

@@ -40,7 +40,7 @@ SELECT count(model_mgr.record_outcome(shadow_decision, true, 0.2)) FROM answer;
 SELECT count(model_mgr.record_outcome(decision, i > 5, 0.2)) FROM answer WHERE i <= 90;
 SELECT pg_temp.at('2026-01-01 00:01:00+00');
 SELECT is(pg_temp.tick(), 0::bigint, '120 outcomes of the candidate, 90 of the baseline');
-SELECT is(pg_temp.waits('pairs'), 'min_requests: waits for 10 more pairs of outcomes of this step (90 of 100); time allows the next step since 2026-01-01 00:01:00 UTC', 'are 90 pairs');
+SELECT is(pg_temp.waits('pairs'), 'it waits for 10 more pairs of outcomes of this step (90 of 100); time allows the next step since 2026-01-01 00:01:00 UTC [min_requests]', 'are 90 pairs');
 SELECT is((SELECT what FROM model_mgr.explain_deployment(:id) ORDER BY "time" DESC, what LIMIT 1), 'holds: 90 of 100 pairs in this step', 'says the diary');
 SELECT is((SELECT counts FROM pg_temp.stored WHERE deployment_id = :id), '{85,0,5,0,90,0,0,0,90}', 'their sums');
 SELECT is((SELECT format('%s %s of %s', verdict, round(candidate_value::numeric, 4), samples) FROM model_mgr.rollout_status(:id) WHERE rule = 'guard' AND metric_name = 'success_rate'), 'pass 1.0000 of 90', 'the guard has them');

@@ -23,7 +23,7 @@ SELECT pg_temp.make_model('later_' || s, '1', '2') FROM unnest('{replace,canary,
 SELECT is(pg_temp.life(d.model_name), 'pending 0 0; - - 0; 1 pending, 2 pending', 'a first deployment with start_at: ' || s)
 FROM unnest('{replace,canary,a_b_test,blue_green,shadow}'::text[]) s, model_mgr.deploy_model_version('later_' || s, '1', s, rollout => '{"start_at": "2026-01-01 00:02:00+00"}') d;
 SELECT is(pg_temp.minute(1), 0::bigint, 'not yet');
-SELECT is((SELECT array_agg(DISTINCT split_part(waiting_for, ':', 1)) FROM model_mgr.deployment_list WHERE status = 'pending')::text, '{start_at}', 'they wait for start_at');
+SELECT is((SELECT array_agg(DISTINCT substring(waiting_for FROM '\[(\w+)\]$')) FROM model_mgr.deployment_list WHERE status = 'pending')::text, '{start_at}', 'they wait for start_at');
 SELECT is(model_mgr.route_version('later_canary', 'u'), NULL, 'nothing serves');
 SELECT is(pg_temp.minute(2), 5::bigint, 'now');
 SELECT is(pg_temp.life('later_' || s), 'completed 100 ' || jsonb_array_length(d.rollout -> 'steps') || '; 1 - 0; 1 active, 2 pending', 'active: ' || s)

@@ -18,7 +18,7 @@ SELECT is(pg_temp.routed('m'), '1 2 1000', 'the share stays');
 SELECT pg_temp.outcomes('m', '2', 200, 200);
 SELECT pg_temp.at('2026-01-01 01:00:00+00');
 SELECT is(pg_temp.tick(), 0::bigint, 'a paused one does not step');
-SELECT is((SELECT split_part(waiting_for, ':', 1) FROM model_mgr.deployment_list WHERE deployment_id = pg_temp.d()), 'resume', 'it waits to be resumed');
+SELECT is((SELECT substring(waiting_for FROM '\[(\w+)\]$') FROM model_mgr.deployment_list WHERE deployment_id = pg_temp.d()), 'resume', 'it waits to be resumed');
 SELECT is(p.status, 'paused', 'paused again: harmless') FROM model_mgr.pause_deployment(pg_temp.d()) p;
 SELECT is(p.status, 'running', 'resume') FROM model_mgr.resume_deployment(pg_temp.d()) p;
 SELECT is(p.status, 'running', 'resumed again: harmless') FROM model_mgr.resume_deployment(pg_temp.d()) p;

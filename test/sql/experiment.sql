@@ -53,7 +53,7 @@ SELECT is(planned_samples, 2 * model_mgr.required_sample_size(0.5, 0.02), 'nothi
 -- Nothing happens before the end but by hand.
 SELECT is(pg_temp.tick(), 0::bigint, 'no verdict before the end');
 SELECT is(pg_temp.state('win'), 'running 50 1', 'still half the traffic');
-SELECT is(waiting_for, 'test: test cheaper runs until 2026-01-02 00:00:00 UTC', 'waits for its test') FROM model_mgr.deployment_list WHERE model_name = 'win' AND version = '2';
+SELECT is(waiting_for, 'test cheaper runs until 2026-01-02 00:00:00 UTC [test]', 'waits for its test') FROM model_mgr.deployment_list WHERE model_name = 'win' AND version = '2';
 SELECT (model_mgr.abort_deployment(pg_temp.newest('aborted'), 'no more')).status;
 SELECT is(pg_temp.test_of('aborted') || ' ' || stop_reason, 'stopped - inconclusive no more', 'abort stops the test') FROM model_mgr.ab_test WHERE treatment_model = 'aborted';
 SELECT (model_mgr.promote_deployment(pg_temp.newest('promoted'))).status;

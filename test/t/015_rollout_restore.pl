@@ -126,7 +126,7 @@ is(statuses($source, 'postgres'), join("\n",
 	'approved awaiting_approval 60%', 'frozen running 20%', 'paused paused 30%', 'preview running 0%', 'replaced promoting 100%',
 	'scheduled pending 0%', 'shadowed running 60%', 'stepping running 50%', 'switched promoting 100%', 'taken_back rolled_back 0%',
 	'tested running 40%', 'thin running 0.1%', 'unanswered awaiting_approval 30%', 'unjudged running 50%'), 'each is in the middle of something');
-is($source->safe_psql('postgres', at($now, q{SELECT string_agg(DISTINCT split_part(d.waiting_for, ':', 1), ' ') FROM model_mgr.deployment_list d})),
+is($source->safe_psql('postgres', at($now, q{SELECT string_agg(DISTINCT substring(d.waiting_for FROM '\[(\w+)\]$'), ' ') FROM model_mgr.deployment_list d})),
 	'approval bake_seconds freeze min_requests resume start_at step_seconds test tick', 'and waits for its own thing');
 my $standing = standing($source, 'postgres', $now);
 my @one_row = qw(unit_key rollup_state audit_seal_state tick_state);

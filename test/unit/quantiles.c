@@ -71,6 +71,46 @@ compare(int summaries, int values, double spread, double zeros)
 	summary_free(&merged);
 }
 
+/* billions: more values in a bucket than 32 bits count, from small ones, by themselves and by way of another. */
+static void
+billions(void)
+{
+	static unsigned char large[SUMMARY_SIZE_MAX];
+	static unsigned char small[SUMMARY_SIZE_MAX];
+	size_t large_length;
+	size_t small_length;
+	summary s;
+	quantiles q;
+	quantiles other;
+
+	summary_init(&s, memory, NULL);
+	for (int i = 1; i <= 10; i++)
+		summary_add(&s, i < 8 ? 1 : 2);
+	small_length = summary_encode(&s, small);
+	for (int i = 0; i < 30; i++)
+	{
+		large_length = summary_encode(&s, large);
+		CHECK(summary_merge(&s, large, large_length), "doubled %d times", i);
+	}
+	large_length = summary_encode(&s, large);
+	for (int way = 0; way < 3; way++)
+	{
+		quantiles_init(&q, memory, NULL);
+		quantiles_init(&other, memory, NULL);
+		CHECK(quantiles_add(&q, way == 0 ? large : small, way == 0 ? large_length : small_length), "the first");
+		CHECK(quantiles_add(way == 2 ? &other : &q, way == 0 ? small : large, way == 0 ? small_length : large_length),
+			  "the second");
+		quantiles_merge(&q, &other);
+		CHECK(q.n == (10LL << 30) + 10, "way %d: %lld values", way, (long long) q.n);
+		CHECK(fabs(quantiles_at(&q, 0.699) - 1) < 0.01 && fabs(quantiles_at(&q, 0.701) - 2) < 0.02,
+			  "way %d: %g and %g about the place where 1 turns to 2", way, quantiles_at(&q, 0.699),
+			  quantiles_at(&q, 0.701));
+		quantiles_free(&q);
+		quantiles_free(&other);
+	}
+	summary_free(&s);
+}
+
 int
 main(void)
 {
@@ -89,6 +129,7 @@ main(void)
 	compare(20, 300, 4, 0.3);
 	compare(5, 10, 1, 1);
 	compare(3, 1, 600, 0);
+	billions();
 
 	/* Every shortened form is refused. */
 	summary_init(&s, memory, NULL);
