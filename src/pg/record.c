@@ -56,10 +56,10 @@ check_routed(const record_row *row)
 		return;
 	routed = DatumGetTimestampTz(row->values[RECORD_ROUTED_AT]);
 	if (TIMESTAMP_NOT_FINITE(routed) || routed > mm_now() + USECS_PER_DAY)
-		ereport(
-			ERROR, errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("\"routed_at\" is out of range"),
-			errdetail("The value is %s; now is %s.", timestamptz_to_str(routed), pstrdup(timestamptz_to_str(mm_now()))),
-			errhint("Pass when the request was routed, or NULL for when it was recorded."));
+		ereport(ERROR, errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("\"routed_at\" is out of range"),
+				errdetail("The value is %s; now is %s.", pstrdup(timestamptz_to_str(routed)),
+						  pstrdup(timestamptz_to_str(mm_now()))),
+				errhint("Pass when the request was routed, or NULL for when it was recorded."));
 }
 
 void
@@ -301,6 +301,27 @@ set_argument(record_row *row, record_column column, FunctionCallInfo fcinfo, int
 		record_set(row, column, PG_GETARG_DATUM(argno));
 }
 
+/* set_metrics: of argument argno, NULL: none; once the columns are checked. */
+static void
+set_metrics(record_row *row, FunctionCallInfo fcinfo, int argno)
+{
+	record_check_row(row);
+	if (!PG_ARGISNULL(argno))
+		record_set_metrics(row, PG_GETARG_JSONB_P(argno));
+}
+
+/* set_unit: of argument argno, NULL: none. */
+static void
+set_unit(record_row *row, FunctionCallInfo fcinfo, int argno)
+{
+	if (!PG_ARGISNULL(argno))
+	{
+		text *unit = PG_GETARG_TEXT_PP(argno);
+
+		record_set_unit(row, VARDATA_ANY(unit), VARSIZE_ANY_EXHDR(unit));
+	}
+}
+
 MM_FUNCTION(mm_update_model_metrics);
 
 /* mm_update_model_metrics: records one request of the version named. */
@@ -325,17 +346,10 @@ mm_update_model_metrics(PG_FUNCTION_ARGS)
 	set_argument(&row, RECORD_ERROR_TYPE, fcinfo, 8);
 	set_argument(&row, RECORD_RECORDED_AT, fcinfo, 10);
 	set_argument(&row, RECORD_ROUTED_AT, fcinfo, 12);
-	record_check_row(&row);
-	if (!PG_ARGISNULL(11))
-		record_set_metrics(&row, PG_GETARG_JSONB_P(11));
+	set_metrics(&row, fcinfo, 11);
 	record_set_version(&row, VARDATA_ANY(model), VARSIZE_ANY_EXHDR(model), VARDATA_ANY(version),
 					   VARSIZE_ANY_EXHDR(version));
-	if (!PG_ARGISNULL(9))
-	{
-		text *unit = PG_GETARG_TEXT_PP(9);
-
-		record_set_unit(&row, VARDATA_ANY(unit), VARSIZE_ANY_EXHDR(unit));
-	}
+	set_unit(&row, fcinfo, 9);
 	record_insert("update_model_metrics", &row, 1);
 	PG_RETURN_VOID();
 }
@@ -360,9 +374,7 @@ mm_record_outcome(PG_FUNCTION_ARGS)
 	set_argument(&row, RECORD_OUTPUT_TOKENS, fcinfo, 6);
 	set_argument(&row, RECORD_ERROR_TYPE, fcinfo, 7);
 	set_argument(&row, RECORD_RECORDED_AT, fcinfo, 9);
-	record_check_row(&row);
-	if (!PG_ARGISNULL(8))
-		record_set_metrics(&row, PG_GETARG_JSONB_P(8));
+	set_metrics(&row, fcinfo, 8);
 	record_set_decision(&row, VARDATA_ANY(decision), VARSIZE_ANY_EXHDR(decision));
 	record_insert("record_outcome", &row, 1);
 	PG_RETURN_VOID();
@@ -392,12 +404,7 @@ mm_record_result(PG_FUNCTION_ARGS)
 		record_set_result_metrics(&row, PG_GETARG_JSONB_P(6));
 	record_set_variant(&row, assignment_require(VARDATA_ANY(test_id), VARSIZE_ANY_EXHDR(test_id)), VARDATA_ANY(variant),
 					   VARSIZE_ANY_EXHDR(variant));
-	if (!PG_ARGISNULL(5))
-	{
-		text *unit = PG_GETARG_TEXT_PP(5);
-
-		record_set_unit(&row, VARDATA_ANY(unit), VARSIZE_ANY_EXHDR(unit));
-	}
+	set_unit(&row, fcinfo, 5);
 	record_insert("record_result", &row, 1);
 	PG_RETURN_VOID();
 }
@@ -417,9 +424,7 @@ mm_record_feedback(PG_FUNCTION_ARGS)
 	set_argument(&row, RECORD_SUCCESS, fcinfo, 1);
 	set_argument(&row, RECORD_RECORDED_AT, fcinfo, 3);
 	record_set(&row, RECORD_FEEDBACK, BoolGetDatum(true));
-	record_check_row(&row);
-	if (!PG_ARGISNULL(2))
-		record_set_metrics(&row, PG_GETARG_JSONB_P(2));
+	set_metrics(&row, fcinfo, 2);
 	record_set_decision(&row, VARDATA_ANY(decision), VARSIZE_ANY_EXHDR(decision));
 	record_insert("record_feedback", &row, 1);
 	PG_RETURN_VOID();

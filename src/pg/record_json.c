@@ -85,7 +85,8 @@ typedef struct reading
 {
 	const char *function;
 	const char *argument;        /* the array */
-	const assignment_test *test; /* of record_results(), else NULL */
+	const text *test_id;         /* of record_results(), else NULL */
+	const assignment_test *test; /* the same, good for a chunk: triggers of rows may look up others */
 } reading;
 
 static const char *const type_names[] = {
@@ -351,7 +352,7 @@ read_all(const reading *r, const JsonbValue *elements, int count, record_row *ro
 
 /* record_array: records the elements of an array; returns the number of rows written. */
 static int64
-record_array(const reading *r, Datum value, bool skip_bad)
+record_array(reading *r, Datum value, bool skip_bad)
 {
 	MemoryContext chunk = AllocSetContextCreate(CurrentMemoryContext, "outcomes", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = CurrentMemoryContext;
@@ -371,7 +372,7 @@ record_array(const reading *r, Datum value, bool skip_bad)
 	if (!JB_ROOT_IS_ARRAY(outcomes) || JB_ROOT_IS_SCALAR(outcomes))
 		ereport(ERROR, errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("\"%s\" must be a JSON array", r->argument),
 				errdetail("The value is a scalar or an object."),
-				errhint("Pass [{\"%s\": \"...\", \"success\": true}, ...].", r->test ? "variant" : "decision"));
+				errhint("Pass [{\"%s\": \"...\", \"success\": true}, ...].", r->test_id ? "variant" : "decision"));
 
 	elements = palloc(CHUNK * sizeof(JsonbValue));
 	rows = palloc(CHUNK * sizeof(record_row));
@@ -382,6 +383,8 @@ record_array(const reading *r, Datum value, bool skip_bad)
 		int count = 0;
 		int filled = 0;
 
+		if (r->test_id)
+			r->test = assignment_require(VARDATA_ANY(r->test_id), VARSIZE_ANY_EXHDR(r->test_id));
 		while (count < CHUNK && (token = JsonbIteratorNext(&it, &elements[count], true)) == WJB_ELEM)
 			count++;
 		MemoryContextSwitchTo(chunk);
@@ -423,11 +426,10 @@ Datum
 mm_record_results(PG_FUNCTION_ARGS)
 {
 	reading r = {.function = "record_results", .argument = "results"};
-	text *test_id;
 
 	mm_require(fcinfo, 0, "test_id");
 	mm_require(fcinfo, 1, "results");
-	test_id = PG_GETARG_TEXT_PP(0);
-	r.test = assignment_require(VARDATA_ANY(test_id), VARSIZE_ANY_EXHDR(test_id));
+	r.test_id = PG_GETARG_TEXT_PP(0);
+	(void) assignment_require(VARDATA_ANY(r.test_id), VARSIZE_ANY_EXHDR(r.test_id));
 	PG_RETURN_INT64(record_array(&r, PG_GETARG_DATUM(1), false));
 }
