@@ -184,10 +184,11 @@ document_time(const Jsonb *object, const char *key, const char *place)
 
 	if (sscanf(text, "%7d-%2d-%2dT%2d:%2d:%2d.%6dZ%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min,
 			   &tm.tm_sec, &micros, &length) != 7 ||
-		length == 0 || text[length] != '\0' || tm.tm_year < 1 || tm.tm_mon < 1 || tm.tm_mon > MONTHS_PER_YEAR ||
-		tm.tm_mday < 1 || tm.tm_mday > day_tab[isleap(tm.tm_year)][tm.tm_mon - 1] || tm.tm_hour < 0 ||
-		tm.tm_hour > 23 || tm.tm_min < 0 || tm.tm_min > 59 || tm.tm_sec < 0 || tm.tm_sec > 59 || micros < 0 ||
-		tm2timestamp(&tm, micros, &zone, &time) != 0)
+		/* Six digits: .5 would be read as five microseconds. */
+		length == 0 || text[length] != '\0' || text[length - strlen(".000000Z")] != '.' || tm.tm_year < 1 ||
+		tm.tm_mon < 1 || tm.tm_mon > MONTHS_PER_YEAR || tm.tm_mday < 1 ||
+		tm.tm_mday > day_tab[isleap(tm.tm_year)][tm.tm_mon - 1] || tm.tm_hour < 0 || tm.tm_hour > 23 || tm.tm_min < 0 ||
+		tm.tm_min > 59 || tm.tm_sec < 0 || tm.tm_sec > 59 || micros < 0 || tm2timestamp(&tm, micros, &zone, &time) != 0)
 		ereport(ERROR, errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("\"%s\" is no time", key),
 				errdetail("In %s it is \"%.60s\".", place, text),
 				errhint("Times are written in UTC as in 2026-01-31T12:00:00.000000Z."));

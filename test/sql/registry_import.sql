@@ -136,6 +136,7 @@ SELECT pg_temp.bad('22023', 'status', '{models,1,versions,1,status}', '"deployin
 SELECT pg_temp.bad('22P02', 'created_at', '{models,1,created_at}', '"yesterday"');
 SELECT pg_temp.bad('22P02', 'created_at', '{models,1,versions,1,created_at}', '"2026-02-30T12:00:00.000000Z"');
 SELECT pg_temp.bad('22P02', 'created_at', '{models,1,versions,1,created_at}', '"infinity"');
+SELECT pg_temp.bad('22P02', 'created_at', '{models,1,versions,1,created_at}', '"2026-01-01T12:00:00.5Z"');
 SELECT pg_temp.bad('22023', 'secret|api_key', '{models,1,versions,1,configuration,api_key}', '"x"');
 SELECT pg_temp.bad('22003', 'temperature', '{models,0,versions,0,configuration,temperature}', '7');
 SELECT pg_temp.bad('22P02', 'configuration', '{models,1,versions,1,configuration}', '[]');
