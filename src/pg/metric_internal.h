@@ -102,7 +102,8 @@ extern metric_point metric_point_of(const metric_answer *answer, int64 version_i
  * others by bytes; palloc'd. */
 extern const char **metric_names(const metric_answer *answer, int *count);
 
-/* metric_bucket_width: the smallest round width in microseconds that makes at most so many buckets of a window. */
+/* metric_bucket_width: the smallest round width in microseconds that makes at most so many buckets of a window; an hour
+ * at least where the window begins before the minutes that are kept, as hours in narrower buckets look like gaps. */
 extern int64 metric_bucket_width(TimestampTz since, TimestampTz until, int64 most);
 
 /* metric_floor: the beginning of the bucket (left-open, right-closed) that holds `at`; buckets begin at multiples of

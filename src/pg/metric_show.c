@@ -13,6 +13,7 @@
 
 #include "pg/query.h"
 #include "pg/registry.h"
+#include "pg/rollup.h"
 #include "pg/statistics.h"
 #include "pg/summary.h"
 
@@ -108,8 +109,9 @@ buckets_of(TimestampTz since, TimestampTz until, int64 width)
 	return (metric_floor(until, width) - metric_floor(since + 1, width)) / width + 1;
 }
 
-int64
-metric_bucket_width(TimestampTz since, TimestampTz until, int64 most)
+/* round_width: the smallest round width that makes at most so many buckets. */
+static int64
+round_width(TimestampTz since, TimestampTz until, int64 most)
 {
 	static const int round[] = {1, 2, 5, 10, 15, 30, 60, 120, 180, 240, 360, 480, 720, MINUTES_A_DAY};
 	int64 fits = MINUTES_A_DAY;
@@ -122,15 +124,24 @@ metric_bucket_width(TimestampTz since, TimestampTz until, int64 most)
 	return fits * USECS_PER_MINUTE;
 }
 
+int64
+metric_bucket_width(TimestampTz since, TimestampTz until, int64 most)
+{
+	int64 width = round_width(since, until, most);
+
+	return since < rollup_minutes_kept() ? Max(width, USECS_PER_HOUR) : width;
+}
+
 /* bucket_width: the given one, checked, or the smallest round one, in microseconds. */
 static int64
 bucket_width(FunctionCallInfo fcinfo, int argno, TimestampTz since, TimestampTz until)
 {
-	int64 fits = metric_bucket_width(since, until, MAX_BUCKETS);
+	int64 fits;
 	int64 width;
 
 	if (PG_ARGISNULL(argno))
-		return fits;
+		return metric_bucket_width(since, until, MAX_BUCKETS);
+	fits = round_width(since, until, MAX_BUCKETS);
 	width = span_arg(fcinfo, argno, "bucket_minutes", 0, MINUTES_A_DAY) * USECS_PER_MINUTE;
 	if (buckets_of(since, until, width) > MAX_BUCKETS)
 		ereport(ERROR, errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("\"bucket_minutes\" is out of range"),
@@ -154,12 +165,13 @@ mm_get_performance_trends(PG_FUNCTION_ARGS)
 	int32 hours = span_arg(fcinfo, 2, "hours_back", 24, 24);
 	TimestampTz now = mm_now();
 	TimestampTz since = now - hours * USECS_PER_HOUR;
-	int64 width = bucket_width(fcinfo, 3, since, now);
+	int64 width;
 	registry_version found;
 	mm_scope scope;
 
 	InitMaterializedSRF(fcinfo, 0);
 	scope = mm_enter();
+	width = bucket_width(fcinfo, 3, since, now);
 	if (registry_find_version(model_name, version, true, &found))
 	{
 		metric_answer *answer = read_all(&found, since, now, width);

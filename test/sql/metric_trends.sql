@@ -40,6 +40,8 @@ DELETE FROM model_mgr.rollup_minute WHERE bucket < '2026-01-10 05:30:00+00';
 DELETE FROM model_mgr.rollup_metric_minute WHERE bucket < '2026-01-10 05:30:00+00';
 SELECT pg_temp.everywhere('older than minutes', '{2026-01-10 12:00:00+00}', '{{24,60}, {24,120}, {24,180}, {26,1440}}');
 SELECT is(pg_temp.current_differs('m', '1', 24 * 60), '', 'and whole windows');
+SELECT is((SELECT array_agg(t::text) FROM model_mgr.get_performance_trends('m', '1', 24) t), (SELECT array_agg(t::text) FROM model_mgr.get_performance_trends('m', '1', 24, 60) t),
+    'buckets of their own choice are no narrower than what is kept');
 SELECT is(pg_temp.current_differs('m', '1', 17 * 60), '', 'that begin where there are hours only');
 SELECT is((SELECT sum(samples) FROM model_mgr.get_performance_trends('m', '1', 24, 45) WHERE metric_name = 'error_rate'),
     (SELECT sum(samples) FROM model_mgr.get_performance_trends('m', '1', 24, 60) WHERE metric_name = 'error_rate'), 'in buckets that are no hours each hour counts once');
