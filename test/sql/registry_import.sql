@@ -58,7 +58,7 @@ SELECT is_empty($$SELECT operation FROM audit_log WHERE operation = 'import'$$, 
 
 -- Into an empty one.
 DROP EXTENSION model_mgr CASCADE;
-CREATE EXTENSION model_mgr;
+:create_extension;
 SET model_mgr.clock = '2026-04-01 12:00:00+00';
 SELECT is(import_registry(document), 9::bigint, 'nine versions') FROM kept;
 SELECT is(export_registry(), (SELECT document FROM kept), 'exporting again gives the same document');
@@ -81,7 +81,7 @@ SELECT status FROM abort_deployment(open_deployment('second'));
 
 -- Merging: what is missing is added, what is there stays.
 DROP EXTENSION model_mgr CASCADE;
-CREATE EXTENSION model_mgr;
+:create_extension;
 SELECT count(*) FROM create_model_version('second', '1', '{"provider": "test", "model_name": "m"}', 'mine');
 SELECT count(*) FROM create_model_version('mine', '1', '{"provider": "test", "model_name": "m"}');
 SELECT is(import_registry(document), 8::bigint, 'merged: the version that was here is not new') FROM kept;
@@ -109,7 +109,7 @@ SELECT pg_temp.bad('42710', 'other approvals', '{models,0,approvals,approvals}',
 
 -- Malformed: into an empty registry, so that nothing else can be the reason.
 DROP EXTENSION model_mgr CASCADE;
-CREATE EXTENSION model_mgr;
+:create_extension;
 SELECT pg_temp.refused('22004', 'document', 'SELECT import_registry(NULL)');
 SELECT pg_temp.refused('22P02', 'object', $$SELECT import_registry('[]')$$);
 SELECT pg_temp.refused('22P02', 'object', $$SELECT import_registry('17')$$);
@@ -173,7 +173,7 @@ SELECT is_empty($$SELECT c.user_name FROM version_creator c JOIN model_version v
 
 -- What a schedule is for may have gone since: the registry comes back with it, and who imports it is told.
 DROP EXTENSION model_mgr CASCADE;
-CREATE EXTENSION model_mgr;
+:create_extension;
 SELECT count(*) FROM unnest(ARRAY['1', '2', '3']) v, create_model_version('moved on', v, '{"provider": "test", "model_name": "m"}');
 SELECT status FROM deploy_model_version('moved on', '1');
 SELECT set_alias('moved on', 'next', '2');
@@ -183,7 +183,7 @@ SELECT status FROM archive_model_version('moved on', '2');
 SELECT delete_model_version('moved on', '3');
 CREATE TEMP TABLE gone AS SELECT export_registry() AS document;
 DROP EXTENSION model_mgr CASCADE;
-CREATE EXTENSION model_mgr;
+:create_extension;
 SET client_min_messages = notice;
 SELECT is(import_registry(document), 2::bigint, 'schedules of an alias, a version and an archived one') FROM gone;
 SET client_min_messages = warning;
@@ -195,7 +195,7 @@ SELECT pg_temp.refused('22023', 'strategy', $$SELECT import_registry(jsonb_set(d
 
 -- What is active there may be archived here, where the model has never served.
 DROP EXTENSION model_mgr CASCADE;
-CREATE EXTENSION model_mgr;
+:create_extension;
 SELECT count(*) FROM create_model_version('moved on', '1', '{"provider": "test", "model_name": "m"}');
 SELECT status FROM archive_model_version('moved on', '1');
 SELECT is(import_registry(document), 1::bigint, 'an active version that is archived here') FROM gone;

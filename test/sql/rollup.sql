@@ -157,7 +157,7 @@ SELECT ok(pg_temp.agrees(), 'none twice');
 SELECT is(count(*), 1::bigint, 'the row of CREATE EXTENSION has gone') FROM model_mgr.rollup_state;
 DROP VIEW pg_temp.truth, pg_temp.told CASCADE;
 DROP EXTENSION model_mgr;
-CREATE EXTENSION model_mgr;
+:create_extension;
 SELECT is(model_mgr.current_txn() >> 48, 0::bigint, 'a new installation begins anew');
 
 -- The reading needs no statistics and no sequential scan of the history.

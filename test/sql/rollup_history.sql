@@ -145,7 +145,7 @@ SELECT is((SELECT count(*) FROM model_mgr.rollup_metric_hour WHERE bucket < '202
 SET client_min_messages = warning;
 -- A rollout longer than minutes are kept: its steps count from the hours, its window from the minutes.
 DROP EXTENSION model_mgr CASCADE;
-CREATE EXTENSION model_mgr;
+:create_extension;
 SELECT pg_temp.at('2026-01-10 12:00:00+00');
 SELECT pg_temp.make_model('slow', '1', '2');
 SELECT model_mgr.deploy_model_version('slow', '1') \gset d1_

@@ -10,7 +10,7 @@ SELECT plan(71);
 SET client_min_messages = error;
 SELECT unit_hash('u') AS hash \gset
 DROP EXTENSION model_mgr CASCADE;
-CREATE EXTENSION model_mgr;
+:create_extension;
 SET client_min_messages = warning;
 SELECT ok(unit_hash('u') <> :hash, 'a new installation has its own key');
 SELECT unit_hash('u') AS hash \gset
@@ -249,7 +249,7 @@ SELECT route_version('m', 'u') AS served, unit_hash('u') AS hash \gset
 DROP EXTENSION model_mgr CASCADE;
 SELECT throws_ok($$SELECT model_mgr.route_version('m', 'u')$$, '42883', NULL, 'the function is gone');
 SET client_min_messages = error;
-CREATE EXTENSION model_mgr;
+:create_extension;
 SET client_min_messages = warning;
 SELECT is(route_version('m', 'u'), NULL, 'nothing is remembered of the old one');
 SELECT ok(unit_hash('u') <> :hash, 'it has another key');
@@ -260,7 +260,7 @@ SELECT lives_ok($$SELECT update_model_metrics('m', 'new', success => true)$$, 'a
 EXECUTE ask('m', 'u');
 BEGIN;
 DROP EXTENSION model_mgr CASCADE;
-CREATE EXTENSION model_mgr;
+:create_extension;
 SELECT is(route_version('m', 'u'), NULL, 'dropped and made in a transaction');
 ROLLBACK;
 SELECT is(route_version('m', 'u'), 'new', 'that is rolled back');
