@@ -16,9 +16,9 @@ END $$;
 CREATE FUNCTION pg_temp.version_id(name text, which text) RETURNS bigint LANGUAGE sql AS $$
     SELECT version_id FROM model_mgr.get_model_version(name, which);
 $$;
--- n outcomes by lot of one side of the present rollout, of which so many succeed.
+-- n outcomes by lot of one side of the present rollout, of which so many succeed. Loading starts no workers where every query is forced into one.
 CREATE FUNCTION pg_temp.drawn(name text, which text, n integer, successes integer, response_time float8 DEFAULT 0.5, errors integer DEFAULT 0,
-    drawn integer DEFAULT NULL) RETURNS void LANGUAGE sql AS $$
+    drawn integer DEFAULT NULL) RETURNS void LANGUAGE sql SET max_parallel_workers_per_gather = 0 AS $$
     INSERT INTO model_mgr.observation (recorded_at, routed_at, version_id, deployment_id, step, arm, request, success, response_time, error_type)
     SELECT model_mgr.clock_time(), model_mgr.clock_time(), v.version_id, d.deployment_id, d.step,
         CASE WHEN drawn IS NULL THEN CASE which WHEN '1' THEN 0 ELSE 1 END ELSE nullif(drawn, -1) END, i, i <= successes,
