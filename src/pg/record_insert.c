@@ -38,7 +38,7 @@ static void
 open_target(target *to, Oid partition)
 {
 	Relation relation = table_open(partition, NoLock); /* locked by observation_partition() */
-	TriggerDesc *triggers = relation->trigdesc;
+	TriggerDesc *triggers;
 
 	to->estate = CreateExecutorState();
 	to->result = makeNode(ResultRelInfo);
@@ -48,6 +48,8 @@ open_target(target *to, Oid partition)
 	to->command = GetCurrentCommandId(true);
 	to->partition = partition;
 	to->own_trigger_only = true;
+	/* The copy: the relation's own goes when it is rebuilt, as when opening the indexes hears of a VACUUM. */
+	triggers = to->result->ri_TrigDesc;
 	if (triggers)
 		for (int i = 0; i < triggers->numtriggers; i++)
 			if (strcmp(triggers->triggers[i].tgname, ENFORCEMENT_TRIGGER) != 0)
@@ -104,7 +106,7 @@ insert_plain(target *to, const record_row *row)
 	ExecStoreVirtualTuple(to->slot);
 	to->slot->tts_tableOid = to->partition;
 
-	if (!to->own_trigger_only && relation->trigdesc->trig_insert_before_row &&
+	if (!to->own_trigger_only && to->result->ri_TrigDesc->trig_insert_before_row &&
 		!ExecBRInsertTriggers(to->estate, to->result, to->slot))
 		return; /* a user's trigger wants no such row */
 	if (!to->own_trigger_only || (constraints && constraints->num_check > OWN_CHECKS))
@@ -115,7 +117,7 @@ insert_plain(target *to, const record_row *row)
 		(void) compat_insert_index_tuples(to->result, to->slot, to->estate);
 	if (to->own_trigger_only ? enforcement_due(row->values[RECORD_VERSION_ID], row->nulls[RECORD_VERSION_ID],
 											   DatumGetTimestampTz(row->values[RECORD_RECORDED_AT]))
-							 : relation->trigdesc != NULL)
+							 : to->result->ri_TrigDesc != NULL)
 		queue_triggers(to);
 	ResetPerTupleExprContext(to->estate);
 }
