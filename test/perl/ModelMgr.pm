@@ -9,7 +9,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(new_node settings at soak serving canary serve routes totals_agree table_checksums error_of poll_start poll_restart doc_block finish);
+our @EXPORT = qw(new_node settings at soak serving canary serve routes totals_agree table_checksums error_of load poll_under_load poll_start poll_restart doc_block finish);
 
 # soak: true in the long forms.
 sub soak { return $ENV{MODEL_MGR_SOAK} ? 1 : 0; }
@@ -154,6 +154,34 @@ sub serve
 	$success //= 'true';
 	return qq{SELECT count(*) FROM (SELECT model_mgr.record_outcome(r.decision, $success, 0.25)
 		FROM generate_series($first, $last) i, LATERAL model_mgr.route('$model', 'unit ' || i) r OFFSET 0) o;};
+}
+
+# load: pgbench in the background, with these options (-T among them) on the database postgres.
+sub load
+{
+	my ($node, @options) = @_;
+	my $load = { command => [ 'pgbench', '-n', @options, '-h', $node->host, '-p', $node->port, 'postgres' ], out => '', err => '' };
+	$load->{run} = IPC::Run::start($load->{command}, '>>', \$load->{out}, '2>>', \$load->{err});
+	return $load;
+}
+
+# poll_under_load: waits until a query says true. A load whose time is up before, as on a slow machine, begins again.
+sub poll_under_load
+{
+	my ($node, $query, @loads) = @_;
+	for my $attempt (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		return 1 if $node->safe_psql('postgres', $query) eq 't';
+		for my $load (@loads)
+		{
+			eval { $load->{run}->pump_nb; };
+			next if $load->{run}->pumpable;
+			$load->{run}->finish;
+			$load->{run} = IPC::Run::start($load->{command}, '>>', \$load->{out}, '2>>', \$load->{err});
+		}
+		select undef, undef, undef, 0.1;
+	}
+	return 0;
 }
 
 # poll_start: starts a cluster whose postmaster was killed, as soon as its orphans have let go of it.

@@ -46,18 +46,14 @@ my %scripts = (
 	tick => "SELECT count(*) FROM model_mgr.tick();\n\\sleep 50 ms\n");
 append_to_file("$dir/$_.sql", $scripts{$_}) for keys %scripts;
 
-# load: starts pgbench; finish: its end, with nothing failed.
-sub load
+# pgbench: a load of these clients and scripts.
+sub pgbench
 {
 	my ($clients, @scripts) = @_;
-	my $run = { out => '', err => '' };
-	$run->{run} = IPC::Run::start([ 'pgbench', '-n', '-c', $clients, '-j', 2, '-T', $seconds, "--random-seed=$seed",
-			(map { my ($name, $weight) = split /@/; ('-f', "$dir/$name.sql\@$weight") } @scripts),
-			'-h', $node->host, '-p', $node->port, 'postgres' ], '>', \$run->{out}, '2>', \$run->{err});
-	return $run;
+	return load($node, '-c', $clients, '-j', 2, '-T', $seconds, "--random-seed=$seed", map { my ($name, $weight) = split /@/; ('-f', "$dir/$name.sql\@$weight") } @scripts);
 }
 
-my @runs = (load(8, 'plain@8', 'many@4', 'abort@2', 'savepoint@3', 'prepared@2'), load(2, 'tick@1'));
+my @runs = (pgbench(8, 'plain@8', 'many@4', 'abort@2', 'savepoint@3', 'prepared@2'), pgbench(2, 'tick@1'));
 
 # The long transaction writes early and late, and lets its own rows wait as long as it lasts.
 my $long = $node->background_psql('postgres');

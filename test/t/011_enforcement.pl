@@ -18,15 +18,8 @@ INSERT INTO model_mgr.observation (version_id, success, response_time)
 SELECT version_id, :u > 50, 0.2 FROM model_mgr.model_version WHERE version = '3';
 });
 
-# load: eight writers in the background, until stopped by their time.
-sub load
-{
-	my ($file, $seconds) = @_;
-	my $run = { out => '', err => '' };
-	$run->{run} = IPC::Run::start([ 'pgbench', '-n', '-c', 8, '-j', 2, '-T', $seconds, '-M', 'prepared', '-f', "$dir/$file",
-			'-h', $node->host, '-p', $node->port, 'postgres' ], '>', \$run->{out}, '2>', \$run->{err});
-	return $run;
-}
+# writers: eight in the background.
+sub writers { my ($file) = @_; return load($node, '-c', 8, '-j', 2, '-T', soak() ? 120 : 8, '-M', 'prepared', '-f', "$dir/$file"); }
 
 # deploy: a canary of half the traffic, judged by its limits: the guard would not wait for that many samples.
 sub deploy
@@ -39,8 +32,8 @@ sub deploy
 # taken_back: waits for the rollback, however long it takes on a busy machine, and checks that it left its evidence.
 sub taken_back
 {
-	my ($deployment, $name) = @_;
-	ok($node->poll_query_until('postgres', "SELECT status = 'rolled_back' FROM model_mgr.get_deployment($deployment)"), "$name: taken back");
+	my ($deployment, $run, $name) = @_;
+	ok(poll_under_load($node, "SELECT status = 'rolled_back' FROM model_mgr.get_deployment($deployment)", $run), "$name: taken back");
 	is($node->safe_psql('postgres', "SELECT count(*) > 0 FROM model_mgr.explain_deployment($deployment)
 			WHERE status = 'rolled_back' AND metric_name = 'success_rate' AND value < limit_value AND samples >= 200"), 't', "$name: with the numbers it was decided on");
 	is($node->safe_psql('postgres', "SELECT model_mgr.route_version('spam', 'anybody')"), '1', "$name: the version before serves");
@@ -51,17 +44,17 @@ sub no_loss
 {
 	my ($run, $before, $name) = @_;
 	IPC::Run::finish($run->{run});
-	my ($done) = $run->{out} =~ /number of transactions actually processed: (\d+)/;
-	like($run->{out}, qr/number of failed transactions: 0 /, "$name: no recording failed");
+	my $done = 0;
+	$done += $_ for $run->{out} =~ /number of transactions actually processed: (\d+)/g;
+	is(join(' ', grep { $_ > 0 } $run->{out} =~ /number of failed transactions: (\d+) /g), '', "$name: no recording failed");
 	is($run->{err} =~ /(ERROR.*|aborted.*)/ ? $1 : '', '', "$name: no writer stopped");
 	is($node->safe_psql('postgres', 'SELECT count(*) FROM model_mgr.observation') - $before, $done, "$name: all $done recordings are there");
 	totals_agree($node, "$name: rollups agree with the observations");
 }
 
-my $seconds = soak() ? 120 : 8;
 my $deployment = deploy('2');
-my $run = load('outcome.sql', $seconds);
-taken_back($deployment, 'record_outcome');
+my $run = writers('outcome.sql');
+taken_back($deployment, $run, 'record_outcome');
 no_loss($run, 0, 'record_outcome');
 
 # By direct INSERT, while somebody holds the model's lock for a while: recordings go on, the rollback comes after.
@@ -69,11 +62,11 @@ $deployment = deploy('3');
 my $before = $node->safe_psql('postgres', 'SELECT count(*) FROM model_mgr.observation');
 my $holder = $node->background_psql('postgres');
 $holder->query("BEGIN; SELECT status FROM model_mgr.pause_deployment($deployment, 'looking at it');");
-$run = load('direct.sql', $seconds);
-$node->poll_query_until('postgres', "SELECT count(*) > $before + 500 FROM model_mgr.observation");
+$run = writers('direct.sql');
+poll_under_load($node, "SELECT count(*) > $before + 500 FROM model_mgr.observation", $run) or die 'nothing is recorded';
 is($node->safe_psql('postgres', "SELECT status FROM model_mgr.get_deployment($deployment)"), 'running', 'while its lock is held nothing is decided, and recording goes on');
 $holder->query_safe('COMMIT;');
-taken_back($deployment, 'direct INSERT, paused');
+taken_back($deployment, $run, 'direct INSERT, paused');
 no_loss($run, $before, 'direct INSERT');
 $holder->quit;
 

@@ -47,14 +47,11 @@ my %scripts = (
 	tick => "SELECT count(*) FROM model_mgr.tick();\n\\sleep 50 ms\n");
 append_to_file("$dir/$_.sql", $scripts{$_}) for keys %scripts;
 
-sub load
+# pgbench: a load of these clients and scripts.
+sub pgbench
 {
 	my ($clients, @scripts) = @_;
-	my $run = { out => '', err => '' };
-	$run->{run} = IPC::Run::start([ 'pgbench', '-n', '-c', $clients, '-j', 2, '-T', $seconds, "--random-seed=$seed",
-			(map { my ($name, $weight) = split /@/; ('-f', "$dir/$name.sql\@$weight") } @scripts),
-			'-h', $node->host, '-p', $node->port, 'postgres' ], '>', \$run->{out}, '2>', \$run->{err});
-	return $run;
+	return load($node, '-c', $clients, '-j', 2, '-T', $seconds, "--random-seed=$seed", map { my ($name, $weight) = split /@/; ('-f', "$dir/$name.sql\@$weight") } @scripts);
 }
 
 # What counts, from the observations alone: one row a test, arm, metric and unit.
@@ -68,7 +65,7 @@ my $shown = $counted . q{SELECT count(*) FROM (SELECT v.test_id, v.n, count(valu
 	JOIN model_mgr.ab_test_plan p ON p.test_id = e.test_id LEFT JOIN LATERAL (SELECT * FROM model_mgr.get_test_metrics(e.test_id) g WHERE g.metric_name = p.metrics[e.n] AND g.variant = 'treatment') g ON true
 	WHERE g.samples_control IS DISTINCT FROM e.n0 OR g.samples_variant IS DISTINCT FROM e.n1 OR abs(g.mean_control - e.m0) > 1e-9 * (1 + abs(e.m0)) OR abs(g.mean_variant - e.m1) > 1e-9 * (1 + abs(e.m1))};
 
-my @runs = (load(8, 'plain@8', 'many@4', 'abort@2', 'savepoint@3', 'prepared@2'), load(2, 'tick@1'));
+my @runs = (pgbench(8, 'plain@8', 'many@4', 'abort@2', 'savepoint@3', 'prepared@2'), pgbench(2, 'tick@1'));
 my $end = time + $seconds;
 my ($looks, $wrong) = (0, '');
 while (time < $end)
