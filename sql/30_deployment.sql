@@ -303,7 +303,7 @@ COMMENT ON COLUMN model_mgr.deployment_list.deployed_by IS 'Who deployed.';
 COMMENT ON COLUMN model_mgr.deployment_list.created_at IS 'When it was deployed.';
 COMMENT ON COLUMN model_mgr.deployment_list.step_started_at IS 'When the present step began.';
 COMMENT ON COLUMN model_mgr.deployment_list.finished_at IS 'When it ended; NULL while under way.';
-COMMENT ON COLUMN model_mgr.deployment_list.waiting_for IS 'What the next step waits for and until when, as a sentence, and after it in brackets the rollout key or verb that says so; NULL when it has ended.';
+COMMENT ON COLUMN model_mgr.deployment_list.waiting_for IS 'What the next step waits for and until when, as a sentence, and after it in brackets the rollout key or verb that says so, or tick; NULL when it has ended.';
 COMMENT ON COLUMN model_mgr.deployment_list.next_step_at IS 'When time allows the next step; outcomes and verdict must too.';
 COMMENT ON COLUMN model_mgr.deployment_list.samples IS 'Known outcomes of the version in the present step.';
 
@@ -329,4 +329,4 @@ COMMENT ON COLUMN model_mgr.canary_status.samples IS 'Samples of the candidate b
 COMMENT ON COLUMN model_mgr.canary_status.samples_needed IS 'Samples from which on the verdict counts.';
 COMMENT ON COLUMN model_mgr.canary_status.sample_ratio_p_value IS 'Always-valid p-value of outcomes arriving in the proportion of the shares; an alarm at 0.001 and below. 1 without requests.';
 COMMENT ON COLUMN model_mgr.canary_status.next_step_at IS 'When time allows the next step.';
-COMMENT ON COLUMN model_mgr.canary_status.waiting_for IS 'What the next step waits for and until when, as a sentence, and after it in brackets the rollout key or verb that says so.';
+COMMENT ON COLUMN model_mgr.canary_status.waiting_for IS 'What the next step waits for and until when, as a sentence, and after it in brackets the rollout key or verb that says so, or tick.';

@@ -284,6 +284,6 @@ deployment_waits(const deployment *d, const deployment_look *look)
 	const char *key = look->decision.action == ROLLOUT_HOLD ? rollout_wait_name(look->decision.wait) : NULL;
 
 	if (key == NULL)
-		return psprintf("the next tick %s", due_words(d, look));
+		return psprintf("the next tick %s [tick]", due_words(d, look));
 	return psprintf("%s%s [%s]", wait_words(d, look), deadline_words(d, look), key);
 }
