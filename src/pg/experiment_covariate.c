@@ -17,25 +17,27 @@
 #define DAYS_BEFORE 14
 #define LOOK_BACK (DAYS_BEFORE * USECS_PER_DAY)
 #define PIECE (6 * USECS_PER_HOUR)
-/* Pages that create_test() reads at once: some 7,000 outcomes, in a few hundredths of a second. */
-#define FEW_PAGES 128
+/* Pages that create_test() reads at once: some 50,000 outcomes. */
+#define FEW_PAGES 1000
 
 /* gather: adds what units did in [from, until). Each outcome is in one piece. */
 static void
 gather(int64 test_no, TimestampTz from, TimestampTz until)
 {
-	static query add = QUERY(
-		"INSERT INTO model_mgr.ab_test_covariate AS r (test_no, unit_hash, sums)"
-		" SELECT $1, g.unit_hash, model_mgr.test_unit_sums(g.raw, NULL, g.zeros) FROM (SELECT o.unit_hash,"
-		"  model_mgr.test_values($1 << 24, o.success, o.response_time, o.confidence, o.cost, o.input_tokens,"
-		"   o.output_tokens, o.error_type IS NOT NULL, o.feedback, o.metrics) AS raw, p.zeros"
-		"  FROM model_mgr.observation o, (SELECT p.model_id, pg_catalog.array_fill(0::float8,"
-		"   ARRAY[pg_catalog.cardinality(p.metrics)]) AS zeros FROM model_mgr.ab_test_plan p WHERE p.test_no = $1) p"
-		"  WHERE o.recorded_at >= $2 AND o.recorded_at < $3 AND o.unit_hash IS NOT NULL AND o.version_id IN"
-		"   (SELECT v.version_id FROM model_mgr.model_version v WHERE v.model_id = p.model_id)"
-		"  GROUP BY o.unit_hash, p.zeros) g"
-		" ON CONFLICT (test_no, unit_hash) DO UPDATE SET sums = model_mgr.add_numbers(r.sums, excluded.sums)",
-		INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID);
+	static query add =
+		QUERY("INSERT INTO model_mgr.ab_test_covariate AS r (test_no, unit_hash, sums)"
+			  " SELECT $1, g.unit_hash, model_mgr.test_unit_sums(g.raw, NULL, (SELECT pg_catalog.array_fill(0::float8,"
+			  "  ARRAY[pg_catalog.cardinality(p.metrics)]) FROM model_mgr.ab_test_plan p WHERE p.test_no = $1))"
+			  " FROM (SELECT o.unit_hash,"
+			  "  model_mgr.test_values($1 << 24, o.success, o.response_time, o.confidence, o.cost, o.input_tokens,"
+			  "   o.output_tokens, o.error_type IS NOT NULL, o.feedback, o.metrics) AS raw"
+			  "  FROM model_mgr.observation o"
+			  "  WHERE o.recorded_at >= $2 AND o.recorded_at < $3 AND o.unit_hash IS NOT NULL AND o.version_id IN"
+			  "   (SELECT v.version_id FROM model_mgr.model_version v WHERE v.model_id ="
+			  "    (SELECT p.model_id FROM model_mgr.ab_test_plan p WHERE p.test_no = $1))"
+			  "  GROUP BY o.unit_hash) g"
+			  " ON CONFLICT (test_no, unit_hash) DO UPDATE SET sums = model_mgr.add_numbers(r.sums, excluded.sums)",
+			  INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID);
 	int level = rollup_plan_for_history();
 
 	query_run(&add, int64_arg(test_no), time_arg(from), time_arg(until));
@@ -82,14 +84,16 @@ experiment_covariates_advance(TimestampTz deadline)
 	static query wanted =
 		QUERY("SELECT p.test_no, t.started_at, coalesce(p.covariates_until, t.started_at - $1 * '1 s'::interval)"
 			  " FROM model_mgr.ab_test_plan p JOIN model_mgr.ab_test t ON t.test_id = p.test_id"
-			  " WHERE p.covariates = 'wanted' AND t.status = 'running' ORDER BY t.started_at, p.test_no"
-			  " LIMIT 1 FOR UPDATE OF p SKIP LOCKED",
-			  FLOAT8OID);
+			  " WHERE p.covariates = 'wanted' AND (t.status = 'running' OR t.stopped_at > $2)"
+			  " ORDER BY t.status <> 'running', t.started_at, p.test_no LIMIT 1 FOR UPDATE OF p SKIP LOCKED",
+			  FLOAT8OID, TIMESTAMPTZOID);
 	static query note = QUERY("UPDATE model_mgr.ab_test_plan p SET covariates_until = $2 WHERE p.test_no = $1", INT8OID,
 							  TIMESTAMPTZOID);
+	query_arg seconds = float8_arg(LOOK_BACK / USECS_PER_SEC);
+	query_arg units_kept = time_arg(mm_now() - guc_retention_days * USECS_PER_DAY);
 	int64 pieces = 0;
 
-	while (GetCurrentTimestamp() < deadline && query_run(&wanted, float8_arg(LOOK_BACK / USECS_PER_SEC)) > 0)
+	while (GetCurrentTimestamp() < deadline && query_run(&wanted, seconds, units_kept) > 0)
 	{
 		int64 test_no = query_int64(0, 0);
 		TimestampTz started_at = query_time(0, 1);

@@ -96,9 +96,16 @@ SELECT (model_mgr.create_test('alike ' || i, 'n', 'a', '1', 'b', '2', power => p
 FROM (VALUES (1, 0.8, 'pocock', '{}'::text[], 0.01), (2, 0.9, 'pocock', '{}', 0.01), (3, 0.9, 'obrien_fleming', '{}', 0.01), (4, 0.9, 'obrien_fleming', '{cost}', 0.01), (5, 0.9, 'obrien_fleming', '{cost}', 0), (6, 0.8, 'pocock', '{}', 0.01)) x (i, p, r, s, f);
 SELECT is(format('%s different, the last is the first: %s', count(DISTINCT factor), bool_or(factor = first AND test_id = 'alike 6')), '5 different, the last is the first: t', 'horizons')
 FROM (SELECT test_id, p.horizon / t.planned_samples AS factor, first_value(p.horizon / t.planned_samples) OVER (ORDER BY test_id) AS first FROM model_mgr.ab_test_plan p JOIN model_mgr.ab_test t USING (test_id) WHERE test_id LIKE 'alike%') x;
--- A long past is read by the ticks: beginning a test does not wait for it.
-INSERT INTO model_mgr.observation (recorded_at, version_id, unit_hash, success) SELECT timestamptz '2026-01-02 00:00:00+00' + i * interval '1 minute', v.version_id, i % 100, true
-FROM generate_series(1, 15000) i, model_mgr.model_version v WHERE v.model_name = 'm' AND v.version = '1';
-SELECT (model_mgr.create_test('long past', 'n', 'm', '1', 'm', '2')).test_id;
-SELECT is(covariates, 'wanted', 'for the tick') FROM model_mgr.ab_test_plan WHERE test_id = 'long past';
+-- A long past is read by the ticks: beginning a test does not wait for it. They go on where the test has ended meanwhile.
+INSERT INTO model_mgr.observation (recorded_at, version_id, unit_hash, success, metrics) SELECT timestamptz '2026-01-14 20:00:00+00' + i * interval '1 second', v.version_id, model_mgr.unit_hash('v' || i % 10), i % 10 > i % 3, m.metrics
+FROM generate_series(1, 5000) i, model_mgr.model_version v, (SELECT jsonb_object_agg('metric ' || k, k) AS metrics FROM generate_series(1, 60) k) m WHERE v.model_name = 'm' AND v.version = '1';
+SELECT (model_mgr.create_test('long past', 'n', 'm', '1', 'm', '2', secondary_metrics => '{}')).test_id;
+SELECT model_mgr.record_results('long past', jsonb_agg(jsonb_build_object('variant', CASE WHEN i % 2 = 0 THEN 'control' ELSE 'treatment' END, 'user_id', 'v' || i % 10, 'success', i % 10 > i % 7))) FROM generate_series(1, 100) i;
+CREATE FUNCTION pg_temp.past() RETURNS text LANGUAGE sql AS $$
+    SELECT p.covariates || CASE WHEN m.cuped_difference IS NULL THEN '' ELSE ' with an estimate' END FROM model_mgr.ab_test_plan p, model_mgr.get_test_metrics(p.test_id) m WHERE p.test_id = 'long past'
+$$;
+SELECT is(pg_temp.past(), 'wanted', 'for the ticks');
+SELECT model_mgr.stop_test('long past', 'enough');
+DO $$ BEGIN FOR i IN 1..100 LOOP EXIT WHEN pg_temp.past() <> 'wanted'; PERFORM model_mgr.tick(); END LOOP; END $$;
+SELECT is(pg_temp.past(), 'complete with an estimate', 'which have read it');
 SELECT * FROM finish();
