@@ -28,6 +28,9 @@ experiment_reason(const deployment *d)
 	if (!experiment_load(d->test_id, &e))
 		return psprintf("test \"%s\" is gone", d->test_id);
 	/* Without numbers, which would rewrite the rollout's row at every look. */
+	if (experiment_is_running(&e) && mm_now() >= e.ends_at)
+		return psprintf("the time of test %s was over at %s, the tick will end it", e.test_id,
+						deployment_time(e.ends_at));
 	if (experiment_is_running(&e))
 		return psprintf("test %s runs until %s", e.test_id, deployment_time(e.ends_at));
 	return e.stop_reason && *e.stop_reason ? e.stop_reason : psprintf("test %s was stopped", e.test_id);
