@@ -146,6 +146,19 @@ same_arguments(int64 deployment_id, const wish *w)
 	return query_run(&same, int64_arg(deployment_id), jsonb_arg(w->arguments)) > 0 && query_bool(0, 0);
 }
 
+/* keep_key: what a call was given by its key it is given again, whatever has become of it. */
+static int64
+keep_key(int64 deployment_id, const wish *w)
+{
+	static query keep = QUERY("UPDATE model_mgr.deployment_plan p SET idempotency_key = $2 WHERE p.deployment_id = $1"
+							  " AND p.idempotency_key IS NULL",
+							  INT8OID, TEXTOID);
+
+	if (w->idempotency_key)
+		query_run(&keep, int64_arg(deployment_id), text_arg(w->idempotency_key));
+	return deployment_id;
+}
+
 /*
  * earlier: the deployment that this call repeats; 0: none. A key that repeats decides alone; else the open rollout of
  * the same version, else, when the version is active, its last deployment.
@@ -190,7 +203,7 @@ earlier(int64 model_id, const registry_version *v, const wish *w, const routing_
 				ereport(NOTICE,
 						errmsg("deployment %lld of this version runs already, with other arguments", (long long) open),
 						errhint("Change it with model_mgr.adjust_deployment(), or abort it first."));
-			return open;
+			return keep_key(open, w);
 		}
 	}
 	if (now->stable_version_id != v->version_id || query_run(&last, int64_arg(model_id), int64_arg(v->version_id)) == 0)
@@ -201,7 +214,7 @@ earlier(int64 model_id, const registry_version *v, const wish *w, const routing_
 				errmsg("version \"%s\" of model \"%s\" is active already", v->version, v->model_name),
 				errdetail("Deployment %lld brought it with other arguments.", (long long) open),
 				errhint("Repeat those arguments, or deploy another version."));
-	return open;
+	return keep_key(open, w);
 }
 
 /* make_way: a rollout below 100 % blocks the next one, or is superseded. */

@@ -106,6 +106,9 @@ earlier(int64 model_id, const update_wish *w)
 	static query by_key =
 		QUERY("SELECT p.update_id FROM model_mgr.update_plan p WHERE p.model_id = $1 AND p.idempotency_key = $2",
 			  INT8OID, TEXTOID);
+	static query keep_key = QUERY("UPDATE model_mgr.update_plan p SET idempotency_key = $2 WHERE p.update_id = $1"
+								  " AND p.idempotency_key IS NULL",
+								  TEXTOID, TEXTOID);
 	char *id;
 
 	if (w->idempotency_key && query_run(&by_key, int64_arg(model_id), text_arg(w->idempotency_key)) > 0)
@@ -116,7 +119,12 @@ earlier(int64 model_id, const update_wish *w)
 	}
 	id = update_open(w->model_name, w->target_version, NULL);
 	if (id)
+	{
 		same_words(id, w, "this target is open already:");
+		/* Whoever repeats this call gets it then, too, whatever has become of it. */
+		if (w->idempotency_key)
+			query_run(&keep_key, text_arg(id), text_arg(w->idempotency_key));
+	}
 	return id;
 }
 

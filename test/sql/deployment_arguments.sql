@@ -181,6 +181,14 @@ SELECT is(d.version, '4', 'for another version it is refused by a NOTICE only') 
 SELECT isnt(d.deployment_id, (SELECT deployment_id FROM keyed), 'another key, another deployment') FROM model_mgr.deploy_model_version('m', '4', idempotency_key => 'release-4b') d;
 SELECT is(d.model_name, 'other', 'keys are a model''s own') FROM model_mgr.deploy_model_version('other', '2', 'replace', idempotency_key => 'release-4') d;
 
+-- Also the key of a call that was given a rollout which somebody had begun without one; the first key stays.
+SELECT (model_mgr.abort_deployment(model_mgr.open_deployment('m'))).status;
+SELECT deployment_id AS begun FROM model_mgr.deploy_model_version('m', '4') \gset
+SELECT is(d.deployment_id, :begun::bigint, key) FROM unnest('{asked too,and another}'::text[]) key, model_mgr.deploy_model_version('m', '4', idempotency_key => key) d;
+SELECT (model_mgr.abort_deployment(model_mgr.open_deployment('m'))).status;
+SELECT is(d.deployment_id || ' ' || d.status, :'begun' || ' aborted', 'asked for again after its end') FROM model_mgr.deploy_model_version('m', '4', idempotency_key => 'asked too') d;
+SELECT (model_mgr.deploy_model_version('m', '4', idempotency_key => 'release-4c')).status;
+
 -- Status of the version: archived does not deploy, rolled back and failed do by name.
 SELECT model_mgr.rollback_model('m');
 SELECT is(pg_temp.statuses('m'), '1 active, 2 inactive, 3 inactive, 4 rolled_back', 'rolled back');

@@ -39,13 +39,14 @@ SELECT model_mgr.tick() \g /dev/null
 SELECT is(pg_temp.upd('upd-2') || ': ' || pg_temp.why('upd-2'), 'completed 1.0<-1.0: version 1.0 serves already', 'which has nothing to do');
 SELECT is((SELECT deployment_id FROM model_mgr.get_update_status('upd-2')), 1::bigint, 'and names what brought the version');
 SELECT is(model_mgr.trigger_update('m', 'latest', deployment_strategy => 'replace'), 'upd-3', 'latest');
-SELECT is(model_mgr.trigger_update('m', 'latest', deployment_strategy => 'replace'), 'upd-3', 'asked for twice is one');
+SELECT is(model_mgr.trigger_update('m', 'latest', deployment_strategy => 'replace', idempotency_key => 'nightly'), 'upd-3', 'asked for twice is one');
 SELECT is(model_mgr.trigger_update('m', 'latest', deployment_strategy => 'canary'), 'upd-3', 'in other words too');
 SELECT model_mgr.tick() \g /dev/null
 SELECT is(pg_temp.upd('upd-3') || ': ' || pg_temp.why('upd-3'), 'completed 1.2<-1.0: deployment 2 serves 100 %', 'completed is serving 100 %, although it bakes');
 SELECT is(model_mgr.rollback_model('m', reason => 'too slow'), true, 'taken back while it bakes');
 SELECT is(pg_temp.upd('upd-3') || ': ' || pg_temp.why('upd-3'), 'rolled_back 1.2<-1.0: deployment 2 was rolled back: too slow', 'it says so at once');
 SELECT is(pg_temp.told('upd-3'), 'queued started deployed completed rolled_back', 'and an event tells');
+SELECT is(model_mgr.trigger_update('m', 'latest', deployment_strategy => 'replace', idempotency_key => 'nightly'), 'upd-3', 'the key of a call that was given an open update is known after its end');
 SELECT pg_temp.refused('55000', 'Its status is rolled_back: deployment 2 was rolled back: too slow', $$SELECT model_mgr.assert_update_succeeded('upd-3')$$);
 SELECT model_mgr.trigger_update('m', 'latest', deployment_strategy => 'replace') \gset
 SELECT model_mgr.tick() \g /dev/null
