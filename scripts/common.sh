@@ -77,12 +77,13 @@ in_cluster() {
 		shift 2
 	done
 	# Nothing of the caller's session may lead to another server. Clusters made at the same time would look for a free port at
-	# the same time: each holds the others off until its server runs.
+	# the same time: each holds the others off until its server runs. Autovacuum comes by chance: statistics in the middle of a test
+	# change the order of rows, its transactions hold back what a tick folds.
 	(
 		flock 9
 		# shellcheck disable=SC2016 # the inner shell expands
 		env -u PGHOST -u PGPORT -u PGUSER -u PGDATABASE -u PGPASSWORD -u PGSERVICE -u PGOPTIONS \
-			pg_virtualenv -t -v "$major" -c "--locale=C.UTF-8" -o fsync=off -o max_connections=50 "${options[@]}" \
+			pg_virtualenv -t -v "$major" -c "--locale=C.UTF-8" -o fsync=off -o max_connections=50 -o autovacuum=off "${options[@]}" \
 			sh -c 'flock -u 9 && exec 9>&- && exec "$@"' sh "$@"
 	) 9>"$logs/cluster.lock"
 }

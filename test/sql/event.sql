@@ -8,7 +8,7 @@ SELECT pg_temp.at('2026-01-01 00:00:00+00');
 -- may hold the newest back for a moment.
 CREATE FUNCTION pg_temp.readable(after text DEFAULT '', max_rows integer DEFAULT 1000) RETURNS SETOF record LANGUAGE plpgsql AS $$
 BEGIN
-    FOR i IN 1 .. 1000 LOOP
+    FOR i IN 1 .. 18000 LOOP
         EXIT WHEN (SELECT count(*) FROM model_mgr.event) = (SELECT count(*) FROM model_mgr.events_since());
         PERFORM pg_sleep(0.01);
     END LOOP;

@@ -63,5 +63,5 @@ SELECT is_empty($$SELECT metric_name FROM model_mgr.metric_matrix GROUP BY model
 SELECT is_empty($$SELECT * FROM model_mgr.metric_matrix m FULL JOIN (SELECT v.model_name, v.version, c.metric_name, c.value FROM model_mgr.model_version v, model_mgr.get_current_metrics(v.model_name, v.version, 1440) c) c
     USING (model_name, version, metric_name) WHERE m.value IS DISTINCT FROM c.value$$, 'the values of the last 24 hours');
 SELECT is(array_agg(DISTINCT version ORDER BY version), '{1,2}', 'of the versions that have any') FROM model_mgr.metric_matrix WHERE model_name = 'm';
-SELECT metric_name, version, round(value::numeric, 3) AS value FROM model_mgr.metric_matrix WHERE model_name = 'm' AND metric_name ~ '^(success|error|accuracy)' \crosstabview metric_name version value
+SELECT metric_name, version, round(value::numeric, 3) AS value FROM model_mgr.metric_matrix WHERE model_name = 'm' AND metric_name ~ '^(success|error|accuracy)' ORDER BY version, metric_name DESC \crosstabview metric_name version value
 SELECT * FROM finish();

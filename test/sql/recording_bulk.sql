@@ -66,7 +66,7 @@ BEGIN
 EXCEPTION WHEN query_canceled THEN
     RETURN 'cancelled';
 END $$;
-SET statement_timeout = 100;
+SET statement_timeout = 500;
 SELECT is(pg_temp.cancelled(), 'cancelled', 'a cancel is no bad element');
 RESET statement_timeout;
 

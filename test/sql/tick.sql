@@ -7,7 +7,7 @@ SELECT pg_temp.at('2026-01-01 00:00:00+00');
 SELECT results_eq('SELECT task, items FROM model_mgr.tick()', $$VALUES ('rollups', 0::bigint), ('hours', 0), ('audit', 0), ('deployments', 0), ('experiments', 0), ('updates', 0), ('thresholds', 0),
     ('anomalies', 0), ('events', 0)$$, 'a tick over nothing: its tasks in order');
 PREPARE tick AS SELECT task, items FROM model_mgr.tick() WHERE task IN ('rollups', 'deployments', 'failures');
-SELECT is((SELECT bool_and(seconds BETWEEN 0 AND 2) FROM model_mgr.tick()), true, 'takes its time in seconds');
+SELECT is((SELECT min(seconds) >= 0 AND sum(seconds) <= extract(epoch FROM clock_timestamp() - statement_timestamp()) FROM model_mgr.tick()), true, 'takes its time in seconds');
 
 -- When it ran, in real time.
 SELECT results_eq('SELECT count(*), bool_and(last_started_at <= last_finished_at AND last_finished_at <= clock_timestamp()

@@ -78,7 +78,12 @@ $_->quit for @workers;
 # Cancelled from outside, and the session gone: nobody's fault.
 $node->safe_psql('postgres', "UPDATE public.mood SET nap = 20");
 my $event = take_back($node, 1);
-is(error_of($node, at(1, "SET statement_timeout = '1s'; CALL model_mgr.work();")), '57014', 'a cancelled work() says so');
+my ($said, $complaint) = ('', '');
+my $cancelled = IPC::Run::start([ 'psql', '-XAtq', '-v', 'VERBOSITY=sqlstate', '-d', $node->connstr('postgres'), '-c', at(1, ''), '-c', 'CALL model_mgr.work()' ],
+	'>', \$said, '2>', \$complaint);
+$node->poll_query_until('postgres', "SELECT count(pg_cancel_backend(pid)) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'") or die 'nothing to cancel';
+$cancelled->finish;
+like($complaint, qr/ERROR:  57014/, 'a cancelled work() says so');
 is(got($node), "quick ann $event", 'what was done stays done');
 is(row($node, $slow, 'pending, disabled_at IS NULL'), '1|t', 'the call that was cancelled is pending');
 $node->safe_psql('postgres', "UPDATE public.mood SET nap = 0");
