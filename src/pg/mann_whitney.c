@@ -87,6 +87,7 @@ next(stream *s)
 	Datum value;
 	bool isnull;
 
+	CHECK_FOR_INTERRUPTS(); /* here, since any number of values may be equal */
 	s->more = s->sort != NULL && compat_tuplesort_getdatum(s->sort, &value, &isnull);
 	if (s->more)
 		s->value = DatumGetFloat8(value);
@@ -121,7 +122,6 @@ mm_mann_whitney_test_final(PG_FUNCTION_ARGS)
 		int64 equal[2] = {0, 0};
 		double t;
 
-		CHECK_FOR_INTERRUPTS();
 		for (int arm = 0; arm < 2; arm++)
 			for (; s[arm].more && s[arm].value == value; next(&s[arm]))
 				equal[arm]++;

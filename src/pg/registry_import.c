@@ -22,7 +22,7 @@
 #define MAX_SALT 255
 
 /* One model of the document, and of this database. */
-typedef struct import
+typedef struct importing
 {
 	const char *model_name;
 	const char *place;
@@ -33,7 +33,7 @@ typedef struct import
 	const char *salt;
 	const char *active; /* NULL: none */
 	int64 created;      /* versions that were new */
-} import;
+} importing;
 
 /* The statuses that an export shows. */
 static const char *const statuses[] = {"pending",     "ready",  "active",   "inactive",
@@ -70,7 +70,7 @@ check_once(const Jsonb *document)
 
 /* check_agrees: 42710 that names the first thing in which the model that is here differs. */
 static void
-check_agrees(const import *in)
+check_agrees(const importing *in)
 {
 	static query differs = QUERY(
 		"SELECT d.what FROM ("
@@ -120,7 +120,7 @@ known_status(const char *status, bool active, const char *place)
 
 /* import_approvals: those of one version. */
 static void
-import_approvals(const import *in, const Jsonb *version, const char *name, int64 version_id, const char *place)
+import_approvals(const importing *in, const Jsonb *version, const char *name, int64 version_id, const char *place)
 {
 	static const char *const keys[] = {"user_name", "note", "approved_at", NULL};
 	static query insert = QUERY(
@@ -157,7 +157,7 @@ import_approvals(const import *in, const Jsonb *version, const char *name, int64
 
 /* import_version: one version, declared as it was. */
 static void
-import_version(import *in, const Jsonb *version, const char *place)
+import_version(importing *in, const Jsonb *version, const char *place)
 {
 	static const char *const keys[] = {
 		"version",        "description",   "configuration", "artifact_uri", "artifact_digest",
@@ -204,7 +204,7 @@ import_version(import *in, const Jsonb *version, const char *place)
 
 /* import_routing: salt and active version of a model that served nobody here. */
 static void
-import_routing(const import *in)
+import_routing(const importing *in)
 {
 	static query deploy =
 		QUERY("SELECT model_mgr.deploy_model_version($1, $2, 'replace', $3)", TEXTOID, TEXTOID, TEXTOID);
@@ -217,7 +217,7 @@ import_routing(const import *in)
 
 /* import_aliases: name -> version. */
 static void
-import_aliases(const import *in)
+import_aliases(const importing *in)
 {
 	static query set = QUERY("SELECT model_mgr.set_alias($1, $2, $3)", TEXTOID, TEXTOID, TEXTOID);
 	Jsonb *aliases = document_object(in->document, "aliases", DOCUMENT_OPTIONAL, in->place);
@@ -237,7 +237,7 @@ import_aliases(const import *in)
 }
 
 static void
-import_segments(const import *in)
+import_segments(const importing *in)
 {
 	static const char *const keys[] = {"segment", "condition", "version", NULL};
 	static query set = QUERY("SELECT model_mgr.set_segment($1, $2, $3, $4)", TEXTOID, TEXTOID, JSONBOID, TEXTOID);
@@ -258,7 +258,7 @@ import_segments(const import *in)
 }
 
 static void
-import_schedules(const import *in)
+import_schedules(const importing *in)
 {
 	static const char *const keys[] = {"target_version",   "cron_expression",  "timezone", "deployment_strategy",
 									   "validation_rules", "allow_prerelease", NULL};
@@ -282,7 +282,7 @@ import_schedules(const import *in)
 
 /* import_rules: thresholds, and the approvals that are asked for from now on. */
 static void
-import_rules(const import *in)
+import_rules(const importing *in)
 {
 	static const char *const keys[] = {"approvals", "from_role", NULL};
 	static query thresholds = QUERY("SELECT model_mgr.set_thresholds($1, $2)", TEXTOID, JSONBOID);
@@ -301,7 +301,7 @@ import_rules(const import *in)
 
 /* describe: description, owner and labels where there are none here. */
 static void
-describe(const import *in)
+describe(const importing *in)
 {
 	static query set = QUERY("SELECT model_mgr.set_model($1, CASE WHEN m.description IS NULL THEN $2 END,"
 							 " CASE WHEN m.owner IS NULL THEN $3 END, CASE WHEN m.labels = '{}' THEN $4 END)"
@@ -316,7 +316,7 @@ describe(const import *in)
 
 /* check_salt: what bucketing begins with: printable ASCII, as new models' are hexadecimal. */
 static void
-check_salt(const import *in)
+check_salt(const importing *in)
 {
 	bool plain = in->salt[0] != '\0' && strlen(in->salt) <= MAX_SALT;
 
@@ -340,7 +340,7 @@ import_model(const Jsonb *document, const char *place)
 			  " model_mgr.deployment_plan p WHERE p.model_id = $1) FROM model_mgr.registry_document d"
 			  " WHERE d.model_name = $2",
 			  INT8OID, TEXTOID);
-import in = {.document = document, .place = place };
+	importing in = {.document = document, .place = place};
 	Jsonb *versions;
 	Jsonb *one;
 	bool active_found = false;

@@ -7,6 +7,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "utils/fmgroids.h"
 #include "utils/snapmgr.h"
 
@@ -76,6 +77,7 @@ rules_at(int64 model_id, TimestampTz at, route_rules *rules)
 		Datum values[HISTORY_COLUMNS];
 		bool nulls[HISTORY_COLUMNS];
 
+		CHECK_FOR_INTERRUPTS();
 		/* Most rows on the way back are only passed by. */
 		values[0] = heap_getattr(tuple, HISTORY_CHANGED_AT, RelationGetDescr(relation), &nulls[0]);
 		if (DatumGetTimestampTz(values[0]) > at)
