@@ -61,7 +61,7 @@ SELECT is(pg_temp.test_of('promoted'), 'stopped - inconclusive', 'and so does pr
 
 -- The verdicts.
 SELECT pg_temp.at('2026-01-02 00:00:00+00');
-SELECT is(waiting_for, 'test: the time of test cheaper was over at 2026-01-02 00:00:00 UTC, the tick will end it', 'waits for the tick') FROM model_mgr.deployment_list WHERE model_name = 'win' AND version = '2';
+SELECT is(waiting_for, 'the time of test cheaper was over at 2026-01-02 00:00:00 UTC, the tick will end it [test]', 'waits for the tick') FROM model_mgr.deployment_list WHERE model_name = 'win' AND version = '2';
 SELECT count(*) FROM pg_temp.tick();
 SELECT is(pg_temp.state(m), expected, m) FROM (VALUES ('win', 'promoting 100 2'), ('lose', 'rolled_back 0 1'), ('even', 'rolled_back 0 1'), ('asked', 'awaiting_approval 50 1'),
     ('sure', 'rolled_back 0 1'), ('other', 'rolled_back 0 1')) x (m, expected);
