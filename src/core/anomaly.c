@@ -8,7 +8,8 @@
  *   level   an exponential mean over 4 points against the range of all such means
  *   jump    |value - previous value| against its range
  *   local   (mean over 4 points - mean over 48) / deviation over 48, against the range of that ratio: a quiet stretch
- *           makes small deviations count, and a series that has fat tails widens its own band
+ *           makes small deviations count, and a series that has fat tails widens its own band; the deviation is a
+ *           thousandth of the level's range at least, so that silence is no unit to measure in
  *   season  value - usual value of this half hour of the day, in deviations of that residual; only while the profile
  *           explains at least half of the variance
  *   stuck   length of a run of one repeated value against twice the longest run; only where repeats are rare
@@ -43,6 +44,7 @@
 #define GROWTH 0.5        /* of a range's width by one point */
 #define FAST 4.0          /* points of the short mean */
 #define LOCAL 48.0        /* points of the local mean and deviation */
+#define LOCAL_LEAST 0.001 /* of the width of the level's range: the local deviation counts as this much at least */
 #define CLIP 4.0          /* deviations that one point can count for */
 #define MARGIN_LEVEL 0.11 /* of the range's width */
 #define MARGIN_JUMP 0.35
@@ -234,9 +236,13 @@ local_update(anomaly *a, double x, double memory)
 	double severity = 0;
 
 	if (deviation > 0 && a->n > LOCAL)
-		severity =
-			range_update(&a->local, fmax(-1e9, fmin(1e9, (a->fast - a->local_mean) / deviation)), memory, false) /
-			MARGIN_LOCAL;
+	{
+		/* in long silence the deviation fades to nothing, and each burst after the longest silence yet were a record */
+		double unit = fmax(deviation, LOCAL_LEAST * (a->level.high - a->level.low));
+
+		severity = range_update(&a->local, fmax(-1e9, fmin(1e9, (a->fast - a->local_mean) / unit)), memory, false) /
+				   MARGIN_LOCAL;
+	}
 	if (deviation > 0 && a->n > LEARN)
 		off = fmax(-CLIP * deviation, fmin(CLIP * deviation, off));
 	a->local_mean += weight(a->n, LOCAL) * off;

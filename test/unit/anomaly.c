@@ -261,6 +261,15 @@ experts(void)
 		x[i] = i < 4000 || i >= 4300 ? (uniform() < 0.3 ? 2 : 1) : 1;
 	watch(LENGTH, 2, 1, 0);
 	CHECK(flags_between(4000, 4300) == 0, "runs of a usual value");
+	/* where silence is usual, the longest one yet makes no anomaly of the burst that ends it */
+	for (int with = 1; with <= 5; with++)
+	{
+		noise(LENGTH, (uint64_t) with, 0, 0);
+		for (int i = 0; i < LENGTH; i++)
+			x[i] = uniform() < 0.02 ? -20 * log(uniform()) : 0;
+		watch(LENGTH, 2, 1, 0);
+		CHECK(flags_between(0, LENGTH) <= 18, "%d flags for bursts in silence", flags_between(0, LENGTH));
+	}
 	/* a shift of the level by two and a half deviations, within a dozen points */
 	noise(LENGTH, 13, 100, 2);
 	for (int i = 6000; i < LENGTH; i++)
