@@ -49,7 +49,9 @@ is($node->safe_psql('postgres', "SELECT count(*) FROM cron.job WHERE jobname LIK
 
 is(scheduler(), 't|jobs of pg_cron: 3, none has failed last', 'health_check() sees three jobs');
 $node->safe_psql('postgres', "UPDATE cron.job SET active = false WHERE jobname LIKE '%tick'; SELECT cron.unschedule('model_mgr postgres work')");
-is(scheduler(), 'f|tick of postgres is switched off; no job for work', 'one switched off, one missing');
+# The superuser has the name of who runs the tests.
+my $superuser = $node->safe_psql('postgres', 'SELECT current_user');
+is(scheduler(), "f|tick of $superuser is switched off; no job for work", 'one switched off, one missing');
 # Until they are started again nothing ticks beside what is set up now.
 $node->poll_query_until('postgres', "SELECT count(*) = 0 FROM cron.job_run_details WHERE status NOT IN ('succeeded', 'failed')") or die 'a job does not end';
 
@@ -99,7 +101,7 @@ is($node->safe_psql('postgres', q{BEGIN ISOLATION LEVEL REPEATABLE READ;
 	WHERE runid = (SELECT max(runid) FROM cron.job_run_details JOIN cron.job USING (jobid) WHERE jobname LIKE '%tick' AND status IN ('succeeded', 'failed'));
 	SET LOCAL ROLE looks;
 	SELECT ok, detail FROM model_mgr.health_check() WHERE check_name = 'scheduler';
-	ROLLBACK}), 'f|tick of postgres failed at 2026-01-02 03:04:05 UTC: ERROR: no room', 'a run that failed is told');
+	ROLLBACK}), "f|tick of $superuser failed at 2026-01-02 03:04:05 UTC: ERROR: no room", 'a run that failed is told');
 is($node->safe_psql('postgres', 'SELECT model_mgr.stop()'), '3', 'stop() removes three jobs');
 is($node->safe_psql('postgres', 'SELECT model_mgr.stop()'), '0', 'and none the second time');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM cron.job'), '0', 'no job is left');

@@ -104,7 +104,9 @@ work($node, 5);
 is(got($node), "quick ann $event, slow bob $event", 'cut off by a restart: made again');
 
 # One that ends its session. The next work() finds the mark; the others are served.
-my $hostile = register('postgres', 'hostile');
+# Of the superuser, whose name is that of who runs the tests.
+my $superuser = $node->safe_psql('postgres', 'SELECT quote_ident(current_user)');
+my $hostile = register($superuser, 'hostile');
 $node->safe_psql('postgres', "INSERT INTO public.mood VALUES ('hostile', 0, true)");
 $event = take_back($node, 10);
 my ($status) = $node->psql('postgres', at(10, 'CALL model_mgr.work();'));
@@ -146,7 +148,7 @@ cmp_ok($there->safe_psql('postgres', "SELECT count(*) FROM model_mgr.events_sinc
 
 # Where a role is missing, its function falls to who restores; it is not called as that one.
 my $poor = restored('poor', 'CREATE ROLE ann;');
-is($poor->safe_psql('postgres', "SELECT proowner::regrole FROM pg_proc WHERE proname = 'slow'"), 'postgres', 'a function of a role that is not there belongs to who restores');
+is($poor->safe_psql('postgres', "SELECT proowner::regrole FROM pg_proc WHERE proname = 'slow'"), $superuser, 'a function of a role that is not there belongs to who restores');
 $poor->safe_psql('postgres', 'DELETE FROM public.got');
 work($poor, 20);
 is(got($poor), "quick ann $pending", 'it is not called');
