@@ -78,6 +78,8 @@ extern void audit_read_begin(audit_reader *reader, int64 through_seq);
 extern bool audit_read_next(audit_reader *reader);
 extern void audit_read_end(audit_reader *reader);
 
+#define AUDIT_NO_ENTRY PG_INT64_MIN
+
 /* What verifying found. */
 typedef struct audit_finding
 {
@@ -85,7 +87,7 @@ typedef struct audit_finding
 	int64 last_seq;     /* 0: no seal */
 	bool anchor_found;  /* among the seals, the checkpoint included */
 	bool bad;           /* detail says what */
-	int64 bad_audit_id; /* 0: no entry can be named */
+	int64 bad_audit_id; /* AUDIT_NO_ENTRY: none can be named */
 	int64 bad_seq;
 	char *detail;
 	uint8 last_hash[PG_SHA256_DIGEST_LENGTH];

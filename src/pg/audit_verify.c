@@ -224,7 +224,7 @@ check_rest(audit_finding *finding, int64 *entries, int64 *unsealed)
 		int64 inserted = query_int64(0, 2);
 
 		/* It has no place in the chain; the smaller id is the earlier entry. */
-		if (finding->bad && (finding->bad_audit_id == 0 || inserted < finding->bad_audit_id))
+		if (finding->bad && (finding->bad_audit_id == AUDIT_NO_ENTRY || inserted < finding->bad_audit_id))
 			finding->bad = false;
 		convict(
 			finding, inserted, 0,
@@ -232,7 +232,7 @@ check_rest(audit_finding *finding, int64 *entries, int64 *unsealed)
 					 (long long) inserted));
 	}
 	if (seals > finding->last_seq)
-		convict(finding, 0, 0,
+		convict(finding, AUDIT_NO_ENTRY, 0,
 				psprintf("the chain ends at seal %lld, the sealer had written %lld: the last ones are missing",
 						 (long long) finding->last_seq, (long long) seals));
 }
@@ -282,14 +282,14 @@ mm_verify_audit_log(PG_FUNCTION_ARGS)
 	check_rest(&finding, &entries, &unsealed);
 	AtEOXact_GUC(true, level);
 	if (anchor && !finding.anchor_found)
-		convict(&finding, 0, 0,
+		convict(&finding, AUDIT_NO_ENTRY, 0,
 				pstrdup("no seal has the anchor's hash: what it sealed was changed or is gone, or lies before the "
 						"checkpoint of prune_audit()"));
 	values[0] = BoolGetDatum(!finding.bad);
 	values[1] = Int64GetDatum(entries);
 	values[2] = Int64GetDatum(unsealed);
 	values[3] = Int64GetDatum(finding.bad_audit_id);
-	nulls[3] = finding.bad_audit_id == 0;
+	nulls[3] = !finding.bad || finding.bad_audit_id == AUDIT_NO_ENTRY;
 	values[4] = CStringGetTextDatum(finding.bad ? finding.detail
 												: psprintf("seals verified: %lld, the last is seal %lld%s",
 														   (long long) finding.seals, (long long) finding.last_seq,

@@ -305,10 +305,9 @@ MM_FUNCTION(mm_assert_update_succeeded);
 Datum
 mm_assert_update_succeeded(PG_FUNCTION_ARGS)
 {
-	static query read =
-		QUERY("SELECT u.model_name, u.target_version, u.status, u.status_reason FROM model_mgr.update_run u"
-			  " WHERE u.update_id = $1",
-			  TEXTOID);
+	static query read = QUERY("SELECT u.model_name, u.target_version, u.status, pg_catalog.rtrim(u.status_reason, '.')"
+							  " FROM model_mgr.update_run u WHERE u.update_id = $1",
+							  TEXTOID);
 	char *id = mm_text_arg(fcinfo, 0, "update_id", true);
 	mm_scope scope = mm_enter();
 	char *why;

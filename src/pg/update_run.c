@@ -61,7 +61,8 @@ look_up_latest(int64 model_id, const char *model_name, bool allow_prerelease, up
 {
 	static query latest = QUERY("SELECT model_mgr.resolve_version($1, 'latest', $2)", TEXTOID, BOOLOID);
 	static query passed_over = QUERY(
-		"SELECT pg_catalog.string_agg(pg_catalog.format('%s is %s', v.version, v.status), ', ' ORDER BY model_mgr.version_order(v.version) DESC),"
+		"SELECT pg_catalog.string_agg(pg_catalog.format('%s is %s', v.version,"
+		" CASE WHEN v.status = ANY ('{pending,ready,inactive}'::text[]) THEN 'a pre-release' ELSE v.status END), ', ' ORDER BY model_mgr.version_order(v.version) DESC),"
 		" pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('version', v.version, 'status', v.status))"
 		" FROM model_mgr.model_version v WHERE v.model_id = $1 AND v.status <> 'active'"
 		" AND (v.status <> ALL ('{pending,ready,inactive}'::text[]) OR NOT $2 AND model_mgr.is_prerelease(v.version))"

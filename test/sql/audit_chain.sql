@@ -20,7 +20,7 @@ CREATE FUNCTION pg_temp.verified(line text) RETURNS boolean LANGUAGE sql AS $$
 $$;
 -- found: what verify_audit_log() says.
 CREATE FUNCTION pg_temp.found(anchor text DEFAULT NULL) RETURNS text LANGUAGE sql AS $$
-    SELECT concat_ws(' | ', ok, entries, unsealed, coalesce(first_bad_audit_id, 0), detail) FROM model_mgr.verify_audit_log(anchor)
+    SELECT concat_ws(' | ', ok, entries, unsealed, coalesce(first_bad_audit_id::text, '-'), detail) FROM model_mgr.verify_audit_log(anchor)
 $$;
 -- tampered: what is found when the owner has run this with the guard off; all of it is undone.
 CREATE FUNCTION pg_temp.tampered(statements text, anchor text DEFAULT NULL) RETURNS text LANGUAGE plpgsql AS $$
@@ -40,7 +40,7 @@ END $$;
 
 -- Nothing yet.
 SELECT is(seal_audit(), NULL, 'nothing to seal, no hash');
-SELECT is(pg_temp.found(), 't | 0 | 0 | 0 | seals verified: 0, the last is seal 0', 'an empty log verifies');
+SELECT is(pg_temp.found(), 't | 0 | 0 | - | seals verified: 0, the last is seal 0', 'an empty log verifies');
 SELECT is((SELECT count(*) FROM export_audit()), 0::bigint, 'and exports nothing');
 SELECT is(prune_audit('infinity'), 0::bigint, 'and has nothing to take out');
 
@@ -73,7 +73,7 @@ SELECT pg_temp.refused('42602', 'version', $$SELECT log_operation('x', version =
 BEGIN;
 SELECT log_operation('own') AS own \gset
 SELECT seal_audit() IS NOT NULL AS sealed;
-SELECT is(pg_temp.found() ~ '^t \| 5 \| 1 \| 0 \| seals verified: 4', true, 'a transaction never seals its own rows') ;
+SELECT is(pg_temp.found() ~ '^t \| 5 \| 1 \| - \| seals verified: 4', true, 'a transaction never seals its own rows') ;
 SELECT log_operation('own, later') AS later \gset
 COMMIT;
 SELECT is((SELECT string_agg(sealed::text, ' ' ORDER BY audit_id) FROM audit_list), 'true true true true false false', 'audit_list shows what is sealed');
@@ -81,7 +81,7 @@ SELECT is((SELECT items FROM tick() WHERE task = 'audit'), 2::bigint, 'the tick 
 SELECT is((SELECT count(*) FROM audit_list WHERE NOT sealed), 0::bigint, 'nothing is left');
 SELECT seal_audit() AS anchor \gset
 SELECT is(:'anchor' ~ '^[0-9a-f]{64}$' AND seal_audit() = :'anchor', true, 'seal_audit again gives the same hash');
-SELECT is(pg_temp.found(:'anchor'), 't | 6 | 0 | 0 | seals verified: 6, the last is seal 6; the anchor is one of them', 'it is an anchor');
+SELECT is(pg_temp.found(:'anchor'), 't | 6 | 0 | - | seals verified: 6, the last is seal 6; the anchor is one of them', 'it is an anchor');
 SELECT is(pg_temp.found(upper(:'anchor')) ~ '^t', true, 'in capitals too');
 SELECT pg_temp.refused('22P02', 'It has 3 characters', $$SELECT * FROM verify_audit_log('abc')$$);
 SELECT pg_temp.refused('22P02', 'hexadecimal', $$SELECT * FROM verify_audit_log(repeat('g', 64))$$);
@@ -127,7 +127,7 @@ SELECT is(pg_temp.tampered('DELETE FROM model_mgr.audit_log WHERE audit_id < 3; 
 SELECT is(pg_temp.tampered('DELETE FROM model_mgr.audit_log WHERE audit_id < 3; DELETE FROM model_mgr.audit_seal WHERE audit_id < 2'),
     'f | 4 | 0 | 2 | seal 2 stands first and without its entry 2, and no entry of prune_audit() says so', 'or as if they had been pruned');
 SELECT is(pg_temp.tampered('DELETE FROM model_mgr.audit_log WHERE audit_id > 4; DELETE FROM model_mgr.audit_seal WHERE audit_id > 4'),
-    'f | 4 | 0 | 0 | the chain ends at seal 4, the sealer had written 6: the last ones are missing', 'the last ones gone');
+    'f | 4 | 0 | - | the chain ends at seal 4, the sealer had written 6: the last ones are missing', 'the last ones gone');
 SELECT is(pg_temp.tampered('DELETE FROM model_mgr.audit_log WHERE audit_id > 4; DELETE FROM model_mgr.audit_seal WHERE audit_id > 4; UPDATE model_mgr.audit_seal_state SET seals = 4', :'anchor') ~ 'no seal has the anchor',
     true, 'and the sealer''s own note corrected: against the anchor');
 SELECT is(pg_temp.tampered('UPDATE model_mgr.audit_seal SET hash = sha256(hash) WHERE seq = 3'),
@@ -139,6 +139,8 @@ SELECT is(pg_temp.tampered('UPDATE model_mgr.audit_seal SET seq = CASE seq WHEN 
     'f | 6 | 0 | 3 | entry 3 does not agree with its seal 2: it was edited, or stands in another''s place', 'or their seals');
 SELECT is(pg_temp.tampered('INSERT INTO model_mgr.audit_log SELECT 100, logged_at, operation, model_name, version, user_name, caller, session_id, application_name, client_address, txn, details FROM model_mgr.audit_log WHERE audit_id = 2'),
     'f | 7 | 1 | 100 | entry 100 was slipped in: what its transaction wrote was sealed without it, or its seal is gone', 'one slipped in');
+SELECT is(pg_temp.tampered('INSERT INTO model_mgr.audit_log SELECT 0, logged_at, operation, model_name, version, user_name, caller, session_id, application_name, client_address, txn, details FROM model_mgr.audit_log WHERE audit_id = 2'),
+    'f | 7 | 1 | 0 | entry 0 was slipped in: what its transaction wrote was sealed without it, or its seal is gone', 'or before the first');
 -- Whoever may write everything makes a chain that agrees; what an anchor says cannot be made.
 CREATE FUNCTION pg_temp.forge() RETURNS text LANGUAGE sql AS $$
     SELECT 'UPDATE model_mgr.audit_log SET user_name = $q$mallory$q$ WHERE audit_id = 2; DELETE FROM model_mgr.audit_seal;

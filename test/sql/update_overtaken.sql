@@ -1,6 +1,7 @@
 -- What happens beside an update while it waits or is judged: its version is brought, taken back, made anew or overtaken by
 -- somebody else; its model is frozen; and whose approvals count when the tick deploys what people asked for.
 \i test/fresh.psql
+\i test/refused.psql
 \i test/rollout.psql
 SET client_min_messages = warning;
 SET search_path = public, tap;
@@ -112,6 +113,7 @@ SELECT model_mgr.trigger_update('trust', '2', triggered_by => 'somebody', deploy
 RESET SESSION AUTHORIZATION;
 SELECT model_mgr.tick() \g /dev/null
 SELECT is(pg_temp.upd(:'id'), 'failed 2<-1: it could not be deployed: version "2" of model "trust" is not approved: It has 0 of 1 approvals; not counted: 1 by who created or deploys it, 0 by others.', 'one''s own approval');
+SELECT pg_temp.refused('55000', E'0 by others\\.\nCALL ', format('SELECT model_mgr.assert_update_succeeded(%L)', :'id'));
 SET SESSION AUTHORIZATION regress_model_mgr_al;
 SELECT model_mgr.schedule_update('trust', 'latest', '0 16 * * *', 'replace') AS schedule \gset
 RESET SESSION AUTHORIZATION;
@@ -131,6 +133,13 @@ SELECT model_mgr.approve_model_version('trust', '3') \gset
 SELECT pg_temp.code($$SELECT model_mgr.deploy_model_version('trust', '3', 'replace', 'somebody')$$) AS code \gset
 RESET SESSION AUTHORIZATION;
 SELECT is(:'code'::text, '55000', 'by hand');
+-- What is passed over as a pre-release is called that, whatever its status.
+SELECT pg_temp.make_model('early', '1.0') \gset
+SELECT model_mgr.deploy_model_version('early', '1.0') \gset
+SELECT model_mgr.create_model_version('early', '1.1-rc.1', '{"provider": "p", "model_name": "x"}') \gset
+SELECT model_mgr.trigger_update('early', 'latest') AS id \gset
+SELECT model_mgr.tick() \g /dev/null
+SELECT is(pg_temp.upd(:'id'), 'skipped 1.0<-1.0: no version newer than 1.0 may be deployed: 1.1-rc.1 is a pre-release', 'a pre-release is passed over');
 SELECT * FROM finish();
 DROP EXTENSION model_mgr CASCADE;
 DROP ROLE regress_model_mgr_al, regress_model_mgr_bo, regress_model_mgr_admin, regress_model_mgr_operator, regress_model_mgr_app, regress_model_mgr_reader;
