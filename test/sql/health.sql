@@ -7,6 +7,7 @@ SET search_path = public, tap;
 -- The first statement of a session finds the settings before it has used the library.
 SELECT check_name, ok, detail FROM model_mgr.health_check() WHERE check_name IN ('clock', 'enforcement');
 \i test/rollout.psql
+\i test/midnight.psql
 RESET model_mgr.enforcement;
 SELECT no_plan();
 

@@ -1,6 +1,7 @@
 -- maintain(): partitions by day ahead of time, retention, the default partition as a safety net. Nothing is lost, and
 -- what is not in the rollups is not dropped.
 \i test/fresh.psql
+\i test/midnight.psql
 \i test/rollout.psql
 SELECT no_plan();
 CREATE FUNCTION pg_temp.day(n integer) RETURNS timestamptz LANGUAGE sql AS $$ SELECT date_trunc('day', now()) + make_interval(days => n) $$;

@@ -1,6 +1,7 @@
 -- Hours: every minute in exactly one hour, whatever comes late; minutes go after perf_monitor_retention_hours, hours after
 -- retention_days, and reading all of history stays the sum of all observations. Custom metrics, whatever COPY brings.
 \i test/fresh.psql
+\i test/midnight.psql
 \i test/rollout.psql
 SELECT no_plan();
 CREATE FUNCTION pg_temp.fold() RETURNS bigint LANGUAGE sql AS $$ SELECT model_mgr.maintenance_run('fold') $$;
