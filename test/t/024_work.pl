@@ -126,7 +126,7 @@ query("${limit}CALL model_mgr.work();");
 is(state(), "code.sleeps(jsonb): canceling statement due to user request\nsleepy: it was cancelled after 2 seconds\nvalues: read", 'the next work() goes on with the others');
 reset_all();
 source('sleepy', 'sleepy_view');
-is(error_of($node, "SET statement_timeout = '1s'; CALL model_mgr.work();"), '57014', 'a statement_timeout of the session ends work()');
+is(error_of($node, "SET statement_timeout = '3s'; CALL model_mgr.work();"), '57014', 'a statement_timeout of the session ends work()');
 is(state(), 'sleepy: canceling statement due to statement timeout', 'and is noted');
 
 # 4. A restart of the server in the middle of it.
