@@ -69,6 +69,15 @@ build_install() {
 	}
 }
 
+# hold_ports: runs a command that makes a cluster while nobody else here looks for a free port. A lock that something left
+# behind is not waited for.
+hold_ports() {
+	(
+		flock -w 120 9 || true
+		"$@" 9>&-
+	) 9>"$logs/cluster.lock"
+}
+
 # in_cluster: runs a command in a throw-away cluster that ends with it; leading "-o setting=value" go to the server.
 in_cluster() {
 	local options=()
@@ -77,10 +86,10 @@ in_cluster() {
 		shift 2
 	done
 	# Nothing of the caller's session may lead to another server. Clusters made at the same time would look for a free port at
-	# the same time: each holds the others off until its server runs. Autovacuum comes by chance: statistics in the middle of a test
-	# change the order of rows, its transactions hold back what a tick folds.
+	# the same time: each holds the others off, as hold_ports does, until its server runs. Autovacuum comes by chance: statistics in
+	# the middle of a test change the order of rows, its transactions hold back what a tick folds.
 	(
-		flock 9
+		flock -w 120 9 || true
 		# shellcheck disable=SC2016 # the inner shell expands
 		env -u PGHOST -u PGPORT -u PGUSER -u PGDATABASE -u PGPASSWORD -u PGSERVICE -u PGOPTIONS \
 			pg_virtualenv -t -v "$major" -c "--locale=C.UTF-8" -o fsync=off -o max_connections=50 -o autovacuum=off "${options[@]}" \
