@@ -331,21 +331,33 @@ put_names(html *to, const frame *f)
 	}
 }
 
+/* put_limits: each with its label; one that lies beyond the drawing is named at that edge, with an arrow. */
 static void
 put_limits(html *to, const frame *f)
 {
-	for (size_t i = 0; i < f->p->limit_count; i++)
+	double labels[PLOT_LIMITS];
+	size_t count = f->p->limit_count < PLOT_LIMITS ? f->p->limit_count : PLOT_LIMITS;
+
+	for (size_t i = 0; i < count; i++)
 	{
 		double y = down(f, f->p->limits[i].y);
+		bool above = y < f->top - 0.5;
+		bool below = y > f->bottom + 0.5;
+		double at = above ? f->top + 12 : below ? f->bottom - 5 : y - 4 < f->top + 8 ? y + 13 : y - 4;
+		double apart = at > (f->top + f->bottom) / 2 ? -LABEL_APART : LABEL_APART;
 
-		if (!(y >= f->top - 0.5 && y <= f->bottom + 0.5))
-			continue;
-		html_format(
-			to,
-			"<line class=\"limit\" x2=\"100%%\" y1=\"%.1f\" y2=\"%.1f\"/><text class=\"limit\" text-anchor=\"end\" x=\"100%%\" y=\"%.1f\">",
-			y, y, y - 4 < f->top + 8 ? y + 13 : y - 4);
+		for (size_t j = 0; j < i; j++)
+			if (fabs(labels[j] - at) < LABEL_APART - 1)
+			{
+				at = labels[j] + apart;
+				j = (size_t) -1; /* from the first again */
+			}
+		labels[i] = at;
+		if (!above && !below)
+			html_format(to, "<line class=\"limit\" x2=\"100%%\" y1=\"%.1f\" y2=\"%.1f\"/>", y, y);
+		html_format(to, "<text class=\"limit\" text-anchor=\"end\" x=\"100%%\" y=\"%.1f\">", at);
 		html_escape(to, f->p->limits[i].label, 0);
-		html_put(to, "</text>");
+		html_put(to, above ? " &#8593;</text>" : below ? " &#8595;</text>" : "</text>");
 	}
 }
 

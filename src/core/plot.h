@@ -16,6 +16,8 @@
 #define PLOT_STYLES 6
 /* Points that are drawn of one series: of more, axis_thin() chooses. */
 #define PLOT_POINTS_MAX 120
+/* Limits that are drawn; further ones are not. */
+#define PLOT_LIMITS 8
 
 typedef enum plot_unit
 {

@@ -9,6 +9,10 @@
 
 #define ROW 46
 #define BELOW 26
+/* Upright lines are dashes of ROW, which the style sheet says: each stands beside its row's interval, not in a label.
+ */
+#define DASH_ABOVE 9
+#define FIRST_ROW 32
 
 /* clamp: a position on the axis in percent; what lies beyond is at its end. */
 static double
@@ -69,8 +73,8 @@ plot_forest(html *to, const char *id, const char *title, const char *summary, pl
 	{
 		double x = clamp(&a, a.tick[i]);
 
-		html_format(to, "<line class=\"%s\" x1=\"%.2f%%\" x2=\"%.2f%%\" y1=\"0\" y2=\"%d\"/>",
-					a.tick[i] == 0 ? "axis" : "grid", x, x, height - BELOW);
+		html_format(to, "<line class=\"%s rows\" x1=\"%.2f%%\" x2=\"%.2f%%\" y1=\"%d\" y2=\"%d\"/>",
+					a.tick[i] == 0 ? "axis" : "grid", x, x, FIRST_ROW - DASH_ABOVE, height - BELOW);
 		html_format(to, "<text class=\"tick\" text-anchor=\"%s\" x=\"%.2f%%\" y=\"%d\">",
 					x < 1    ? "start"
 					: x > 99 ? "end"
@@ -82,7 +86,7 @@ plot_forest(html *to, const char *id, const char *title, const char *summary, pl
 	for (size_t i = 0; i < count; i++)
 	{
 		const plot_estimate *e = &estimates[i];
-		double y = (double) (i * ROW) + 32;
+		double y = (double) (i * ROW) + FIRST_ROW;
 
 		html_format(to, "<text class=\"row\" y=\"%.1f\">", y - 16);
 		html_escape(to, e->label, 24);

@@ -154,10 +154,11 @@ report_cell_time(report *r, TimestampTz at)
 
 /* put_cell: one value of the last result. */
 static void
-put_cell(report *r, const report_table *table, uint64 row, int column)
+put_cell(report *r, const report_table *table, uint64 row, int place)
 {
 	html *to = &r->page;
-	report_kind kind = table->columns[column].kind;
+	report_kind kind = table->columns[place].kind;
+	int column = table->from ? table->from[place] : place;
 	plot_unit unit = kind == REPORT_METRIC    ? report_unit(query_text(row, table->metric_column))
 					 : kind == REPORT_SHARE   ? PLOT_SHARE
 					 : kind == REPORT_SECONDS ? PLOT_SECONDS

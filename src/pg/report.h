@@ -35,6 +35,9 @@ extern void report_begin(report *r, TimestampTz since, TimestampTz until);
 /* report_end: the finished page as a value that outlives mm_leave. */
 extern Datum report_end(report *r);
 
+/* What a rollout (d) waits for, as a sentence: without the key in brackets, which is for those who write rollouts. */
+#define REPORT_WAITING_FOR "pg_catalog.regexp_replace(d.waiting_for, ' .[a-z_]+]$', '')"
+
 /* report_utf8: text of the database as the page takes it; NULL is "". */
 extern const char *report_utf8(const char *text);
 /* report_seconds: a time as core/html.h has it. */
@@ -81,7 +84,8 @@ typedef struct report_table
 	const char *caption; /* markup */
 	const report_column *columns;
 	int count;
-	int metric_column; /* from 0 */
+	int metric_column; /* from 0, of the result */
+	const int *from;   /* the result's column of each, from 0; NULL: the first ones */
 	const char *none;  /* what is said when there is no row */
 	bool numbers;      /* every column but the first is one of numbers */
 } report_table;
@@ -136,7 +140,8 @@ extern metric_point report_total(const report *r, const report_series *s, int64 
 typedef struct report_plot
 {
 	const char *id;
-	const char *title;
+	const char *title;       /* UTF-8 from outside */
+	const char *note;        /* markup below the title; NULL: none */
 	const char *metric_name; /* a canonical name, or "share": of all requests of these versions */
 	bool band;               /* the 95 % interval of a rate */
 	double floor;

@@ -13,6 +13,8 @@
 
 /* Lines of the diary that are numbered in the plots. */
 #define LINES 40
+/* Metrics of health criteria that are drawn beside those of every rollout; all are in the table. */
+#define CRITERIA_DRAWN 6
 
 typedef struct rollout
 {
@@ -43,7 +45,7 @@ read_rollout(int64 deployment_id, rollout *d)
 {
 	static query find = QUERY_OF_SNAPSHOT(
 		"SELECT d.model_name, d.version, d.strategy, d.status, d.status_reason, d.traffic_percentage, d.step, d.baseline_version,"
-		" d.test_id, d.deployed_by, d.waiting_for, d.auto_rollback_enabled, d.rollback_threshold_error_rate,"
+		" d.test_id, d.deployed_by, " REPORT_WAITING_FOR ", d.auto_rollback_enabled, d.rollback_threshold_error_rate,"
 		" d.rollback_threshold_response_time, d.rollback_min_success_rate, d.created_at, d.finished_at,"
 		" (SELECT v.version_id FROM model_mgr.get_model_version(d.model_name, d.version) v),"
 		" (SELECT v.version_id FROM model_mgr.get_model_version(d.model_name, coalesce(d.baseline_version, '')) v)"
@@ -132,6 +134,7 @@ put_verdict(report *r, const rollout *d)
 	{
 		html_put(to, "Next: ");
 		html_escape(to, report_utf8(d->waiting_for), 300);
+		html_put(to, ".");
 	}
 	html_put(to, "</p>");
 }
@@ -192,26 +195,62 @@ put_steps(report *r, const rollout *d)
 	html_put(&r->page, "</details></figure>");
 }
 
-/* put_criteria: how it would be judged now; what has ended is judged no more. */
+/* put_criteria: how it would be judged now, or, of what has ended, how it was judged last. */
 static void
 put_criteria(report *r, const rollout *d)
 {
-	static query criteria = QUERY_OF_SNAPSHOT(
-		"SELECT s.rule, s.metric_name, s.candidate_value, s.baseline_value, s.limit_value, s.verdict, s.samples, s.samples_needed"
+	static query now = QUERY_OF_SNAPSHOT(
+		"SELECT s.rule, s.metric_name, s.candidate_value, s.baseline_value, s.limit_value, s.verdict, s.samples, s.samples_needed, NULL"
 		" FROM model_mgr.rollout_status($1) s ORDER BY s.\"position\" LIMIT 60",
+		INT8OID);
+	/* The same columns from the evidence of its last decision that rests on numbers. */
+	static query last = QUERY_OF_SNAPSHOT(
+		"SELECT r.* FROM (SELECT e.\"time\", e.evidence FROM model_mgr.explain_deployment($1) WITH ORDINALITY"
+		"  e (\"time\", status, traffic_percentage, what, metric_name, value, limit_value, samples, evidence, n)"
+		"  WHERE pg_catalog.jsonb_typeof(e.evidence -> 'verdicts') = 'object' ORDER BY e.n DESC LIMIT 1) l, LATERAL ("
+		" SELECT 'limit', m.name, (v.it ->> 'value')::float8, CASE m.n WHEN 1 THEN (t.it ->> 'successes')::float8 / nullif((t.it ->> 'known')::float8, 0)"
+		"   WHEN 2 THEN (t.it ->> 'errors')::float8 / nullif((t.it ->> 'requests')::float8, 0)"
+		"   ELSE (t.it ->> 'response_time_sum')::float8 / nullif((t.it ->> 'response_time_count')::float8, 0) END,"
+		"  (v.it ->> 'limit')::float8, v.it ->> 'verdict', (v.it ->> 'samples')::bigint, (v.it ->> 'samples_needed')::bigint, l.\"time\""
+		"  FROM pg_catalog.unnest('{success_rate,error_rate,response_time}'::text[]) WITH ORDINALITY m (name, n),"
+		"  LATERAL (SELECT l.evidence -> 'verdicts' -> m.name AS it) v,"
+		"  LATERAL (SELECT l.evidence -> 'baseline' -> CASE v.it ->> 'counted' WHEN 'in the window' THEN 'window' ELSE 'step' END AS it) t"
+		" UNION ALL SELECT 'criterion', c.it ->> 'metric_name', (v.it ->> 'value')::float8,"
+		"  (c.it -> CASE v.it ->> 'counted' WHEN 'in the window' THEN 'baseline_window' ELSE 'baseline_step' END ->> 'value')::float8,"
+		"  (v.it ->> 'limit')::float8, v.it ->> 'verdict', (v.it ->> 'samples')::bigint, (v.it ->> 'samples_needed')::bigint, l.\"time\""
+		"  FROM pg_catalog.jsonb_array_elements(CASE WHEN pg_catalog.jsonb_typeof(l.evidence -> 'criteria') = 'array' THEN l.evidence -> 'criteria' END) c (it),"
+		"  LATERAL (SELECT c.it -> 'verdict' AS it) v"
+		" UNION ALL SELECT 'guard', m.name, (g.it ->> 'candidate')::float8, (g.it ->> 'baseline')::float8,"
+		"  (g.it ->> 'baseline')::float8 + (g.it ->> 'margin')::float8,"
+		"  CASE WHEN (l.evidence #>> '{guard,convicts}')::boolean AND l.evidence #>> '{guard,worst}' = m.name THEN 'fail' ELSE 'pass' END,"
+		"  (g.it ->> 'samples_candidate')::bigint, 0, l.\"time\""
+		"  FROM pg_catalog.unnest('{success_rate,error_rate,response_time}'::text[]) m (name),"
+		"  LATERAL (SELECT l.evidence #> ARRAY['guard', 'metrics', m.name] AS it) g WHERE g.it IS NOT NULL"
+		" LIMIT 60) r (rule, metric_name, candidate_value, baseline_value, limit_value, verdict, samples, samples_needed, at)",
 		INT8OID);
 	static const report_column columns[] = {
 		{"Rule", REPORT_WORD},    {"Metric", REPORT_WORD},  {"Candidate", REPORT_METRIC}, {"Baseline", REPORT_METRIC},
 		{"Limit", REPORT_METRIC}, {"Verdict", REPORT_WORD}, {"Samples", REPORT_INTEGER},  {"Needed", REPORT_INTEGER}};
-	static const report_table form = {.id = "criteria-table",
-									  .caption = "Limits, criteria and the guard, as they would be judged now",
-									  .columns = columns,
-									  .count = lengthof(columns),
-									  .metric_column = 1,
-									  .none = "It has ended; what each step was decided on is in the diary below."};
-	uint64 rows = query_run(&criteria, int64_arg(d->deployment_id));
+	report_table form = {.id = "criteria-table",
+						 .caption = "Limits, criteria and the guard, as they would be judged now",
+						 .columns = columns,
+						 .count = lengthof(columns),
+						 .metric_column = 1,
+						 .none = "Nothing has been judged."};
+	uint64 rows = query_run(&now, int64_arg(d->deployment_id));
 
-	report_heading(r, "criteria", "What it is judged by");
+	if (rows == 0)
+	{
+		rows = query_run(&last, int64_arg(d->deployment_id));
+		if (rows > 0)
+		{
+			html at = {.resize = r->page.resize};
+
+			html_iso(&at, report_seconds(query_time(0, 8)), true);
+			form.caption = psprintf("Limits, criteria and the guard, as they were judged last, at %s UTC", at.text);
+		}
+	}
+	report_heading(r, "criteria", d->finished_at != 0 ? "What it was judged by" : "What it is judged by");
 	report_rows(r, &form, rows, rows);
 }
 
@@ -266,21 +305,140 @@ read_diary(report *r, const rollout *d, plot_mark *marks, plot_series *planned)
 	return n;
 }
 
+/* A level that values of a metric are held against, or a part of the baseline's value. */
+typedef struct bound
+{
+	const char *metric_name; /* canonical */
+	const char *kind;        /* min, max, min_ratio, max_ratio */
+	double value;
+	bool is_limit; /* one of the three that every rollout has */
+} bound;
+
+/* read_bounds: the three limits, then the health criteria; how many there are. */
+static int
+read_bounds(const rollout *d, bound **bounds)
+{
+	static query criteria = QUERY_OF_SNAPSHOT(
+		"SELECT m.key, b.key, b.value::float8 FROM model_mgr.deployment_list d, LATERAL pg_catalog.jsonb_each(d.health_criteria) m,"
+		" LATERAL pg_catalog.jsonb_each_text(m.value) b WHERE d.deployment_id = $1"
+		" ORDER BY m.key COLLATE \"C\", pg_catalog.array_position('{min,max,min_ratio,max_ratio}'::text[], b.key) LIMIT 60",
+		INT8OID);
+	int n = (int) query_run(&criteria, int64_arg(d->deployment_id));
+
+	*bounds = palloc(sizeof(bound) * (n + 3));
+	(*bounds)[0] = (bound){"success_rate", "min", d->min_success_rate, true};
+	(*bounds)[1] = (bound){"error_rate", "max", d->max_error_rate, true};
+	(*bounds)[2] = (bound){"avg_response_time", "max", d->max_response_time, true};
+	for (int i = 0; i < n; i++)
+		(*bounds)[3 + i] = (bound){metric_canonical(query_text(i, 0)), query_text(i, 1), query_float8(i, 2), false};
+	return n + 3;
+}
+
+/* bound_words: "at least 95 %". */
+static char *
+bound_words(const bound *b)
+{
+	plot_unit unit = report_unit(b->metric_name);
+	bool least = strncmp(b->kind, "min", 3) == 0;
+
+	return psprintf("at %s %g%s", least ? "least" : "most", unit == PLOT_SHARE ? b->value * 100 : b->value,
+					unit == PLOT_SHARE     ? " %"
+					: unit == PLOT_SECONDS ? " s"
+										   : "");
+}
+
+/* draw_judged: a metric with what it is held against; the parts of the baseline's value, which is a line itself, in
+ * words. */
+static void
+draw_judged(report *r, const report_series *s, report_plot *p, const bound *bounds, int n)
+{
+	plot_limit limits[PLOT_LIMITS];
+	StringInfoData note;
+
+	initStringInfo(&note);
+	p->limit_count = 0;
+	for (int i = 0; i < n; i++)
+	{
+		const bound *b = &bounds[i];
+
+		if (strcmp(b->metric_name, p->metric_name) != 0)
+			continue;
+		if (strstr(b->kind, "_ratio"))
+			appendStringInfo(&note, "%s at %s %g times the baseline&#8217;s value in the same window",
+							 note.len > 0 ? "," : "Criterion:", strcmp(b->kind, "min_ratio") == 0 ? "least" : "most",
+							 b->value);
+		else if (p->limit_count < PLOT_LIMITS)
+			limits[p->limit_count++] =
+				(plot_limit){b->value, psprintf("%s: %s", b->is_limit ? "limit" : "criterion", bound_words(b))};
+	}
+	p->limits = limits;
+	p->note = note.len > 0 ? psprintf("%s.", note.data) : NULL;
+	report_draw(r, s, p);
+	p->limit_count = 0;
+	p->note = NULL;
+}
+
+/* put_metrics: the metrics that every rollout is seen by, then those of its criteria alone. */
+static void
+put_metrics(report *r, const rollout *d, const report_series *s, const plot_mark *marks, int mark_count)
+{
+	static const struct
+	{
+		const char *id;
+		const char *title;
+		const char *metric_name;
+		int height;
+	} always[] = {{"success-rate", "Success rate", "success_rate", 260},
+				  {"error-rate", "Error rate", "error_rate", 180},
+				  {"mean-time", "Mean response time", "avg_response_time", 180},
+				  {"p95", "95 % respond within (p95)", "p95_response_time", 180}};
+	report_plot p = {.marks = marks, .mark_count = mark_count};
+	const char *drawn[lengthof(always) + CRITERIA_DRAWN];
+	int count = 0;
+	bound *bounds;
+	int n = read_bounds(d, &bounds);
+
+	for (int i = 0; i < lengthof(always) + n; i++)
+	{
+		bool criterion = i >= lengthof(always);
+		bool share;
+		bool already = false;
+
+		p.metric_name = criterion ? bounds[i - lengthof(always)].metric_name : always[i].metric_name;
+		for (int j = 0; j < count; j++)
+			already |= strcmp(drawn[j], p.metric_name) == 0;
+		if (already || count == lengthof(drawn))
+			continue;
+		drawn[count++] = p.metric_name;
+		share = report_unit(p.metric_name) == PLOT_SHARE;
+		p.id = criterion ? psprintf("criterion-%d", count) : always[i].id;
+		p.title = criterion ? report_utf8(p.metric_name) : always[i].title;
+		p.height = criterion ? 180 : always[i].height;
+		p.band = strcmp(p.metric_name, "success_rate") == 0;
+		p.floor = share || report_unit(p.metric_name) == PLOT_SECONDS ? 0 : NAN;
+		p.ceiling = share ? 1 : NAN;
+		p.include = share || criterion ? NAN : 0;
+		draw_judged(r, s, &p, bounds, n);
+	}
+}
+
 static void
 put_plots(report *r, const rollout *d, const report_series *s, const plot_mark *marks, int mark_count,
 		  const plot_series *planned)
 {
 	bool shadow = is_shadow(d);
-	const plot_limit success = {d->min_success_rate, psprintf("limit: at least %g %%", d->min_success_rate * 100)};
-	const plot_limit errors = {d->max_error_rate, psprintf("limit: at most %g %%", d->max_error_rate * 100)};
-	const plot_limit seconds = {d->max_response_time, psprintf("limit: at most %g s", d->max_response_time)};
-	report_plot p = {.marks = marks,
+	report_plot p = {.id = "share",
+					 .title = "Share of the requests",
+					 .metric_name = "share",
+					 .marks = marks,
 					 .mark_count = mark_count,
 					 .floor = 0,
 					 .ceiling = 1,
 					 .include = NAN,
 					 .height = 190,
-					 .limit_count = 1};
+					 .more = planned,
+					 /* A shadow's share is of copies, not of what is recorded. */
+					 .more_count = shadow ? 0 : 1};
 
 	report_heading(r, "traffic", "Traffic");
 	html_format(
@@ -290,47 +448,13 @@ put_plots(report *r, const rollout *d, const report_series *s, const plot_mark *
 			? "The share of the requests that were recorded. A shadow sees copies of what the baseline serves: when it sees them all, "
 			  "each of the two has half of the recorded requests."
 			: "The share that was planned, and that of the requests that were recorded.");
-	p.id = "share";
-	p.title = "Share of the requests";
-	p.metric_name = "share";
-	p.limit_count = 0;
-	p.more = planned;
-	/* A shadow's share is of copies, not of what is recorded. */
-	p.more_count = shadow ? 0 : 1;
 	report_draw(r, s, &p);
-	p.more_count = 0;
-	p.limit_count = 1;
-	report_heading(r, "metrics", "Metrics and limits");
+	report_heading(r, "metrics", "Metrics, limits and criteria");
 	html_put(
 		&r->page,
-		"<p class=\"how\">Candidate and baseline side by side, all their requests; bands are 95&#160;% intervals (Wilson). A limit that is far away "
-		"from every value is not drawn.</p>");
-	p.id = "success-rate";
-	p.title = "Success rate";
-	p.metric_name = "success_rate";
-	p.band = true;
-	p.limits = &success;
-	p.height = 260;
-	report_draw(r, s, &p);
-	p.band = false;
-	p.height = 180;
-	p.id = "error-rate";
-	p.title = "Error rate";
-	p.metric_name = "error_rate";
-	p.limits = &errors;
-	report_draw(r, s, &p);
-	p.id = "mean-time";
-	p.title = "Mean response time";
-	p.metric_name = "avg_response_time";
-	p.ceiling = NAN;
-	p.include = 0;
-	p.limits = &seconds;
-	report_draw(r, s, &p);
-	p.limit_count = 0;
-	p.id = "p95";
-	p.title = "95 % respond within (p95)";
-	p.metric_name = "p95_response_time";
-	report_draw(r, s, &p);
+		"<p class=\"how\">Candidate and baseline side by side, all their requests; bands are 95&#160;% intervals (Wilson). An arrow behind a "
+		"limit says that it lies beyond the drawing, far from every value.</p>");
+	put_metrics(r, d, s, marks, mark_count);
 }
 
 /* put_plan: the arguments and keys of the rollout, every one with its value. */

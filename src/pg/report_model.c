@@ -34,12 +34,12 @@ typedef struct state
 static void
 read_state(const report *r, const char *model_name, state *s)
 {
-	static query deployments =
-		QUERY_OF_SNAPSHOT("SELECT d.deployment_id, d.version, d.strategy, d.status, d.traffic_percentage, d.waiting_for"
-						  " FROM model_mgr.deployment_list d WHERE d.model_name = $1"
-						  " AND d.status IN ('pending', 'running', 'paused', 'awaiting_approval', 'promoting')"
-						  " ORDER BY d.status = 'promoting', d.deployment_id DESC LIMIT 1",
-						  TEXTOID);
+	static query deployments = QUERY_OF_SNAPSHOT(
+		"SELECT d.deployment_id, d.version, d.strategy, d.status, d.traffic_percentage, " REPORT_WAITING_FOR
+		" FROM model_mgr.deployment_list d WHERE d.model_name = $1"
+		" AND d.status IN ('pending', 'running', 'paused', 'awaiting_approval', 'promoting')"
+		" ORDER BY d.status = 'promoting', d.deployment_id DESC LIMIT 1",
+		TEXTOID);
 	static query facts = QUERY_OF_SNAPSHOT(
 		"SELECT (SELECT v.version FROM model_mgr.get_active_model($1) v),"
 		" (SELECT pg_catalog.count(*) FROM model_mgr.alert_list a WHERE a.model_name = $1 AND a.status = 'firing'),"
@@ -155,6 +155,7 @@ put_verdict(report *r, const state *s, const totals *t)
 	{
 		html_put(to, "Next: ");
 		html_escape(to, report_utf8(s->waiting_for), 300);
+		html_put(to, ".");
 	}
 	html_put(to, "</p>");
 }

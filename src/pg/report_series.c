@@ -111,6 +111,16 @@ near(const report *r, const report_series *s, int v, TimestampTz slot)
 		   metric_point_of(s->slots, id, slot + s->width, "requests_per_minute", 1).samples > 0;
 }
 
+/* title_markup: the title as markup. */
+static const char *
+title_markup(const report *r, const report_plot *p)
+{
+	html title = {.resize = r->page.resize};
+
+	html_escape(&title, p->title, 60);
+	return title.text ? title.text : "";
+}
+
 /* put_table: the values of a plot, newest slots first. */
 static void
 put_table(report *r, const report_series *s, const report_plot *p, const metric_point *points, int slots,
@@ -121,7 +131,7 @@ put_table(report *r, const report_series *s, const report_plot *p, const metric_
 	report_column *heading = palloc0(sizeof(report_column) * columns);
 	report_table table = {
 		.id = psprintf("%s-table", p->id),
-		.caption = psprintf("Numbers: %s%s by %s", p->title,
+		.caption = psprintf("Numbers: %s%s by %s", title_markup(r, p),
 							unit == PLOT_SHARE     ? ", %"
 							: unit == PLOT_SECONDS ? ", s"
 												   : "",
@@ -266,8 +276,10 @@ report_draw(report *r, const report_series *s, const report_plot *p)
 	}
 	for (int i = 0; i < p->more_count; i++)
 		series[s->count + i] = p->more[i];
-	html_format(&r->page, "<figure id=\"%s-figure\"><figcaption><h3>%s</h3></figcaption><div class=\"place\">", p->id,
-				p->title);
+	html_format(&r->page, "<figure id=\"%s-figure\"><figcaption><h3>%s</h3>", p->id, title_markup(r, p));
+	if (p->note)
+		html_format(&r->page, "<p class=\"how\">%s</p>", p->note);
+	html_put(&r->page, "</figcaption><div class=\"place\">");
 	plot_lines(&r->page, &drawing);
 	html_put(&r->page, "</div>");
 	if (any)

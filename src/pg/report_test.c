@@ -161,7 +161,14 @@ note_of(double lift, const char *direction, bool significant)
 
 	if (isnan(lift))
 		return pstrdup("not known");
-	return psprintf("%+.2f %%: %s", lift * 100, !significant ? "not shown" : better ? "better" : "worse");
+	return psprintf("%s%.2f %%: %s",
+					fabs(lift) < 0.00005 ? ""
+					: lift < 0           ? "\xe2\x88\x92"
+										 : "+",
+					fabs(lift) * 100,
+					!significant ? "not shown"
+					: better     ? "better"
+								 : "worse");
 }
 
 /* put_effects: every metric of every arm as part of control's mean, and the table of it. */
@@ -177,18 +184,29 @@ put_effects(report *r, const test *t)
 		"  cuped_difference, cuped_ci_low, cuped_ci_high, n)"
 		" LEFT JOIN model_mgr.test_arms($1) a ON m.role = 'primary' AND a.variant = m.variant ORDER BY m.n LIMIT $2",
 		TEXTOID, INT4OID);
-	static const report_column columns[] = {
-		{"Metric", REPORT_WORD},       {"Role", REPORT_WORD},         {"Variant", REPORT_WORD},
-		{"Better is", REPORT_WORD},    {"Control", REPORT_METRIC},    {"Variant", REPORT_METRIC},
-		{"n control", REPORT_INTEGER}, {"n variant", REPORT_INTEGER}, {"Difference", REPORT_METRIC},
-		{"from", REPORT_METRIC},       {"to", REPORT_METRIC},         {"p", REPORT_NUMBER},
-		{"p adjusted", REPORT_NUMBER}, {"Significant", REPORT_WORD},  {"Any time from", REPORT_METRIC},
-		{"to", REPORT_METRIC}};
+	/* Two tables, as no screen is wide enough for one of all columns. */
+	static const report_column columns[] = {{"Metric", REPORT_WORD},       {"Role", REPORT_WORD},
+											{"Variant", REPORT_WORD},      {"Control", REPORT_METRIC},
+											{"Variant", REPORT_METRIC},    {"n control", REPORT_INTEGER},
+											{"n variant", REPORT_INTEGER}, {"Difference", REPORT_METRIC},
+											{"from", REPORT_METRIC},       {"to", REPORT_METRIC}};
+	static const int from[] = {0, 1, 2, 4, 5, 6, 7, 8, 9, 10};
 	static const report_table form = {.id = "metrics-table",
 									  .caption = "Every metric of every arm against control",
 									  .columns = columns,
 									  .count = lengthof(columns),
+									  .from = from,
 									  .none = "Nothing has been recorded."};
+	static const report_column test_columns[] = {{"Metric", REPORT_WORD},          {"Variant", REPORT_WORD},
+												 {"Better is", REPORT_WORD},       {"p", REPORT_NUMBER},
+												 {"p adjusted", REPORT_NUMBER},    {"Significant", REPORT_WORD},
+												 {"Any time from", REPORT_METRIC}, {"to", REPORT_METRIC}};
+	static const int test_from[] = {0, 2, 3, 11, 12, 13, 14, 15};
+	static const report_table test_form = {.id = "tests-table",
+										   .caption = "P-values, and intervals that stay valid however often one looks",
+										   .columns = test_columns,
+										   .count = lengthof(test_columns),
+										   .from = test_from};
 	int n = (int) query_run(&metrics, text_arg(t->test_id), int32_arg(ESTIMATES));
 	plot_estimate *estimates = palloc0(sizeof(plot_estimate) * (n + 1));
 	int arms = 0;
@@ -227,6 +245,8 @@ put_effects(report *r, const test *t)
 				"A row a metric and arm. The numbers are in the table below.", PLOT_SHARE, estimates, n);
 	html_put(&r->page, "</div>");
 	report_rows(r, &form, n, n > 0 ? query_int64(0, 17) : 0);
+	if (n > 0)
+		report_rows(r, &test_form, n, query_int64(0, 17));
 	html_put(&r->page, "</figure>");
 }
 

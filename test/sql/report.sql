@@ -119,14 +119,25 @@ SELECT results_eq(format($$SELECT string_agg(state, ' ') FROM (SELECT replace(un
 SELECT is_empty(format($$SELECT s.*, c.* FROM model_mgr.rollout_status(%s) s LEFT JOIN LATERAL (
         SELECT array_agg(cell ORDER BY place) AS c FROM pg_temp.cells(%L, 'criteria-table') WHERE line = s."position" HAVING count(*) > 0) c ON true
     WHERE c IS NULL OR c[1] <> s.rule OR c[2] <> s.metric_name OR c[6] <> s.verdict OR c[7] <> s.samples::text OR c[8] <> s.samples_needed::text
-       OR NOT pg_temp.near(pg_temp.number_of(c[3]) / CASE WHEN s.metric_name ~ 'rate' THEN 100 ELSE 1 END, s.candidate_value, 1e-5)
-       OR NOT pg_temp.near(pg_temp.number_of(c[4]) / CASE WHEN s.metric_name ~ 'rate' THEN 100 ELSE 1 END, s.baseline_value, 1e-5)
-       OR NOT pg_temp.near(pg_temp.number_of(c[5]) / CASE WHEN s.metric_name ~ 'rate' THEN 100 ELSE 1 END, s.limit_value, 1e-5)$$, :good, :'good_page'), 'what it is judged by is rollout_status()');
-SELECT is((SELECT count(*) FROM pg_temp.cells(:'good_page', 'criteria-table') WHERE place = 1), 6::bigint, 'three limits and the guard');
+       OR NOT pg_temp.near(pg_temp.number_of(c[3]) / CASE WHEN s.metric_name ~ 'rate|confidence' THEN 100 ELSE 1 END, s.candidate_value, 1e-5)
+       OR NOT pg_temp.near(pg_temp.number_of(c[4]) / CASE WHEN s.metric_name ~ 'rate|confidence' THEN 100 ELSE 1 END, s.baseline_value, 1e-5)
+       OR NOT pg_temp.near(pg_temp.number_of(c[5]) / CASE WHEN s.metric_name ~ 'rate|confidence' THEN 100 ELSE 1 END, s.limit_value, 1e-5)$$, :good, :'good_page'), 'what it is judged by is rollout_status()');
+SELECT is((SELECT string_agg(cell, ' ' ORDER BY line) FROM pg_temp.cells(:'good_page', 'criteria-table') WHERE place = 1), 'limit limit limit criterion criterion criterion guard guard guard', 'limits, criteria and the guard');
+SELECT results_eq(format($$SELECT c[1], c[2], c[3], c[5], c[6], c[7] FROM (SELECT array_agg(cell ORDER BY place) AS c FROM pg_temp.cells(%L, 'criteria-table') GROUP BY line ORDER BY line) x WHERE c[1] <> 'guard'$$, :'bad_page'),
+    $$SELECT * FROM (VALUES ('limit', 'success_rate', '80.5556' || chr(160) || '%', '88' || chr(160) || '%', 'fail', '144'), ('limit', 'error_rate', '10.4167' || chr(160) || '%', '10' || chr(160) || '%', 'fail', '144'),
+        ('limit', 'response_time', '1.24976' || chr(160) || 's', '10' || chr(160) || 's', 'pass', '144'), ('criterion', 'p95_response_time', '2.93986' || chr(160) || 's', '8' || chr(160) || 's', 'pass', '145')) v$$, 'what has ended shows how it was judged last');
+SELECT is_empty(format($$SELECT g.*, c.c FROM (SELECT e.evidence -> 'guard' -> 'metrics' AS metrics FROM model_mgr.explain_deployment(%s) e WHERE e.status = 'rolled_back') l, LATERAL jsonb_each(l.metrics) g (metric_name, it)
+    LEFT JOIN LATERAL (SELECT c FROM (SELECT array_agg(cell ORDER BY place) AS c FROM pg_temp.cells(%L, 'criteria-table') GROUP BY line) x WHERE c[1] = 'guard' AND c[2] = g.metric_name) c ON true
+    CROSS JOIN LATERAL (SELECT CASE WHEN g.metric_name ~ 'rate' THEN 100 ELSE 1 END AS times) k
+    WHERE c.c IS NULL OR NOT pg_temp.near(pg_temp.number_of(c.c[3]), (g.it ->> 'candidate')::float8 * k.times, 1e-5)
+       OR NOT pg_temp.near(pg_temp.number_of(c.c[4]), (g.it ->> 'baseline')::float8 * k.times, 1e-5)$$, :bad, :'bad_page'), 'so does the guard');
 SELECT results_eq(format($$SELECT c[1], c[3], c[5], c[9] FROM (SELECT array_agg(cell ORDER BY place) AS c FROM pg_temp.cells(%L, 'diary-table') GROUP BY line ORDER BY line) x$$, :'bad_page'),
     format($$SELECT row_number() OVER ()::text, e.status, e.what, coalesce(e.samples::text, '–') FROM model_mgr.explain_deployment(%s) e ORDER BY 1 DESC$$, :bad), 'the diary is explain_deployment()');
 SELECT results_eq(format($$SELECT array_agg(l::text) FROM unnest(xpath('//text[@class="limit"]/text()', %L::xml)) l$$, :'bad_page'),
-    $$VALUES ('{limit: at least 88 %,limit: at most 10 %}'::text[])$$, 'limits are drawn where values come near them');
+    $$VALUES ('{limit: at least 88 %,limit: at most 10 %,limit: at most 10 s ↑,criterion: at most 8 s}'::text[])$$, 'limits and criteria are drawn, or named at the edge that they lie beyond');
+SELECT results_eq(format($$SELECT array_agg(l::text) FROM unnest(xpath('//text[@class="limit"]/text()', %L::xml)) l$$, :'good_page'),
+    $$VALUES ('{limit: at least 88 %,limit: at most 10 %,limit: at most 10 s ↑,criterion: at most 3 s,criterion: at least 75 %}'::text[])$$, 'criteria of further metrics have their own plot');
+SELECT ok(:'good_page' ~ 'Criterion: at most 1\.2 times the baseline&#8217;s value', 'parts of the baseline''s value are named');
 SELECT is(pg_temp.self_contained(model_mgr.report_deployment(1)), '', 'a model''s first deployment');
 SELECT pg_temp.make_model('s', '1', '2', '3', '4', '5', '6') \g /dev/null
 SELECT model_mgr.deploy_model_version('s', '1') \g /dev/null
@@ -145,6 +156,8 @@ SET client_min_messages = warning;
 SELECT pg_temp.make_model(:'long', VARIADIC (SELECT array_agg(:'long' || i) FROM generate_series(10, 39) i)) \g /dev/null
 SELECT model_mgr.deploy_model_version(:'long', :'long' || i, 'replace', deployed_by => repeat('"', 255), supersede => true) FROM generate_series(10, 39) i \g /dev/null
 SELECT pg_temp.day_of(:'long', :'long' || i, model_mgr.clock_time() - interval '1 day', model_mgr.clock_time(), 1, 0.9, 0.5) FROM generate_series(10, 16) i \g /dev/null
+-- Each test that is created looks at what was recorded before: folded once, not thirty times.
+SELECT model_mgr.maintenance_run('fold') \g /dev/null
 SELECT model_mgr.create_test(:'long' || i, :'long', :'long', :'long' || 10, :'long', :'long' || 11) FROM generate_series(10, 39) i \g /dev/null
 SELECT model_mgr.log_operation('note', :'long', user_name => :'long', details => jsonb_build_object('x', repeat('&', 1000))) FROM generate_series(1, 40) \g /dev/null
 RESET client_min_messages;
@@ -164,11 +177,12 @@ SELECT is_empty(format($$SELECT m.*, c.* FROM model_mgr.get_test_metrics(%1$L) W
         samples_control, samples_variant, difference, relative_lift, ci_low, ci_high, p_value, p_value_adjusted, significant, cuped_difference, cuped_ci_low, cuped_ci_high, n)
     LEFT JOIN model_mgr.ab_test_status s ON s.test_id = %1$L AND s.variant = m.variant AND m.role = 'primary'
     LEFT JOIN LATERAL (SELECT array_agg(cell ORDER BY place) AS c FROM pg_temp.cells(%2$L, 'metrics-table') WHERE line = m.n HAVING count(*) > 0) c ON true
+    LEFT JOIN LATERAL (SELECT array_agg(cell ORDER BY place) AS c FROM pg_temp.cells(%2$L, 'tests-table') WHERE line = m.n HAVING count(*) > 0) t ON true
     CROSS JOIN LATERAL (SELECT CASE WHEN m.metric_name ~ 'rate|confidence' THEN 100 ELSE 1 END AS times) k
-    WHERE c IS NULL OR c[1] <> m.metric_name OR c[2] <> m.role OR c[3] <> m.variant OR c[4] <> m.direction OR c[7] <> m.samples_control::text OR c[8] <> m.samples_variant::text
-       OR (c[14] = 'yes') <> m.significant
-       OR EXISTS (SELECT FROM (VALUES (c[5], m.mean_control * k.times), (c[6], m.mean_variant * k.times), (c[9], m.difference * k.times), (c[10], m.ci_low * k.times), (c[11], m.ci_high * k.times),
-                  (c[12], m.p_value), (c[13], m.p_value_adjusted), (c[15], s.anytime_ci_low * k.times), (c[16], s.anytime_ci_high * k.times)) v (seen, wanted)
+    WHERE c.c IS NULL OR t.c IS NULL OR c.c[1] <> m.metric_name OR c.c[2] <> m.role OR c.c[3] <> m.variant OR c.c[6] <> m.samples_control::text OR c.c[7] <> m.samples_variant::text
+       OR t.c[1] <> m.metric_name OR t.c[2] <> m.variant OR t.c[3] <> m.direction OR (t.c[6] = 'yes') <> m.significant
+       OR EXISTS (SELECT FROM (VALUES (c.c[4], m.mean_control * k.times), (c.c[5], m.mean_variant * k.times), (c.c[8], m.difference * k.times), (c.c[9], m.ci_low * k.times), (c.c[10], m.ci_high * k.times),
+                  (t.c[4], m.p_value), (t.c[5], m.p_value_adjusted), (t.c[7], s.anytime_ci_low * k.times), (t.c[8], s.anytime_ci_high * k.times)) v (seen, wanted)
                   WHERE (pg_temp.number_of(seen) IS NULL) <> (wanted IS NULL) OR NOT pg_temp.near(pg_temp.number_of(seen), wanted, 1e-5))$$, :'test', :'page'), 'every metric is get_test_metrics()');
 SELECT is((SELECT count(*) FROM pg_temp.cells(:'page', 'metrics-table') WHERE place = 1), 4::bigint, 'four metrics');
 SELECT is((xpath('count(//svg[circle]/line[@class="interval"])', :'page'::xml))[1]::text || (xpath('count(//circle[@class="shown"])', :'page'::xml))[1]::text, '41', 'four intervals, one of them shown');
