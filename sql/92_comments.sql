@@ -360,3 +360,12 @@ COMMENT ON COLUMN model_mgr.schedule_plan.schedule_no IS 'schedule_id is sch-<sc
 COMMENT ON COLUMN model_mgr.schedule_plan.schedule_id IS 'The schedule.';
 COMMENT ON COLUMN model_mgr.schedule_plan.model_id IS 'The model.';
 COMMENT ON COLUMN model_mgr.schedule_plan.asked_by IS 'Whoever made it.';
+
+-- A partition's columns mean what its table's mean; those that maintain() makes get their comments there.
+DO $comments$
+BEGIN
+    EXECUTE (SELECT pg_catalog.string_agg(pg_catalog.format('COMMENT ON COLUMN %s.%I IS %L', i.inhrelid::pg_catalog.regclass, a.attname, pg_catalog.col_description(a.attrelid, a.attnum)), ';')
+             FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_attribute a ON a.attrelid = i.inhparent
+             WHERE i.inhparent IN ('model_mgr.observation'::pg_catalog.regclass, 'model_mgr.metric_sample'::pg_catalog.regclass) AND a.attnum > 0 AND NOT a.attisdropped);
+END
+$comments$;

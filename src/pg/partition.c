@@ -125,7 +125,7 @@ make_partition(const by_day *t, TimestampTz day)
 	const char *high = bound_literal(day + USECS_PER_DAY);
 	int64 moved;
 
-	run_sql(psprintf("CREATE TABLE %s (LIKE model_mgr.%s INCLUDING DEFAULTS INCLUDING CONSTRAINTS)"
+	run_sql(psprintf("CREATE TABLE %s (LIKE model_mgr.%s INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING COMMENTS)"
 					 " WITH (autovacuum_vacuum_insert_threshold = -1)",
 					 full, t->table));
 	run_sql(psprintf("WITH moved AS (DELETE FROM model_mgr.%s_default o WHERE o.%s >= %s AND o.%s < %s RETURNING o.*)"

@@ -65,7 +65,8 @@ my $measure = <<'JS';
 <script>
 window.addEventListener('load', () => {
   const r = {wide: document.documentElement.scrollWidth, window: innerWidth, background: getComputedStyle(document.documentElement).backgroundColor,
-    plots: document.querySelectorAll('svg.plot').length, over: [], cut: [], headings: [...document.querySelectorAll('h1,h2,h3')].map(h => h.tagName).join(' ')};
+    plots: document.querySelectorAll('svg.plot').length, over: [], cut: [],
+    sideways: [...document.querySelectorAll('.scroll')].filter(s => s.clientWidth > 0 && s.scrollWidth > s.clientWidth + 1).map(s => s.getAttribute('aria-label')).join(', '), headings: [...document.querySelectorAll('h1,h2,h3')].map(h => h.tagName).join(' ')};
   for (const plot of document.querySelectorAll('svg.plot')) {
     const texts = [...plot.querySelectorAll('text')].map(t => ({t: t.textContent, b: t.getBoundingClientRect()})).filter(x => x.b.width > 0);
     for (let i = 0; i < texts.length; i++) {
@@ -138,6 +139,7 @@ for my $file (sort glob "$dir/*_*.html")
 			is(join("\n", @{ $m->{over} // ['nothing was measured'] }), '', "$what: no label lies over another");
 			is(join("\n", @{ $m->{cut} // ['nothing was measured'] }), '', "$what: none is cut off");
 			is($m->{background}, $dark ? 'rgb(20, 23, 27)' : 'rgb(255, 255, 255)', "$what: its theme");
+			is($m->{sideways}, '', "$what: no table has to be moved sideways") if $name =~ /^plain/ && $widths[$i] == 1280;
 			cmp_ok($m->{plots} // 0, '>=', $name =~ /^long/ ? 1 : 3, "$what: its plots");
 			chromium($widths[$i], $widths[$i] == 390 ? 3600 : 2600, $dark, "--screenshot=$pictures/$name-$widths[$i]-" . ($dark ? 'dark' : 'light') . '.png', "file://$file")
 			  if $pictures && $widths[$i] != 768;

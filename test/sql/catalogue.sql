@@ -93,7 +93,7 @@ SELECT is_empty($$SELECT signature FROM routine WHERE obj_description(oid, 'pg_p
 SELECT is_empty($$SELECT relname FROM relation WHERE relkind IN ('r', 'p', 'v', 'm') AND obj_description(oid, 'pg_class') IS NULL$$,
     'every relation has a comment');
 SELECT is_empty($$SELECT relname, attname FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid
-    WHERE r.relkind IN ('r', 'p', 'v', 'm') AND NOT r.relispartition AND a.attnum > 0 AND NOT a.attisdropped AND col_description(r.oid, a.attnum) IS NULL$$, 'every column of a relation has a comment');
+    WHERE r.relkind IN ('r', 'p', 'v', 'm') AND a.attnum > 0 AND NOT a.attisdropped AND col_description(r.oid, a.attnum) IS NULL$$, 'every column of a relation has a comment');
 
 -- 5. Dumps: every table and sequence is marked, so that a restore brings it back; no foreign keys, since a parallel restore loads in any order.
 SELECT is_empty($$SELECT relname FROM relation WHERE relkind IN ('r', 'p', 'S') AND relname NOT IN (SELECT object FROM exempt WHERE rule = 'dump')

@@ -39,6 +39,8 @@ SELECT is(sum(requests), 4::numeric, 'minutes past retention too') FROM model_mg
 SELECT is((SELECT count(*) FROM pg_temp.part p WHERE p.bound <> format('FOR VALUES FROM (''%s'') TO (''%s'')',
     to_char(to_date(right(p.relname, 8), 'YYYYMMDD'), 'YYYY-MM-DD 00:00:00+00'), to_char(to_date(right(p.relname, 8), 'YYYYMMDD') + 1, 'YYYY-MM-DD 00:00:00+00'))), 0::bigint, 'days are those of UTC');
 SELECT is((SELECT count(*) FROM pg_temp.part p WHERE p.relowner <> (SELECT extowner FROM pg_extension WHERE extname = 'model_mgr')), 0::bigint, 'they belong to the owner');
+SELECT is((SELECT count(*) FROM pg_temp.part p JOIN pg_attribute a ON a.attrelid = p.oid AND a.attnum > 0
+    WHERE col_description(p.oid, a.attnum) IS DISTINCT FROM col_description('model_mgr.observation'::regclass, a.attnum)), 0::bigint, 'their columns mean what the table''s do');
 SELECT is((SELECT count(*) FROM pg_depend d JOIN pg_temp.part p ON d.objid = p.oid AND d.classid = 'pg_class'::regclass WHERE d.deptype = 'e'), 0::bigint, 'and are no members of the extension: a dump takes them whole');
 SELECT is((SELECT count(*) FROM pg_temp.part p WHERE (SELECT count(*) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam WHERE i.indrelid = p.oid AND a.amname = 'brin') <> 2), 0::bigint, 'two block-range indexes each');
 SELECT is((SELECT count(*) FROM pg_temp.part p WHERE NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = p.oid AND t.tgname = 'observation_enforcement' AND t.tgdeferrable AND t.tginitdeferred)), 0::bigint, 'and the enforcement trigger');
