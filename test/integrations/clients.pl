@@ -24,6 +24,17 @@ for my $file (qw(python/request.py node/request.js go/request.go sql/request.sql
 	cmp_ok(scalar @code, '<', 20, "$file: " . scalar(@code) . ' lines');
 }
 
+# A quarter of a second is what a request gives its route; here, where a machine at work may stand still for longer, a second.
+for my $patience ([ 'python/request.py', qr/ask\(0\.25,/, 'ask(1,' ], [ 'node/outcomes.js', qr/connectionTimeoutMillis: 250, query_timeout: 250/, 'connectionTimeoutMillis: 1000, query_timeout: 1000' ],
+	[ 'go/request.go', qr/250\*time\.Millisecond/, 'time.Second' ])
+{
+	my ($file, $is, $becomes) = @$patience;
+	my $text = slurp_file("$clients/$file");
+	is($text =~ s/$is/$becomes/g, 1, "$file: its patience");
+	unlink "$clients/$file";
+	append_to_file("$clients/$file", $text);
+}
+
 # A test that dies takes its client along.
 my $running;
 END { my $status = $?; $running->{run}->kill_kill if $running && $running->{run}; $? = $status; }
@@ -110,9 +121,9 @@ sub lives_through
 	# The commit waits behind a lock until the client has given up.
 	my $lock = $node->background_psql('postgres');
 	$lock->query_safe('BEGIN; LOCK TABLE model_mgr.observation IN ACCESS EXCLUSIVE MODE;');
-	is(ask(\%driver, 'send 0.3'), 'kept 24', "$name: a batch that does not arrive in time is kept");
+	is(ask(\%driver, 'send 1'), 'kept 24', "$name: a batch that does not arrive in time is kept");
 	# (pgx cancels what it gives up.)
-	is($node->safe_psql('postgres', q{SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND locktype = 'relation'}), 't',
+	ok($node->poll_query_until('postgres', q{SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND locktype = 'relation'}),
 		"$name: its first sending is under way") if $name ne 'Go';
 	$lock->query_safe('COMMIT;');
 	$lock->quit;
