@@ -6,6 +6,7 @@ use utf8;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use CPAN::Meta::YAML;
 use JSON::PP;
 use ModelMgr;
 use Grafana;
@@ -33,7 +34,28 @@ for my $name (sort keys %dashboard)
 	is(join(', ', map { $_->{title} } grep { $_->{type} ne 'row' && !$_->{description} } @{ $board->{panels} }), '', "$name: every panel says what it shows");
 	for my $link ($text =~ m{"/d/([\w-]+)}g) { ok($dashboard{$link}, "$name: a link to $link leads somewhere"); }
 }
-for my $file (qw(datasources dashboards)) { like(slurp_file("$directory/provisioning/$file/model_mgr.yaml"), qr/^apiVersion: 1$/m, "provisioning: $file"); }
+# What Grafana would take for something else, or leave out without a word; its own words for units, panels and formats.
+my %unit = map { $_ => 1 } qw(none short percent percentunit s ms reqps reqpm bytes dateTimeAsIso);
+my %form = map { $_ => 1 } qw(row stat table timeseries);
+for my $name (sort keys %dashboard)
+{
+	my $board = $dashboard{$name};
+	my @drawn = grep { $_->{type} ne 'row' } @{ $board->{panels} };
+	my %ids = map { $_->{id} => 1 } grep { $_->{id} =~ /^[1-9]\d*$/ } @{ $board->{panels} };
+	is(scalar(keys %ids), scalar(@{ $board->{panels} }), "$name: numbers of panels are numbers");
+	ok(!defined $board->{id}, "$name: no number of another Grafana");
+	like($board->{refresh} // '', qr/^\d+[smh]$/, "$name: renews itself");
+	like("$board->{time}{from} $board->{time}{to}", qr/^now-\d+[hd] now$/, "$name: shows the last hours or days");
+	is(join(', ', grep { !$form{$_} } map { $_->{type} } @{ $board->{panels} }), '', "$name: panels that every Grafana has");
+	is(join(', ', grep { !$unit{$_} } map { my $f = $_->{fieldConfig}; ($f->{defaults}{unit} // (), map { map { $_->{value} } grep { $_->{id} eq 'unit' } @{ $_->{properties} } } @{ $f->{overrides} // [] }) } @drawn), '', "$name: units that Grafana knows");
+	is(join(', ', map { $_->{title} } grep { my %refs = map { $_->{refId} => 1 } @{ $_->{targets} }; !@{ $_->{targets} } || keys %refs != @{ $_->{targets} } } @drawn), '', "$name: each query of a panel has its letter");
+	is(join(', ', map { $_->{title} } grep { grep { ($_->{datasource}{uid} // '') ne '${datasource}' || !$_->{rawQuery} || $_->{format} !~ /^(?:table|time_series)$/ } @{ $_->{targets} } } @drawn), '', "$name: each is SQL for the data source that is chosen");
+	is(join(', ', map { $_->{name} } grep { $_->{type} eq 'query' && !$_->{refresh} } @{ $board->{templating}{list} }), '', "$name: what there is to choose is looked up");
+}
+my %provided = map { $_ => CPAN::Meta::YAML->read("$directory/provisioning/$_/model_mgr.yaml")->[0] } qw(datasources dashboards);
+is("$provided{$_}{apiVersion} " . @{ $provided{$_}{ { datasources => 'datasources', dashboards => 'providers' }->{$_} } }, '1 1', "provisioning: $_") for sort keys %provided;
+is($provided{datasources}{datasources}[0]{type}, 'postgres', 'provisioning: a data source of PostgreSQL');
+is($provided{dashboards}{providers}[0]{type}, 'file', 'provisioning: dashboards from files');
 
 my $now = 1772366400;    # 2026-03-01 12:00:00 UTC
 my $odd = q{o'clf "x" ${y} \ <script> größe};
