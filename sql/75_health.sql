@@ -43,25 +43,27 @@ AS 'MODULE_PATHNAME', 'mm_default_partition_oldest' LANGUAGE C STABLE STRICT PAR
 COMMENT ON FUNCTION model_mgr.default_partition_oldest(timestamptz) IS
 'The oldest time in the default partition of observation before that one; NULL when there is none. Nobody but the owner reads a partition by itself.';
 
--- Who holds or wants the lock of a model, the fold (-1), maintenance (-2), the feed of the detectors (-3), the telling of events (-4), the sealing of the audit log (-5) or the updates (-6, -7); see mm_lock_model() for the key. Without the
+-- Who holds or wants the lock of a model, the fold (-1), maintenance (-2), the feed of the detectors (-3), the telling of events (-4), the sealing of the audit log (-5) the updates (-6, -7), or ends A/B tests (-8); see
+-- mm_lock_model() for the key. Without the
 -- right to see others' sessions since is NULL, but for prepared transactions and those who wait.
 CREATE VIEW model_mgr.model_lock_list AS
 SELECT k.model_id,
        CASE k.model_id WHEN -1 THEN 'the fold of the rollups' WHEN -2 THEN 'maintenance' WHEN -3 THEN 'the feed of the detectors' WHEN -4 THEN 'the telling of events' WHEN -5 THEN 'the sealing of the audit log' WHEN -6 THEN 'the updates' WHEN -7 THEN 'the asking for updates that do not wait'
+            WHEN -8 THEN 'the end of an A/B test, which keeps others from folding'
             ELSE (SELECT pg_catalog.format('model "%s"', m.model_name) FROM model_mgr.model m WHERE m.model_id = k.model_id) END AS what,
        k.granted, k.pid, p.gid::text AS prepared,
        coalesce(a.usename::text, p.owner::text) COLLATE "default" AS user_name, a.application_name, a.state,
        CASE WHEN k.granted THEN coalesce(p.prepared, a.xact_start) ELSE k.waitstart END AS since
 FROM (SELECT (((l.classid::bigint # 1835886450) << 32) | l.objid::bigint) AS model_id, l.granted, l.pid, l.waitstart, l.virtualtransaction
       FROM pg_catalog.pg_locks l
-      WHERE l.locktype = 'userlock' AND l.objsubid = 2 AND l.mode = 'ExclusiveLock'
+      WHERE l.locktype = 'userlock' AND l.objsubid = 2 AND l.mode = ANY ('{ExclusiveLock,ShareLock}')
         AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())) k
 LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = k.pid
 LEFT JOIN pg_catalog.pg_locks x ON k.pid IS NULL AND x.pid IS NULL AND x.locktype = 'transactionid' AND x.virtualtransaction = k.virtualtransaction
 LEFT JOIN pg_catalog.pg_prepared_xacts p ON p.transaction = x.transactionid
-WHERE k.model_id = ANY ('{-1,-2,-3,-4,-5,-6,-7}'::bigint[]) OR EXISTS (SELECT FROM model_mgr.model m WHERE m.model_id = k.model_id);
+WHERE k.model_id = ANY ('{-1,-2,-3,-4,-5,-6,-7,-8}'::bigint[]) OR EXISTS (SELECT FROM model_mgr.model m WHERE m.model_id = k.model_id);
 COMMENT ON VIEW model_mgr.model_lock_list IS 'Who holds, or waits for, the lock of a model: whoever changes its state, one at a time.';
-COMMENT ON COLUMN model_mgr.model_lock_list.model_id IS 'The model; -1: the fold of the rollups, -2: maintenance, -3: the feed of the detectors, -4: the telling of events, -5: the sealing of the audit log, -6: the updates, -7: the asking for updates that do not wait.';
+COMMENT ON COLUMN model_mgr.model_lock_list.model_id IS 'The model; -1: the fold of the rollups, -2: maintenance, -3: the feed of the detectors, -4: the telling of events, -5: the sealing of the audit log, -6: the updates, -7: the asking for updates that do not wait, -8: the end of an A/B test, which keeps others from folding.';
 COMMENT ON COLUMN model_mgr.model_lock_list.what IS 'The same in words.';
 COMMENT ON COLUMN model_mgr.model_lock_list.granted IS 'Held; false: waited for.';
 COMMENT ON COLUMN model_mgr.model_lock_list.pid IS 'Process; NULL for a prepared transaction.';

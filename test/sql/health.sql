@@ -146,6 +146,13 @@ BEGIN;
 SELECT pg_advisory_xact_lock(1, 1), pg_advisory_xact_lock(1), pg_advisory_xact_lock(1835886450::bigint << 32 | 1);
 SELECT is_empty('SELECT * FROM model_mgr.model_lock_list', 'others'' advisory locks are not ours');
 ROLLBACK;
+-- An end that is not committed keeps others from folding: who looks why nothing is folded finds it.
+BEGIN;
+SET LOCAL client_min_messages = warning;
+SELECT status FROM model_mgr.create_test('lock-test', 't', 'm', '1', 'm', '1-beside');
+SELECT count(model_mgr.stop_test('lock-test', 'left open'));
+SELECT ok('the end of an A/B test, which keeps others from folding' = ANY (SELECT what FROM model_mgr.model_lock_list WHERE granted AND pid = pg_backend_pid()), 'so is the end of a test');
+ROLLBACK;
 
 -- Callbacks: late, failing, given up, disabled.
 SELECT is(pg_temp.health('callbacks'), 'ok: callbacks: 0, calls pending: 0', 'nobody is called');
